@@ -1,0 +1,116 @@
+//! The boundary between the model and the machines it runs on: four methods. A backend knows ops and
+//! buffers; it knows nothing of experiments, prompts or hooks.
+
+#[cfg(any())]
+pub mod cpu;
+#[cfg(any())]
+pub mod gpu;
+
+use crate::error::{Error, Result};
+use crate::model::Limits;
+use crate::program::Program;
+use crate::weights::Weights;
+use std::future::Future;
+use std::pin::Pin;
+
+/// An interpreter of programs.
+pub trait Backend {
+    /// Limits that a program must keep to.
+    fn limits(&self) -> Limits;
+
+    /// The adapter's name, for people; `None` for the CPU.
+    fn adapter(&self) -> Option<String>;
+
+    /// Takes the weights; those uploaded before are dropped.
+    ///
+    /// # Errors
+    /// When the machine has no room for them.
+    fn upload(&mut self, weights: &Weights) -> impl Future<Output = Result<()>>;
+
+    /// Executes every op in order and returns what [`crate::program::Op::Keep`] kept. Same build, adapter and input:
+    /// the same bits.
+    ///
+    /// # Errors
+    /// `run.cancelled` when the control says so; `gpu.lost` and the like when the machine fails.
+    fn run(&mut self, program: &Program, control: &dyn Control) -> impl Future<Output = Result<Output>>;
+}
+
+/// What a run brings back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Output {
+    /// `[program.output_len]`
+    pub data: Vec<f32>,
+    /// Compute dispatches (GPU) or ops executed (CPU).
+    pub dispatches: u64,
+    /// Transfers from the GPU; 0 on the CPU.
+    pub readbacks: u64,
+}
+
+/// The caller's side of a long run: progress, cancel, and the event loop in a browser.
+pub trait Control {
+    /// A monotonic clock in milliseconds.
+    fn now_ms(&self) -> f64;
+    /// Called as the run advances, in operations (`flops`) done of all.
+    fn progress(&self, done: u64, total: u64);
+    /// Asked between pieces of work of at most about 50 ms.
+    fn cancelled(&self) -> bool;
+    /// Lets the event loop run once; at once ready where there is none.
+    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+}
+
+/// Calls a [`Control`] at a steady pace while work is done.
+pub struct Pacer<'a> {
+    control: &'a dyn Control,
+    last_pause_ms: f64,
+    done: u64,
+    total: u64,
+}
+
+impl<'a> Pacer<'a> {
+    /// How long work may go on before the event loop gets its turn.
+    const PAUSE_AFTER_MS: f64 = 50.0;
+
+    pub fn new(control: &'a dyn Control, total: u64) -> Self {
+        Self { control, last_pause_ms: control.now_ms(), done: 0, total }
+    }
+
+    /// Adds finished work; pauses, reports and looks for a cancel when it is time.
+    ///
+    /// # Errors
+    /// `run.cancelled`
+    pub async fn advance(&mut self, work: u64) -> Result<()> {
+        self.done += work;
+        if self.control.now_ms() - self.last_pause_ms < Self::PAUSE_AFTER_MS {
+            return Ok(());
+        }
+        self.control.progress(self.done.min(self.total), self.total);
+        self.control.pause().await;
+        self.last_pause_ms = self.control.now_ms();
+        if self.control.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// A control that never cancels and reports to nobody.
+#[cfg(not(target_arch = "wasm32"))]
+pub struct Unattended(std::time::Instant);
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Default for Unattended {
+    fn default() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Control for Unattended {
+    fn now_ms(&self) -> f64 {
+        self.0.elapsed().as_secs_f64() * 1e3
+    }
+    fn progress(&self, _done: u64, _total: u64) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}

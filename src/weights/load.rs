@@ -1,0 +1,1 @@
+pub struct ModelFiles; pub struct Source;
