@@ -1,10 +1,7 @@
 //! The boundary between the model and the machines it runs on: four methods. A backend knows ops and
 //! buffers; it knows nothing of experiments, prompts or hooks.
 
-#[cfg(any())]
 pub mod cpu;
-#[cfg(any())]
-pub mod gpu;
 
 use crate::error::{Error, Result};
 use crate::model::Limits;

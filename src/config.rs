@@ -59,8 +59,14 @@ struct HfConfig {
 }
 
 /// What a size may be at most: far above every GPT-2, far below what would exhaust memory by itself.
-const CAPS: [(&str, u64); 6] =
-    [("n_layer", 64), ("n_head", 256), ("n_embd", 8192), ("n_inner", 65_536), ("n_positions", 65_536), ("vocab_size", 300_000)];
+const CAPS: [(&str, u64); 6] = [
+    ("n_layer", 64),
+    ("n_head", 256),
+    ("n_embd", 8192),
+    ("n_inner", 65_536),
+    ("n_positions", 65_536),
+    ("vocab_size", 300_000),
+];
 
 impl Config {
     /// Reads `config.json`.
@@ -76,8 +82,9 @@ impl Config {
                 format!("config.json has {} bytes; at most {CAP_BYTES} are read", bytes.len()),
             ));
         }
-        let hf: HfConfig = serde_json::from_slice(bytes)
-            .map_err(|e| Error::input("model.config", format!("config.json is not a model configuration: {e}")))?;
+        let hf: HfConfig = serde_json::from_slice(bytes).map_err(|e| {
+            Error::input("model.config", format!("config.json is not a model configuration: {e}"))
+        })?;
         hf.check_architecture()?;
         hf.into_config()
     }
@@ -121,8 +128,8 @@ impl HfConfig {
 
     fn into_config(self) -> Result<Config> {
         let size = |name: &str, value: Option<u64>| -> Result<usize> {
-            let value =
-                value.ok_or_else(|| Error::input("model.config", format!("config.json: '{name}' is absent")))?;
+            let value = value
+                .ok_or_else(|| Error::input("model.config", format!("config.json: '{name}' is absent")))?;
             let cap = CAPS.iter().find(|(n, _)| *n == name).map_or(u64::MAX, |(_, cap)| *cap);
             if value == 0 || value > cap {
                 return Err(Error::input(
@@ -196,7 +203,8 @@ mod tests {
 
     #[test]
     fn defaults_are_gpt2s() {
-        let cfg = Config::from_json(br#"{"model_type":"gpt2","n_layer":12,"n_head":12,"n_embd":768}"#).unwrap();
+        let cfg =
+            Config::from_json(br#"{"model_type":"gpt2","n_layer":12,"n_head":12,"n_embd":768}"#).unwrap();
         assert_eq!((cfg.d_mlp, cfg.d_vocab, cfg.n_ctx, cfg.act_fn), (3072, 50257, 1024, ActFn::GeluNew));
         assert_eq!(cfg.n_params(), 124_439_808);
         assert!((cfg.attn_scale(3) - 0.125).abs() < 1e-9);

@@ -138,7 +138,9 @@ impl Site {
         match self {
             Embed | PosEmbed | LnFinalScale | LnFinalNormalized => &[Axis::Pos],
             AttnScores | Pattern => &[Axis::Layer, Axis::Head, Axis::Dest, Axis::Src],
-            Q | K | V | Z | AttnIn | QInput | KInput | VInput | Result => &[Axis::Layer, Axis::Pos, Axis::Head],
+            Q | K | V | Z | AttnIn | QInput | KInput | VInput | Result => {
+                &[Axis::Layer, Axis::Pos, Axis::Head]
+            }
             _ => &[Axis::Layer, Axis::Pos],
         }
     }
@@ -198,7 +200,12 @@ impl HookName {
         if hook.layer >= cfg.n_layers {
             return Err(Error::input(
                 "input.unknown_hook",
-                format!("hook '{text}': layer {} of a model with {} layers (0 to {})", hook.layer, cfg.n_layers, cfg.n_layers - 1),
+                format!(
+                    "hook '{text}': layer {} of a model with {} layers (0 to {})",
+                    hook.layer,
+                    cfg.n_layers,
+                    cfg.n_layers - 1
+                ),
             ));
         }
         Ok(hook)
@@ -212,7 +219,9 @@ impl FromStr for HookName {
         let unknown = || {
             Error::input(
                 "input.unknown_hook",
-                format!("unknown hook '{text}', expected a TransformerLens name such as 'blocks.0.attn.hook_pattern', 'blocks.0.hook_resid_pre' or 'ln_final.hook_scale'"),
+                format!(
+                    "unknown hook '{text}', expected a TransformerLens name such as 'blocks.0.attn.hook_pattern', 'blocks.0.hook_resid_pre' or 'ln_final.hook_scale'"
+                ),
             )
         };
         let (layer, tail) = match text.strip_prefix("blocks.") {
@@ -262,7 +271,15 @@ mod tests {
 
     #[test]
     fn a_hook_that_matches_nothing_is_an_error() {
-        for bad in ["", "blocks.0.hook_z", "blocks.x.attn.hook_z", "blocks.01.attn.hook_z", "hook_resid_pre", "blocks.0.hook_embed", "blocks.0"] {
+        for bad in [
+            "",
+            "blocks.0.hook_z",
+            "blocks.x.attn.hook_z",
+            "blocks.01.attn.hook_z",
+            "hook_resid_pre",
+            "blocks.0.hook_embed",
+            "blocks.0",
+        ] {
             assert_eq!(bad.parse::<HookName>().unwrap_err().code, "input.unknown_hook", "{bad}");
         }
     }

@@ -88,7 +88,11 @@ impl Place {
             if index >= size {
                 return Err(Error::input(
                     "input.place",
-                    format!("{site}: {} {index} is outside its {size} ({:?})", axis.name(), site.shape(cfg, len)),
+                    format!(
+                        "{site}: {} {index} is outside its {size} ({:?})",
+                        axis.name(),
+                        site.shape(cfg, len)
+                    ),
                 ));
             }
         }

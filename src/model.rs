@@ -20,7 +20,12 @@ use builder::Builder;
 ///
 /// # Errors
 /// When a run is empty or too long, a place lies outside its hook's shape, or a run refers to one it cannot.
-pub fn program(cfg: &Config, ln_folded: bool, runs: &[Run], limits: &Limits) -> Result<(Program, Vec<RunOutput>)> {
+pub fn program(
+    cfg: &Config,
+    ln_folded: bool,
+    runs: &[Run],
+    limits: &Limits,
+) -> Result<(Program, Vec<RunOutput>)> {
     let mut b = Builder::new(cfg, ln_folded, runs, limits)?;
     embed(&mut b)?;
     for layer in 0..cfg.n_layers {

@@ -160,7 +160,8 @@ impl Program {
     /// Counts the operations and the bytes of weights that the program asks for.
     pub fn work(&self) -> Work {
         let mut work = Work::default();
-        let causal_pairs = |rows: usize| -> u64 { self.rows[..rows].iter().map(|row| u64::from(row.pos) + 1).sum() };
+        let causal_pairs =
+            |rows: usize| -> u64 { self.rows[..rows].iter().map(|row| u64::from(row.pos) + 1).sum() };
         let all_pairs = |rows: usize| -> u64 { self.rows[..rows].iter().map(|row| u64::from(row.len)).sum() };
         let mut add = |flops: u64, weights: usize| {
             work.flops += flops;
@@ -174,15 +175,21 @@ impl Program {
                 Op::HeadLinear { rows, heads, k, n, .. } => {
                     add(2 * (rows * heads * k * n) as u64, heads * (k * n + n));
                 }
-                Op::HeadResult { rows, heads, k, n, .. } => add(2 * (rows * heads * k * n) as u64, heads * k * n),
+                Op::HeadResult { rows, heads, k, n, .. } => {
+                    add(2 * (rows * heads * k * n) as u64, heads * k * n)
+                }
                 Op::SumHeads { width, .. } => add(0, *width),
                 Op::LnNormalize { affine: Some(_), .. } => add(0, 2 * self.d_model),
-                Op::AttnScores { rows, heads, d_head, .. } => add(2 * causal_pairs(*rows) * (heads * d_head) as u64, 0),
+                Op::AttnScores { rows, heads, d_head, .. } => {
+                    add(2 * causal_pairs(*rows) * (heads * d_head) as u64, 0)
+                }
                 Op::Z { rows, heads, d_head, causal, .. } => {
                     let pairs = if *causal { causal_pairs(*rows) } else { all_pairs(*rows) };
                     add(2 * pairs * (heads * d_head) as u64, 0);
                 }
-                Op::LogitDiff { pairs, k, .. } => add(4 * (pairs.len() * k) as u64, pairs.len() * 2 * (k + 1)),
+                Op::LogitDiff { pairs, k, .. } => {
+                    add(4 * (pairs.len() * k) as u64, pairs.len() * 2 * (k + 1))
+                }
                 _ => {}
             }
         }
@@ -196,7 +203,9 @@ impl fmt::Display for Program {
         writeln!(f, "rows {}, output {}", self.rows.len(), self.output_len)?;
         for op in &self.ops {
             match op {
-                Op::Edit { buf, segments } => writeln!(f, "Edit {{ buf: {buf:?}, segments: {} }}", segments.len())?,
+                Op::Edit { buf, segments } => {
+                    writeln!(f, "Edit {{ buf: {buf:?}, segments: {} }}", segments.len())?
+                }
                 Op::GatherRows { x, index, out, .. } => {
                     writeln!(f, "GatherRows {{ x: {x:?}, out: {out:?}, rows: {} }}", index.len())?;
                 }

@@ -132,7 +132,8 @@ impl Weight {
 
     /// Every weight of a model, in the order of the forward pass.
     pub fn all(cfg: &Config) -> impl Iterator<Item = Weight> + use<> {
-        let blocks = (0..cfg.n_layers).flat_map(|layer| Part::ALL.map(move |part| Weight::Block(layer, part)));
+        let blocks =
+            (0..cfg.n_layers).flat_map(|layer| Part::ALL.map(move |part| Weight::Block(layer, part)));
         [Weight::Embed, Weight::PosEmbed].into_iter().chain(blocks).chain([
             Weight::LnFinalW,
             Weight::LnFinalB,
@@ -170,7 +171,10 @@ impl Weights {
         let (data, shape) = (data.into(), weight.shape(&self.cfg));
         let expected: usize = shape.iter().product();
         if data.len() != expected {
-            return Err(Error::internal(format!("weight {weight}: expected {expected} values {shape:?}, found {}", data.len())));
+            return Err(Error::internal(format!(
+                "weight {weight}: expected {expected} values {shape:?}, found {}",
+                data.len()
+            )));
         }
         self.tensors.insert(weight, data);
         Ok(())

@@ -169,7 +169,11 @@ impl<'a> Builder<'a> {
         self.emit(op, Buf::Resid, self.active_rows() * d);
     }
 
-    fn edits_of(&self, site: Site, layer: usize) -> impl Iterator<Item = (usize, &'a Intervention)> + use<'a> {
+    fn edits_of(
+        &self,
+        site: Site,
+        layer: usize,
+    ) -> impl Iterator<Item = (usize, &'a Intervention)> + use<'a> {
         let hook = HookName { site, layer };
         let runs: &'a [Run] = &self.runs[..self.active_runs];
         runs.iter().enumerate().flat_map(move |(run, r)| {
@@ -202,7 +206,11 @@ impl<'a> Builder<'a> {
                     None => Segment::ZERO,
                     Some(from) => match self.locate(site, from, start, len) {
                         Some((src, _)) => src as u32,
-                        None => return Err(Error::internal(format!("{site}: run {from} has no such rows to patch from"))),
+                        None => {
+                            return Err(Error::internal(format!(
+                                "{site}: run {from} has no such rows to patch from"
+                            )));
+                        }
                     },
                 };
                 segments.push(Segment { dst: dst as u32, src, len: len as u32 });
@@ -262,7 +270,13 @@ impl<'a> Builder<'a> {
     }
 
     /// The LayerNorm of a layer, with its two hook points, into [`Buf::Normalized`].
-    pub(super) fn layer_norm(&mut self, x: Buf, layer: usize, sites: (Site, Site), parts: (Part, Part)) -> Result<()> {
+    pub(super) fn layer_norm(
+        &mut self,
+        x: Buf,
+        layer: usize,
+        sites: (Site, Site),
+        parts: (Part, Part),
+    ) -> Result<()> {
         let (rows, (scale, out)) = (self.active_rows(), (Buf::Scale, Buf::Normalized));
         self.emit(Op::LnScale { x, out: scale, rows }, scale, rows);
         self.hook(sites.0, layer, scale)?;
@@ -285,7 +299,9 @@ impl<'a> Builder<'a> {
         if split && (self.edits(Site::Ln1Scale, layer) || self.edits(Site::Ln1Normalized, layer)) {
             return Err(Error::input(
                 "input.place",
-                format!("layer {layer}: ln1 cannot be edited in the same batch as {site} or attn_in, which bypass it"),
+                format!(
+                    "layer {layer}: ln1 cannot be edited in the same batch as {site} or attn_in, which bypass it"
+                ),
             ));
         }
         let (rows, heads, d) = (self.active_rows(), self.cfg.n_heads, self.cfg.d_model);
@@ -345,7 +361,8 @@ impl<'a> Builder<'a> {
         if wanted.is_empty() {
             return;
         }
-        let index = wanted.iter().map(|(run, _)| self.final_row(*run, self.runs[*run].tokens.len() - 1)).collect();
+        let index =
+            wanted.iter().map(|(run, _)| self.final_row(*run, self.runs[*run].tokens.len() - 1)).collect();
         let (x, out) = (Buf::LogitDiffIn, Buf::LogitDiff);
         self.emit(Op::GatherRows { x: Buf::FinalNormalized, index, out: x, width: d }, x, wanted.len() * d);
         let pairs = wanted.iter().map(|(_, pair)| *pair).collect();
@@ -388,7 +405,14 @@ impl<'a> Builder<'a> {
             let n = widest.min(shard_end - first).min(d_vocab - first);
             self.emit(Op::Unembed { x, out: tile, rows, k: d, first, n }, tile, rows * n);
             if !targets.is_empty() {
-                let op = Op::LogSumExp { tile, out: Buf::LogSumExp, targets: targets.clone(), first, n, reset: first == 0 };
+                let op = Op::LogSumExp {
+                    tile,
+                    out: Buf::LogSumExp,
+                    targets: targets.clone(),
+                    first,
+                    n,
+                    reset: first == 0,
+                };
                 self.emit(op, Buf::LogSumExp, targets.len() * 3);
             }
             for (_, row, at) in &last {
@@ -421,17 +445,26 @@ fn check_run(cfg: &Config, runs: &[Run], starts: &[usize], i: usize) -> Result<(
     if let Some(token) = run.tokens.iter().find(|token| **token as usize >= cfg.d_vocab) {
         return Err(Error::input(
             "input.token",
-            format!("token id {token} is outside the vocabulary of {} (0 to {})", cfg.d_vocab, cfg.d_vocab - 1),
+            format!(
+                "token id {token} is outside the vocabulary of {} (0 to {})",
+                cfg.d_vocab,
+                cfg.d_vocab - 1
+            ),
         ));
     }
     if let Some(base) = run.base
-        && runs.get(base).is_none_or(|b| starts[base] != 0 || b.tokens != run.tokens || !b.interventions.is_empty())
+        && runs
+            .get(base)
+            .is_none_or(|b| starts[base] != 0 || b.tokens != run.tokens || !b.interventions.is_empty())
     {
-        return Err(Error::internal(format!("run {i}: base {base} is not an unedited run of the same tokens")));
+        return Err(Error::internal(format!(
+            "run {i}: base {base} is not an unedited run of the same tokens"
+        )));
     }
     for intervention in &run.interventions {
         let Edit::Patch { from } = intervention.edit else { continue };
-        let same = runs.get(from).is_some_and(|f| f.tokens.len() == run.tokens.len() && starts[from] <= starts[i]);
+        let same =
+            runs.get(from).is_some_and(|f| f.tokens.len() == run.tokens.len() && starts[from] <= starts[i]);
         if !same {
             return Err(Error::internal(format!("run {i}: run {from} cannot be patched from")));
         }

@@ -1,1 +1,2 @@
-pub struct ModelFiles; pub struct Source;
+pub struct ModelFiles;
+pub struct Source;
