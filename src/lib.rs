@@ -11,6 +11,8 @@ pub mod hook;
 pub mod intervene;
 pub mod weights;
 
+pub mod processing;
+
 pub mod program;
 
 pub mod model;
