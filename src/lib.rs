@@ -17,6 +17,11 @@ pub mod program;
 
 pub mod model;
 
+pub mod metric;
+
+pub mod experiment;
+pub mod plan;
+
 pub mod backend;
 
 pub use error::{Error, Result};

@@ -1,0 +1,80 @@
+//! Metrics: one number per run, from what the program kept of it.
+
+use crate::error::{Error, Result};
+use crate::model::{Readout, RunOutput};
+
+/// A metric whose tokens are ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// `logit(correct) − logit(incorrect)` at the last position: `[correct, incorrect]`.
+    LogitDiff([u32; 2]),
+    /// Mean cross-entropy of token t+1 at position t, in nats.
+    Loss,
+}
+
+impl Metric {
+    /// What must be kept of a run to know its metric.
+    pub fn readout(self) -> Readout {
+        match self {
+            Metric::LogitDiff(pair) => Readout { logit_diff: Some(pair), ..Readout::default() },
+            Metric::Loss => Readout { loss: true, ..Readout::default() },
+        }
+    }
+
+    /// The metric of a run whose results lie at `output` in `data`.
+    ///
+    /// # Errors
+    /// When the run did not keep what the metric needs.
+    pub fn value(self, data: &[f32], output: &RunOutput) -> Result<f64> {
+        match self {
+            Metric::LogitDiff(_) => output.logit_diff.and_then(|at| data.get(at)).map(|x| f64::from(*x)),
+            Metric::Loss => mean_loss(data, output),
+        }
+        .ok_or_else(|| Error::internal(format!("{self:?} was not kept")))
+    }
+}
+
+/// Mean over positions of `max + ln(sum of exp(logit − max)) − logit of the target`; `None` without positions.
+pub fn mean_loss(data: &[f32], output: &RunOutput) -> Option<f64> {
+    let (at, rows) = output.loss?;
+    let rows = data.get(at..at + 3 * rows)?.chunks_exact(3);
+    let count = rows.len();
+    let sum: f64 = rows.map(|row| f64::from(row[0]) + f64::from(row[1]).ln() - f64::from(row[2])).sum();
+    (count > 0).then(|| sum / count as f64)
+}
+
+/// Natural logarithm of the sum of the exponentials.
+pub fn log_sum_exp(logits: &[f32]) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    f64::from(max) + logits.iter().map(|x| f64::from(x - max).exp()).sum::<f64>().ln()
+}
+
+/// Token ids by falling logit; equal logits by rising id, so that the order is always the same.
+pub fn ranking(logits: &[f32]) -> Vec<u32> {
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    ids.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_sum_exp_does_not_overflow() {
+        assert!((log_sum_exp(&[1000.0, 1000.0]) - (1000.0 + 2f64.ln())).abs() < 1e-9);
+    }
+
+    #[test]
+    fn ranks_are_stable() {
+        assert_eq!(ranking(&[0.5, 2.0, 2.0, -1.0]), [1, 2, 0, 3]);
+    }
+
+    #[test]
+    fn loss_is_the_mean_over_positions() {
+        let output = RunOutput { loss: Some((1, 2)), ..RunOutput::default() };
+        let data = [9.0, 2.0, 1.0, 1.5, 0.0, std::f32::consts::E, 0.0];
+        assert!((mean_loss(&data, &output).unwrap() - 0.75).abs() < 1e-6);
+        assert_eq!(mean_loss(&data, &RunOutput { loss: Some((0, 0)), ..output }), None);
+    }
+}
