@@ -32,6 +32,29 @@ pub trait Backend {
     fn run(&mut self, program: &Program, control: &dyn Control) -> impl Future<Output = Result<Output>>;
 }
 
+/// Which engine is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The GPU unless it is missing or a software adapter.
+    #[default]
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+impl std::str::FromStr for Choice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Choice::Auto),
+            "gpu" => Ok(Choice::Gpu),
+            "cpu" => Ok(Choice::Cpu),
+            other => Err(Error::input("input.backend", format!("backend is '{other}', expected auto, gpu or cpu"))),
+        }
+    }
+}
+
 /// What a run brings back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {

@@ -1,18 +1,22 @@
 //! Microtome: GPT-2 under the knife, in the browser or natively.
 //!
-//! Modules stand in the order of the data flow; an arrow never points back:
+//! Modules stand in the order of the data flow, and an arrow never points back:
 //!
 //! text → tokens → model (a [`program::Program`]) → plan (batches of runs) → backend → outcome → figure
+//!
+//! **Values before effects.** Programs, plans, outcomes and figures are data, pure and tested natively; engines, the
+//! command line and the page execute them at the edge. Only `wasm` knows JavaScript.
 
 pub mod error;
 
 pub mod config;
-pub mod hook;
-pub mod intervene;
+pub mod tokens;
 pub mod weights;
 
 pub mod processing;
 
+pub mod hook;
+pub mod intervene;
 pub mod program;
 
 pub mod model;
@@ -23,5 +27,11 @@ pub mod experiment;
 pub mod plan;
 
 pub mod backend;
+
+pub mod outcome;
+
+pub mod lab;
+
+pub mod figure;
 
 pub use error::{Error, Result};

@@ -1,0 +1,83 @@
+//! The choice between the engines.
+
+use super::cpu::Cpu;
+use super::gpu::Gpu;
+use super::{Backend, Choice, Control, Output};
+use crate::error::Result;
+use crate::model::Limits;
+use crate::program::Program;
+use crate::weights::Weights;
+
+/// One of the two engines.
+pub enum Engine {
+    Cpu(Cpu),
+    Gpu(Box<Gpu>),
+}
+
+/// An engine and why it was taken.
+pub struct Opened {
+    pub engine: Engine,
+    pub reason: String,
+}
+
+impl Engine {
+    /// Opens the engine asked for. `auto` takes the GPU unless it is missing or a software adapter, on which the CPU
+    /// engine is several times faster.
+    ///
+    /// # Errors
+    /// `gpu.missing` and the like when the GPU was asked for by name and cannot be had.
+    pub async fn open(choice: Choice) -> Result<Opened> {
+        let cpu = |reason: String| Opened { engine: Engine::Cpu(Cpu::new()), reason };
+        let gpu = |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
+        match choice {
+            Choice::Cpu => Ok(cpu("asked for".into())),
+            Choice::Gpu => Ok(gpu(Gpu::open().await?, "asked for")),
+            Choice::Auto => Ok(match Gpu::open().await {
+                Ok(found) if !found.is_fallback() => gpu(found, "a GPU was found"),
+                Ok(found) => cpu(format!(
+                    "the only GPU adapter is a software one ({}), slower than the CPU engine",
+                    found.adapter().unwrap_or_default()
+                )),
+                Err(error) => cpu(format!("no GPU: {error}")),
+            }),
+        }
+    }
+
+    /// `cpu` or `gpu`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Engine::Cpu(_) => "cpu",
+            Engine::Gpu(_) => "gpu",
+        }
+    }
+}
+
+impl Backend for Engine {
+    fn limits(&self) -> Limits {
+        match self {
+            Engine::Cpu(cpu) => cpu.limits(),
+            Engine::Gpu(gpu) => gpu.limits(),
+        }
+    }
+
+    fn adapter(&self) -> Option<String> {
+        match self {
+            Engine::Cpu(cpu) => cpu.adapter(),
+            Engine::Gpu(gpu) => gpu.adapter(),
+        }
+    }
+
+    async fn upload(&mut self, weights: &Weights) -> Result<()> {
+        match self {
+            Engine::Cpu(cpu) => cpu.upload(weights).await,
+            Engine::Gpu(gpu) => gpu.upload(weights).await,
+        }
+    }
+
+    async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
+        match self {
+            Engine::Cpu(cpu) => cpu.run(program, control).await,
+            Engine::Gpu(gpu) => gpu.run(program, control).await,
+        }
+    }
+}

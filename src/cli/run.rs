@@ -1,0 +1,102 @@
+//! `microtome run EXPERIMENT.json --model DIR`: one experiment, its result as JSON on standard output.
+
+use crate::backend::engine::{Engine, Opened};
+use crate::backend::{Choice, Unattended};
+use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::lab::{Lab, Model};
+use crate::outcome::{Answer, Outcome};
+use crate::weights::ModelFiles;
+use safetensors::tensor::{Dtype, TensorView};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The experiment, a JSON file; `-` reads standard input.
+    experiment: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Write the result here instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write a trace's tensors here as PROMPT_INDEX/NAME and leave them out of the JSON.
+    #[arg(long, value_name = "FILE.safetensors")]
+    tensors: Option<PathBuf>,
+}
+
+/// The model and the engine, the same for every command that runs one.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// Directory with config.json, model.safetensors and, for text prompts, a tokenizer.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// The engine.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "gpu", "cpu"])]
+    backend: String,
+}
+
+impl ModelArgs {
+    /// Loads the model and opens the engine.
+    ///
+    /// # Errors
+    /// `model.*`, `file.*`, `gpu.*`
+    pub fn open(&self) -> Result<Lab<Engine>> {
+        let choice: Choice = self.backend.parse()?;
+        let model = Model::load(&ModelFiles::from_dir(&self.model)?)?;
+        let Opened { engine, reason } = pollster::block_on(Engine::open(choice))?;
+        let name = engine.name();
+        Ok(Lab::new(Arc::new(model), engine, name, reason))
+    }
+}
+
+pub fn main(args: Args) -> Result<()> {
+    let experiment = read_experiment(&args.experiment)?;
+    let mut lab = args.model.open()?;
+    let mut outcome = pollster::block_on(lab.run(&experiment, &Unattended::default()))?;
+    if let Some(path) = &args.tensors {
+        write_tensors(path, &mut outcome)?;
+    }
+    let mut json = serde_json::to_vec(&outcome).map_err(|e| Error::internal(format!("the result: {e}")))?;
+    json.push(b'\n');
+    match &args.out {
+        Some(path) => std::fs::write(path, json).map_err(|e| cannot_write(path, &e)),
+        None => std::io::stdout().write_all(&json).map_err(|e| cannot_write(Path::new("standard output"), &e)),
+    }
+}
+
+fn read_experiment(path: &Path) -> Result<Experiment> {
+    let cannot_read = |e: std::io::Error| Error::input("input.file", format!("{}: cannot be read: {e}", path.display()));
+    let mut text = String::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text).map_err(cannot_read)?;
+        return Experiment::from_json(&text).map_err(|e| e.at("standard input"));
+    }
+    std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(cannot_read)?;
+    Experiment::from_json(&text).map_err(|e| e.at(path.display()))
+}
+
+/// Moves the tensors of a trace into a safetensors file.
+fn write_tensors(path: &Path, outcome: &mut Outcome) -> Result<()> {
+    let Answer::Trace { tensors } = &mut outcome.answer else {
+        return Err(Error::input("input.tensors", format!("--tensors goes with kind 'trace', found '{}'", outcome.kind)));
+    };
+    let taken: Vec<_> = tensors.iter_mut().map(std::mem::take).collect();
+    let named = taken.iter().enumerate().flat_map(|(i, prompt)| {
+        prompt.iter().map(move |(name, tensor)| (format!("{i}/{name}"), tensor))
+    });
+    let views = named
+        .map(|(name, tensor)| {
+            let bytes = bytemuck::cast_slice(&tensor.data);
+            TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map(|view| (name, view))
+        })
+        .collect::<std::result::Result<Vec<_>, _>>();
+    let bytes = views.and_then(|views| safetensors::serialize(views, None));
+    let bytes = bytes.map_err(|e| Error::internal(format!("the tensors: {e}")))?;
+    std::fs::write(path, bytes).map_err(|e| cannot_write(path, &e))
+}
+
+fn cannot_write(path: &Path, e: &std::io::Error) -> Error {
+    Error::run("run.write", format!("{}: cannot be written: {e}", path.display()))
+}

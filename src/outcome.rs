@@ -1,0 +1,130 @@
+//! What an experiment gives: the JSON value of the contract, the same from every door.
+//!
+//! Numbers that JSON cannot hold (masked attention scores are −∞) are `null` there; the `.safetensors` file of a
+//! trace and the JavaScript arrays hold them as they are.
+
+use crate::config::Config;
+use crate::hook::Axis;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The result of an experiment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub version: u64,
+    pub kind: &'static str,
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// The experiment as understood, with defaults filled in.
+    pub experiment: serde_json::Value,
+    pub model: ModelInfo,
+    pub engine: EngineInfo,
+}
+
+/// The part that depends on the kind.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    Predict {
+        tokens: Vec<TokenText>,
+        top: Vec<Candidate>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        answer: Option<Ranked>,
+        /// Mean cross-entropy over the prompt in nats; `null` for a prompt of one token.
+        loss: Option<f64>,
+    },
+    LogitDiff {
+        values: Vec<f64>,
+        mean: f64,
+    },
+    Trace {
+        /// One object per prompt.
+        tensors: Vec<BTreeMap<String, Tensor>>,
+    },
+    Ablate {
+        axes: Vec<Axis>,
+        shape: Vec<usize>,
+        values: Vec<f64>,
+        /// The metric without any edit.
+        baseline: f64,
+    },
+    Patch {
+        axes: Vec<Axis>,
+        shape: Vec<usize>,
+        values: Vec<f64>,
+        clean: f64,
+        corrupted: f64,
+    },
+    UnembedBias {
+        values: Vec<f64>,
+        /// `exp(first − second)`; `null` with fewer than two tokens.
+        prob_ratio: Option<f64>,
+    },
+}
+
+/// A token; `text` is `null` where there is no tokenizer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TokenText {
+    pub id: u32,
+    pub text: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    #[serde(flatten)]
+    pub token: TokenText,
+    pub logit: f64,
+    pub prob: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ranked {
+    #[serde(flatten)]
+    pub token: TokenText,
+    /// 0 for the most probable token, as TransformerLens' `test_prompt` counts.
+    pub rank: usize,
+    pub logit: f64,
+    pub prob: f64,
+}
+
+/// An activation, row-major.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tensor {
+    pub shape: Vec<usize>,
+    pub data: Vec<f32>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelInfo {
+    pub name: String,
+    #[serde(flatten)]
+    pub cfg: Config,
+    pub n_params: u64,
+    /// Of the weight file's bytes.
+    pub sha256: Option<String>,
+    pub has_tokenizer: bool,
+}
+
+/// Which engine ran, why that one, how long, and the counted work.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EngineInfo {
+    /// `cpu` or `gpu`
+    pub backend: &'static str,
+    pub adapter: Option<String>,
+    /// Why this engine was taken.
+    pub reason: String,
+    pub build: &'static str,
+    pub milliseconds: f64,
+    /// Floating-point operations of matrix products, two per multiply-add.
+    pub flops: u64,
+    pub dispatches: u64,
+    pub readbacks: u64,
+    pub weight_bytes_read: u64,
+}
+
+/// The program's version and the machine it was built for.
+pub const BUILD: &str = if cfg!(target_arch = "wasm32") {
+    concat!("microtome ", env!("CARGO_PKG_VERSION"), " wasm32")
+} else {
+    concat!("microtome ", env!("CARGO_PKG_VERSION"), " native")
+};

@@ -1,0 +1,209 @@
+//! The browser module: the only file that knows JavaScript. It converts and delegates; `www/worker.js` is its only
+//! caller, and the public API is `www/microtome.js`.
+
+use crate::backend::engine::{Engine as Backend, Opened};
+use crate::backend::{Choice, Control};
+use crate::error::{Error, Result};
+use crate::experiment::{Experiment, Prompt};
+use crate::figure::{Figure, SweepResult};
+use crate::lab::{Lab, Model};
+use crate::outcome::{Answer, EngineInfo, Outcome, Tensor};
+use crate::weights::{ModelFiles, TokenizerFiles, WeightFile};
+use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect, Uint8Array};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, milliseconds: i32) -> JsValue;
+    #[wasm_bindgen(js_namespace = performance)]
+    fn now() -> f64;
+}
+
+/// Shows a panic's message and place in the console before the module stops.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// A model on an engine.
+#[wasm_bindgen]
+pub struct Engine {
+    model: Arc<Model>,
+    info: EngineInfo,
+    /// `None` while an experiment runs.
+    lab: RefCell<Option<Lab<Backend>>>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Opens a model from the bytes of its files: `{name, config, weights, tokenizer?, vocab?, merges?}`.
+    pub async fn open(files: JsValue, backend: String) -> std::result::Result<Engine, JsValue> {
+        Self::open_model(&files, &backend).await.map_err(|e| error_to_js(&e))
+    }
+
+    /// `{model, engine}` as in every result, without counted work.
+    pub fn info(&self) -> std::result::Result<JsValue, JsValue> {
+        #[derive(Serialize)]
+        struct Info<'a> {
+            model: crate::outcome::ModelInfo,
+            engine: &'a EngineInfo,
+        }
+        to_js(&Info { model: self.model.info(), engine: &self.info }).map_err(|e| error_to_js(&e))
+    }
+
+    /// Runs an experiment; the result is the contract's, tensors as `Float32Array`.
+    pub async fn run(&self, experiment: JsValue, on_progress: Function, is_cancelled: Function) -> std::result::Result<JsValue, JsValue> {
+        self.run_experiment(&experiment, JsControl { on_progress, is_cancelled }).await.map_err(|e| error_to_js(&e))
+    }
+
+    /// The heatmap of an ablation's or patch's result over two axes, else `null`.
+    pub fn figure(&self, result: JsValue) -> std::result::Result<JsValue, JsValue> {
+        let figure = || -> Result<JsValue> {
+            let result = json(&result)?;
+            let Some(experiment) = result.get("experiment") else { return Ok(JsValue::NULL) };
+            let experiment = Experiment::from_value(experiment.clone())?;
+            let Ok(sweep) = serde_json::from_value::<SweepResult>(result) else { return Ok(JsValue::NULL) };
+            to_js(&Figure::heatmap(&self.model, &experiment, &sweep))
+        };
+        figure().map_err(|e| error_to_js(&e))
+    }
+
+    /// `[{id, text}]`
+    pub fn tokenize(&self, text: String, prepend_bos: bool) -> std::result::Result<JsValue, JsValue> {
+        let tokens = self.model.tokens(&Prompt::Text(text), prepend_bos);
+        let tokens = tokens.map(|ids| ids.iter().map(|id| self.model.text(*id)).collect::<Vec<_>>());
+        tokens.and_then(|tokens| to_js(&tokens)).map_err(|e| error_to_js(&e))
+    }
+}
+
+impl Engine {
+    async fn open_model(files: &JsValue, backend: &str) -> Result<Engine> {
+        let choice: Choice = backend.parse()?;
+        let required = |name: &str| {
+            bytes(files, name).ok_or_else(|| Error::input("model.missing_file", format!("the model's '{name}' file is missing")))
+        };
+        let name = Reflect::get(files, &"name".into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
+        let files = ModelFiles {
+            name,
+            config: required("config")?,
+            weights: vec![WeightFile { name: "model.safetensors".into(), bytes: required("weights")?.into() }],
+            index: None,
+            tokenizer: TokenizerFiles {
+                tokenizer_json: bytes(files, "tokenizer"),
+                vocab: bytes(files, "vocab"),
+                merges: bytes(files, "merges"),
+            },
+        };
+        let model = Arc::new(Model::load(&files)?);
+        drop(files);
+        let Opened { engine, reason } = Backend::open(choice).await?;
+        let name = engine.name();
+        let lab = Lab::new(Arc::clone(&model), engine, name, reason);
+        Ok(Engine { model, info: lab.engine_info(), lab: RefCell::new(Some(lab)) })
+    }
+
+    async fn run_experiment(&self, experiment: &JsValue, control: JsControl) -> Result<JsValue> {
+        let experiment = Experiment::from_value(json(experiment)?)?;
+        // The lab is taken out while it works, so that a second call is refused rather than mixed up with the first.
+        let taken = self.lab.borrow_mut().take();
+        let mut lab = taken.ok_or_else(|| Error::run("engine.busy", "another experiment is running"))?;
+        let result = lab.run(&experiment, &control).await;
+        self.lab.replace(Some(lab));
+        outcome_to_js(result?)
+    }
+}
+
+/// The worker's callbacks.
+struct JsControl {
+    on_progress: Function,
+    is_cancelled: Function,
+}
+
+impl Control for JsControl {
+    fn now_ms(&self) -> f64 {
+        now()
+    }
+
+    fn progress(&self, done: u64, total: u64) {
+        // A listener that throws must not stop the experiment; it is the worker's own code.
+        let _ = self.on_progress.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());
+    }
+
+    fn cancelled(&self) -> bool {
+        self.is_cancelled.call0(&JsValue::NULL).is_ok_and(|answer| answer.is_truthy())
+    }
+
+    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        // A timer, not a microtask: messages to the worker are delivered between tasks.
+        Box::pin(async {
+            let turn = Promise::new(&mut |resolve, _| _ = set_timeout(&resolve, 0));
+            let _ = JsFuture::from(turn).await;
+        })
+    }
+}
+
+/// A JavaScript value as JSON, the way it would travel in a file.
+fn json(value: &JsValue) -> Result<serde_json::Value> {
+    let text = js_sys::JSON::stringify(value).ok().and_then(|text| text.as_string());
+    let text = text.ok_or_else(|| Error::input("input.json", "the experiment is not a JSON value"))?;
+    serde_json::from_str(&text).map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
+}
+
+fn bytes(files: &JsValue, name: &str) -> Option<Vec<u8>> {
+    let value = Reflect::get(files, &name.into()).ok()?;
+    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+}
+
+fn to_js(value: &impl Serialize) -> Result<JsValue> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|e| Error::internal(format!("a result could not be converted: {e}")))
+}
+
+fn outcome_to_js(mut outcome: Outcome) -> Result<JsValue> {
+    let tensors = match &mut outcome.answer {
+        Answer::Trace { tensors } => Some(std::mem::take(tensors)),
+        _ => None,
+    };
+    let value = to_js(&outcome)?;
+    if let Some(tensors) = tensors {
+        let prompts: Array = tensors.iter().map(tensors_to_js).collect::<Result<Array>>()?;
+        set(&value, "tensors", &prompts)?;
+    }
+    Ok(value)
+}
+
+fn tensors_to_js(tensors: &BTreeMap<String, Tensor>) -> Result<JsValue> {
+    let object = Object::new();
+    for (name, tensor) in tensors {
+        let entry = Object::new();
+        set(&entry, "shape", &to_js(&tensor.shape)?)?;
+        set(&entry, "data", &Float32Array::from(tensor.data.as_slice()))?;
+        set(&object, name, &entry)?;
+    }
+    Ok(object.into())
+}
+
+fn set(object: &JsValue, name: &str, value: &JsValue) -> Result<()> {
+    let set = Reflect::set(object, &name.into(), value);
+    set.map(|_| ()).map_err(|_| Error::internal(format!("'{name}' of a result could not be set")))
+}
+
+/// `{code, message, action?}`
+fn error_to_js(error: &Error) -> JsValue {
+    let object = Object::new();
+    let action = error.action.as_ref().map(|action| ("action", action.as_str()));
+    let fields = [("code", error.code.as_ref()), ("message", error.message.as_str())].into_iter().chain(action);
+    for (name, text) in fields {
+        // Setting a field of a fresh object cannot fail.
+        let _ = Reflect::set(&object, &name.into(), &text.into());
+    }
+    object.into()
+}
