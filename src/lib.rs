@@ -9,6 +9,7 @@ pub mod error;
 pub mod config;
 pub mod hook;
 pub mod intervene;
+pub mod tokens;
 pub mod weights;
 
 pub mod program;
