@@ -11,10 +11,12 @@
 //!
 //! `W_U` keeps one row per token, as GPT-2's tied `wte` does: a logit difference reads two rows of it.
 
+mod files;
 pub mod header;
 mod load;
 
-pub use load::{ModelFiles, Source};
+pub use files::{ModelFiles, ShardIndex, WeightFile};
+pub use load::{Sha256Hex, weights};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
