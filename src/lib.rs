@@ -17,4 +17,7 @@ pub mod model;
 
 pub mod backend;
 
+#[cfg(feature = "cli")]
+pub mod cli;
+
 pub use error::{Error, Result};
