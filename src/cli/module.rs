@@ -157,6 +157,7 @@ fn glue(wasm: &Path, pkg: &Path) -> Result<()> {
             .web(true)?
             .typescript(true)
             .remove_producers_section(true)
+            .remove_name_section(true)
             .generate(pkg)
     };
     generate().map_err(|error| Error::run("site.build_failed", format!("the JavaScript glue: {error:#}")))
