@@ -34,7 +34,7 @@ pub mod lab;
 
 pub mod figure;
 
-#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+#[cfg(feature = "cli")]
 pub mod cli;
 
 #[cfg(target_arch = "wasm32")]

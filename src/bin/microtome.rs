@@ -1,1 +1,5 @@
-fn main() {}
+//! The `microtome` command; everything is in [`microtome::cli`].
+
+fn main() -> std::process::ExitCode {
+    microtome::cli::main()
+}
