@@ -2,6 +2,8 @@
 //! buffers; it knows nothing of experiments, prompts or hooks.
 
 pub mod cpu;
+pub mod engine;
+pub mod gpu;
 
 use crate::error::{Error, Result};
 use crate::model::Limits;
@@ -50,7 +52,9 @@ impl std::str::FromStr for Choice {
             "auto" => Ok(Choice::Auto),
             "gpu" => Ok(Choice::Gpu),
             "cpu" => Ok(Choice::Cpu),
-            other => Err(Error::input("input.backend", format!("backend is '{other}', expected auto, gpu or cpu"))),
+            other => {
+                Err(Error::input("input.backend", format!("backend is '{other}', expected auto, gpu or cpu")))
+            }
         }
     }
 }

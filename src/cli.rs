@@ -5,6 +5,7 @@ pub mod build;
 pub mod licences;
 pub mod module;
 pub mod progress;
+pub mod run;
 pub mod serve;
 pub mod server;
 pub mod source;
@@ -33,6 +34,8 @@ enum Command {
     Serve(serve::Args),
     /// Write the page as a plain folder that any file server can host, under any path.
     Build(build::Args),
+    /// Run an experiment and print its result as JSON.
+    Run(run::Args),
 }
 
 /// Runs the command line of this process.
@@ -50,6 +53,7 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Serve(args) => serve::main(args),
         Command::Build(args) => build::main(args),
+        Command::Run(args) => run::main(args),
     }
 }
 

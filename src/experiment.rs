@@ -200,17 +200,27 @@ impl Experiment {
             Some(found) => {
                 return Err(Error::input("input.version", format!("version is {found}, expected {VERSION}")));
             }
-            None => return Err(Error::input("input.version", format!("field 'version' is missing, expected {VERSION}"))),
+            None => {
+                return Err(Error::input(
+                    "input.version",
+                    format!("field 'version' is missing, expected {VERSION}"),
+                ));
+            }
         }
         let kind = match fields.remove("kind") {
             Some(Value::String(kind)) => kind,
             found => {
                 let found = found.map_or("missing".into(), |v| v.to_string());
-                return Err(Error::input("input.kind", format!("kind is {found}, expected one of {}", Kind::NAMES.join(", "))));
+                return Err(Error::input(
+                    "input.kind",
+                    format!("kind is {found}, expected one of {}", Kind::NAMES.join(", ")),
+                ));
             }
         };
-        let processing = fields.remove("processing").map(|v| read("processing", v)).transpose()?.unwrap_or_default();
-        let prepend_bos = fields.remove("prepend_bos").map(|v| read("prepend_bos", v)).transpose()?.unwrap_or(true);
+        let processing =
+            fields.remove("processing").map(|v| read("processing", v)).transpose()?.unwrap_or_default();
+        let prepend_bos =
+            fields.remove("prepend_bos").map(|v| read("prepend_bos", v)).transpose()?.unwrap_or(true);
         let fields = Value::Object(fields);
         let kind = match kind.as_str() {
             "predict" => Kind::Predict(read("", fields)?),
@@ -319,7 +329,11 @@ mod tests {
                 "input.unknown_field",
                 "normalize",
             ),
-            (r#"{"version":1,"kind":"predict","prompt":"a","processing":{"fold":true}}"#, "input.unknown_field", "fold"),
+            (
+                r#"{"version":1,"kind":"predict","prompt":"a","processing":{"fold":true}}"#,
+                "input.unknown_field",
+                "fold",
+            ),
         ];
         for (json, code, word) in cases {
             let e = Experiment::from_json(json).unwrap_err();

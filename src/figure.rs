@@ -47,7 +47,9 @@ pub struct SweepResult {
 impl Figure {
     /// The heatmap of an ablation or patch over two axes; `None` for other experiments and other numbers of axes.
     pub fn heatmap(model: &Model, experiment: &Experiment, result: &SweepResult) -> Option<Self> {
-        let ([row_axis, col_axis], [rows, cols]) = (result.axes.as_slice(), result.shape.as_slice()) else { return None };
+        let ([row_axis, col_axis], [rows, cols]) = (result.axes.as_slice(), result.shape.as_slice()) else {
+            return None;
+        };
         if rows.checked_mul(*cols) != Some(result.values.len()) {
             return None;
         }
@@ -59,7 +61,12 @@ impl Figure {
                 };
                 let baseline = result.baseline?;
                 let title = capitalised(&format!("{metric} with {} set to zero", k.site));
-                (&k.prompt, title, format!("White is the {metric} without any edit, {baseline:.4}."), baseline)
+                (
+                    &k.prompt,
+                    title,
+                    format!("White is the {metric} without any edit, {baseline:.4}."),
+                    baseline,
+                )
             }
             Kind::Patch(k) => {
                 let metric = match k.metric {

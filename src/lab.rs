@@ -32,7 +32,7 @@ impl Model {
     /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where.
     pub fn load(files: &ModelFiles) -> Result<Self> {
         let (weights, sha256) = crate::weights::weights(files)?;
-        let tokenizer = Tokenizer::from_files(&files.tokenizer)?;
+        let tokenizer = Tokenizer::new(&files.tokenizer)?;
         Ok(Self { name: files.name.clone(), weights, sha256: Some(sha256), tokenizer })
     }
 

@@ -56,11 +56,19 @@ impl Sweep {
             if !self.site.axes().contains(axis) {
                 return Err(Error::input(
                     "input.axes",
-                    format!("axes: site '{}' has no axis '{}', expected some of {}", self.site, axis.name(), names(self.site.axes())),
+                    format!(
+                        "axes: site '{}' has no axis '{}', expected some of {}",
+                        self.site,
+                        axis.name(),
+                        names(self.site.axes())
+                    ),
                 ));
             }
             if self.axes[..i].contains(axis) {
-                return Err(Error::input("input.axes", format!("axes: '{}' stands twice in {}", axis.name(), names(&self.axes))));
+                return Err(Error::input(
+                    "input.axes",
+                    format!("axes: '{}' stands twice in {}", axis.name(), names(&self.axes)),
+                ));
             }
             shape.push(match axis {
                 Axis::Layer => cfg.n_layers,
@@ -70,7 +78,10 @@ impl Sweep {
         }
         let cells = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size)).filter(|n| *n <= MAX_CELLS);
         cells.map(|_| shape.clone()).ok_or_else(|| {
-            Error::input("input.too_big", format!("the sweep has {shape:?} cells, expected at most {MAX_CELLS}"))
+            Error::input(
+                "input.too_big",
+                format!("the sweep has {shape:?} cells, expected at most {MAX_CELLS}"),
+            )
         })
     }
 
@@ -99,7 +110,11 @@ impl Sweep {
     /// As [`Sweep::shape`].
     pub fn batches(&self, cfg: &Config, limits: &Limits) -> Result<Vec<Batch>> {
         let shape = self.shape(cfg)?;
-        let base = |tokens: &[u32]| Run { tokens: tokens.to_vec(), readout: self.metric.readout(), ..Run::default() };
+        let base = |tokens: &[u32]| Run {
+            tokens: tokens.to_vec(),
+            readout: self.metric.readout(),
+            ..Run::default()
+        };
         let mut bases = vec![(Answer::Base, base(&self.tokens))];
         bases.extend(self.clean.iter().map(|clean| (Answer::Clean, base(clean))));
 
@@ -111,7 +126,8 @@ impl Sweep {
             .collect();
         // Stable: cells of one layer keep their order.
         cells.sort_by_key(|(_, run)| run.start_layer(cfg.n_layers));
-        let room = runs_per_batch(cfg, limits, self.tokens.len(), &[self.site]).saturating_sub(bases.len()).max(1);
+        let room =
+            runs_per_batch(cfg, limits, self.tokens.len(), &[self.site]).saturating_sub(bases.len()).max(1);
         let batch = |cells: &[(Answer, Run)]| bases.iter().chain(cells).cloned().unzip();
         let batches = cells.chunks(room).map(batch);
         Ok(batches.map(|(answers, runs)| Batch { runs, answers }).collect())
@@ -120,7 +136,8 @@ impl Sweep {
 
 /// Batches of independent prompts, each with its own readout.
 pub fn prompts(cfg: &Config, limits: &Limits, prompts: Vec<(Vec<u32>, Readout)>) -> Vec<Batch> {
-    let sites: Vec<Site> = prompts.iter().flat_map(|(_, readout)| readout.hooks.iter().map(|h| h.site)).collect();
+    let sites: Vec<Site> =
+        prompts.iter().flat_map(|(_, readout)| readout.hooks.iter().map(|h| h.site)).collect();
     let longest = prompts.iter().map(|(tokens, _)| tokens.len()).max().unwrap_or(1);
     let room = runs_per_batch(cfg, limits, longest, &sites);
     let runs: Vec<(Answer, Run)> = (prompts.into_iter().enumerate())
@@ -136,7 +153,8 @@ pub fn prompts(cfg: &Config, limits: &Limits, prompts: Vec<(Vec<u32>, Readout)>)
 /// How many runs of `len` tokens fit the activation budget and the widest buffer.
 fn runs_per_batch(cfg: &Config, limits: &Limits, len: usize, sites: &[Site]) -> usize {
     let scores = cfg.n_heads * len * len;
-    let per_head = |site: &Site| matches!(site.family(cfg), Family::PosHead { width } if width == cfg.d_model);
+    let per_head =
+        |site: &Site| matches!(site.family(cfg), Family::PosHead { width } if width == cfg.d_model);
     let head_width = if sites.iter().any(per_head) { cfg.n_heads * cfg.d_model } else { 0 };
     let widest = (len * cfg.d_mlp.max(cfg.d_model).max(head_width)).max(scores);
     let all = len * (12 * cfg.d_model + 2 * cfg.d_mlp + 6 * head_width) + 2 * scores;
@@ -161,12 +179,18 @@ mod tests {
     fn every_cell_is_planned_once_and_batches_are_sorted() {
         let narrow = Limits { buffer_elements: 4 * 3 * 32, ..WIDE };
         for limits in [WIDE, narrow] {
-            let batches = sweep(Site::Z, &[Axis::Pos, Axis::Layer, Axis::Head]).batches(&cfg(), &limits).unwrap();
+            let batches =
+                sweep(Site::Z, &[Axis::Pos, Axis::Layer, Axis::Head]).batches(&cfg(), &limits).unwrap();
             let mut cells = Vec::new();
             for batch in &batches {
                 let starts: Vec<_> = batch.runs.iter().map(|run| run.start_layer(3)).collect();
                 assert!(starts.is_sorted());
-                cells.extend(batch.answers.iter().filter_map(|a| if let Answer::Cell(i) = a { Some(*i) } else { None }));
+                cells.extend(
+                    batch
+                        .answers
+                        .iter()
+                        .filter_map(|a| if let Answer::Cell(i) = a { Some(*i) } else { None }),
+                );
             }
             cells.sort_unstable();
             assert_eq!(cells, (0..18).collect::<Vec<_>>());

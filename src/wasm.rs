@@ -8,7 +8,8 @@ use crate::experiment::{Experiment, Prompt};
 use crate::figure::{Figure, SweepResult};
 use crate::lab::{Lab, Model};
 use crate::outcome::{Answer, EngineInfo, Outcome, Tensor};
-use crate::weights::{ModelFiles, TokenizerFiles, WeightFile};
+use crate::tokens::TokenizerFiles;
+use crate::weights::{ModelFiles, WeightFile};
 use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use std::cell::RefCell;
@@ -59,8 +60,15 @@ impl Engine {
     }
 
     /// Runs an experiment; the result is the contract's, tensors as `Float32Array`.
-    pub async fn run(&self, experiment: JsValue, on_progress: Function, is_cancelled: Function) -> std::result::Result<JsValue, JsValue> {
-        self.run_experiment(&experiment, JsControl { on_progress, is_cancelled }).await.map_err(|e| error_to_js(&e))
+    pub async fn run(
+        &self,
+        experiment: JsValue,
+        on_progress: Function,
+        is_cancelled: Function,
+    ) -> std::result::Result<JsValue, JsValue> {
+        self.run_experiment(&experiment, JsControl { on_progress, is_cancelled })
+            .await
+            .map_err(|e| error_to_js(&e))
     }
 
     /// The heatmap of an ablation's or patch's result over two axes, else `null`.
@@ -87,13 +95,15 @@ impl Engine {
     async fn open_model(files: &JsValue, backend: &str) -> Result<Engine> {
         let choice: Choice = backend.parse()?;
         let required = |name: &str| {
-            bytes(files, name).ok_or_else(|| Error::input("model.missing_file", format!("the model's '{name}' file is missing")))
+            bytes(files, name).ok_or_else(|| {
+                Error::input("model.missing_file", format!("the model's '{name}' file is missing"))
+            })
         };
         let name = Reflect::get(files, &"name".into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
         let files = ModelFiles {
             name,
             config: required("config")?,
-            weights: vec![WeightFile { name: "model.safetensors".into(), bytes: required("weights")?.into() }],
+            weights: vec![WeightFile { name: "model.safetensors".into(), bytes: required("weights")? }],
             index: None,
             tokenizer: TokenizerFiles {
                 tokenizer_json: bytes(files, "tokenizer"),
@@ -153,7 +163,8 @@ impl Control for JsControl {
 fn json(value: &JsValue) -> Result<serde_json::Value> {
     let text = js_sys::JSON::stringify(value).ok().and_then(|text| text.as_string());
     let text = text.ok_or_else(|| Error::input("input.json", "the experiment is not a JSON value"))?;
-    serde_json::from_str(&text).map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
+    serde_json::from_str(&text)
+        .map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
 }
 
 fn bytes(files: &JsValue, name: &str) -> Option<Vec<u8>> {
@@ -200,7 +211,8 @@ fn set(object: &JsValue, name: &str, value: &JsValue) -> Result<()> {
 fn error_to_js(error: &Error) -> JsValue {
     let object = Object::new();
     let action = error.action.as_ref().map(|action| ("action", action.as_str()));
-    let fields = [("code", error.code.as_ref()), ("message", error.message.as_str())].into_iter().chain(action);
+    let fields =
+        [("code", error.code.as_ref()), ("message", error.message.as_str())].into_iter().chain(action);
     for (name, text) in fields {
         // Setting a field of a fresh object cannot fail.
         let _ = Reflect::set(&object, &name.into(), &text.into());

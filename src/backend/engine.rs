@@ -28,7 +28,8 @@ impl Engine {
     /// `gpu.missing` and the like when the GPU was asked for by name and cannot be had.
     pub async fn open(choice: Choice) -> Result<Opened> {
         let cpu = |reason: String| Opened { engine: Engine::Cpu(Cpu::new()), reason };
-        let gpu = |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
+        let gpu =
+            |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
         match choice {
             Choice::Cpu => Ok(cpu("asked for".into())),
             Choice::Gpu => Ok(gpu(Gpu::open().await?, "asked for")),

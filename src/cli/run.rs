@@ -62,12 +62,15 @@ pub fn main(args: Args) -> Result<()> {
     json.push(b'\n');
     match &args.out {
         Some(path) => std::fs::write(path, json).map_err(|e| cannot_write(path, &e)),
-        None => std::io::stdout().write_all(&json).map_err(|e| cannot_write(Path::new("standard output"), &e)),
+        None => {
+            std::io::stdout().write_all(&json).map_err(|e| cannot_write(Path::new("standard output"), &e))
+        }
     }
 }
 
 fn read_experiment(path: &Path) -> Result<Experiment> {
-    let cannot_read = |e: std::io::Error| Error::input("input.file", format!("{}: cannot be read: {e}", path.display()));
+    let cannot_read =
+        |e: std::io::Error| Error::input("input.file", format!("{}: cannot be read: {e}", path.display()));
     let mut text = String::new();
     if path.as_os_str() == "-" {
         std::io::stdin().read_to_string(&mut text).map_err(cannot_read)?;
@@ -80,12 +83,16 @@ fn read_experiment(path: &Path) -> Result<Experiment> {
 /// Moves the tensors of a trace into a safetensors file.
 fn write_tensors(path: &Path, outcome: &mut Outcome) -> Result<()> {
     let Answer::Trace { tensors } = &mut outcome.answer else {
-        return Err(Error::input("input.tensors", format!("--tensors goes with kind 'trace', found '{}'", outcome.kind)));
+        return Err(Error::input(
+            "input.tensors",
+            format!("--tensors goes with kind 'trace', found '{}'", outcome.kind),
+        ));
     };
     let taken: Vec<_> = tensors.iter_mut().map(std::mem::take).collect();
-    let named = taken.iter().enumerate().flat_map(|(i, prompt)| {
-        prompt.iter().map(move |(name, tensor)| (format!("{i}/{name}"), tensor))
-    });
+    let named = taken
+        .iter()
+        .enumerate()
+        .flat_map(|(i, prompt)| prompt.iter().map(move |(name, tensor)| (format!("{i}/{name}"), tensor)));
     let views = named
         .map(|(name, tensor)| {
             let bytes = bytemuck::cast_slice(&tensor.data);

@@ -27,15 +27,25 @@ impl<B: Backend> Lab<B> {
         }
     }
 
-    async fn predict(&mut self, k: &Predict, tokens: Tokens, e: &Experiment, job: &mut Job<'_>) -> Result<Answer> {
+    async fn predict(
+        &mut self,
+        k: &Predict,
+        tokens: Tokens,
+        e: &Experiment,
+        job: &mut Job<'_>,
+    ) -> Result<Answer> {
         let d_vocab = self.model.weights.cfg.d_vocab;
         if k.top_k == 0 || k.top_k > d_vocab {
-            return Err(Error::input("input.invalid", format!("top_k: found {}, expected 1 to {d_vocab}", k.top_k)));
+            return Err(Error::input(
+                "input.invalid",
+                format!("top_k: found {}, expected 1 to {d_vocab}", k.top_k),
+            ));
         }
         let answer = k.answer.as_ref().map(|token| self.model.token(token)).transpose()?;
         self.prepare(e.processing).await?;
         let readout = Readout { last_logits: true, loss: tokens.len() > 1, ..Readout::default() };
-        let batches = plan::prompts(&self.model.weights.cfg, &self.backend.limits(), vec![(tokens.clone(), readout)]);
+        let batches =
+            plan::prompts(&self.model.weights.cfg, &self.backend.limits(), vec![(tokens.clone(), readout)]);
         let (mut logits, mut loss) = (Vec::new(), None);
         self.execute(&batches, job, |_, data, output| {
             let at = output.last_logits.ok_or_else(|| Error::internal("the logits were not kept"))?;
@@ -48,10 +58,19 @@ impl<B: Backend> Lab<B> {
         let total = log_sum_exp(&logits);
         let logit = |id: u32| f64::from(logits[id as usize]);
         let ranking = ranking(&logits);
-        let candidate = |id: u32| Candidate { token: self.model.text(id), logit: logit(id), prob: (logit(id) - total).exp() };
+        let candidate = |id: u32| Candidate {
+            token: self.model.text(id),
+            logit: logit(id),
+            prob: (logit(id) - total).exp(),
+        };
         let answer = answer.map(|id| {
             let Candidate { token, logit, prob } = candidate(id);
-            Ranked { token, rank: ranking.iter().position(|other| *other == id).unwrap_or(d_vocab), logit, prob }
+            Ranked {
+                token,
+                rank: ranking.iter().position(|other| *other == id).unwrap_or(d_vocab),
+                logit,
+                prob,
+            }
         });
         Ok(Answer::Predict {
             tokens: tokens.iter().map(|id| self.model.text(*id)).collect(),
@@ -66,7 +85,8 @@ impl<B: Backend> Lab<B> {
         let mut prompts = Vec::new();
         for (i, p) in k.prompts.iter().enumerate() {
             let at = |error: Error| error.at(format!("prompts[{i}]"));
-            let pair = [self.model.token(&p.correct).map_err(at)?, self.model.token(&p.incorrect).map_err(at)?];
+            let pair =
+                [self.model.token(&p.correct).map_err(at)?, self.model.token(&p.incorrect).map_err(at)?];
             let metric = Metric::LogitDiff(pair);
             prompts.push((self.model.tokens(&p.prompt, e.prepend_bos).map_err(at)?, metric.readout()));
             metrics.push(metric);
@@ -92,7 +112,10 @@ impl<B: Backend> Lab<B> {
         not_empty("hooks", hooks.len())?;
         let mut prompts = Vec::new();
         for (i, prompt) in k.prompts.iter().enumerate() {
-            let tokens = self.model.tokens(prompt, e.prepend_bos).map_err(|error| error.at(format!("prompts[{i}]")))?;
+            let tokens = self
+                .model
+                .tokens(prompt, e.prepend_bos)
+                .map_err(|error| error.at(format!("prompts[{i}]")))?;
             prompts.push((tokens, Readout { hooks: hooks.clone(), ..Readout::default() }));
         }
         not_empty("prompts", prompts.len())?;
@@ -124,7 +147,8 @@ impl<B: Backend> Lab<B> {
 
     async fn patch(&mut self, k: &Patch, e: &Experiment, job: &mut Job<'_>) -> Result<Answer> {
         let clean = self.model.tokens(&k.clean, e.prepend_bos).map_err(|error| error.at("clean"))?;
-        let corrupted = self.model.tokens(&k.corrupted, e.prepend_bos).map_err(|error| error.at("corrupted"))?;
+        let corrupted =
+            self.model.tokens(&k.corrupted, e.prepend_bos).map_err(|error| error.at("corrupted"))?;
         if clean.len() != corrupted.len() {
             return Err(Error::input(
                 "input.lengths_differ",
@@ -138,7 +162,8 @@ impl<B: Backend> Lab<B> {
             .with_action("Change the prompts until both have the same number of tokens."));
         }
         let metric = self.model.metric(&k.metric.metric())?;
-        let sweep = Sweep { tokens: corrupted, clean: Some(clean), site: k.site, axes: k.axes.clone(), metric };
+        let sweep =
+            Sweep { tokens: corrupted, clean: Some(clean), site: k.site, axes: k.axes.clone(), metric };
         let Swept { shape, mut values, base, clean } = self.sweep(&sweep, e, job).await?;
         let (clean, corrupted) = (clean.ok_or_else(|| Error::internal("the clean run is missing"))?, base);
         if k.metric.normalize() {
@@ -156,7 +181,10 @@ impl<B: Backend> Lab<B> {
 
     async fn sweep(&mut self, sweep: &Sweep, e: &Experiment, job: &mut Job<'_>) -> Result<Swept> {
         if sweep.metric == Metric::Loss && sweep.tokens.len() < 2 {
-            return Err(Error::input("input.length", "the loss needs a prompt of at least two tokens, found one"));
+            return Err(Error::input(
+                "input.length",
+                "the loss needs a prompt of at least two tokens, found one",
+            ));
         }
         let shape = sweep.shape(&self.model.weights.cfg)?;
         self.prepare(e.processing).await?;
@@ -197,5 +225,9 @@ struct Swept {
 }
 
 fn not_empty(field: &str, len: usize) -> Result<()> {
-    if len > 0 { Ok(()) } else { Err(Error::input("input.invalid", format!("{field}: is empty, expected at least one"))) }
+    if len > 0 {
+        Ok(())
+    } else {
+        Err(Error::input("input.invalid", format!("{field}: is empty, expected at least one")))
+    }
 }
