@@ -48,12 +48,13 @@ ATTENTION_INPUTS = ["hook_attn_in", "hook_q_input", "hook_k_input", "hook_v_inpu
 
 
 def hook_names(n_layers, attention_inputs=True, basis=True):
-    """Every hook of GPT-2. `basis`: also those whose values depend on the basis inside a head (see README)."""
-    block = ["hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out"]
-    block += ["ln1.hook_scale", "ln1.hook_normalized", "ln2.hook_scale", "ln2.hook_normalized"]
-    block += [f"attn.hook_{n}" for n in (["q", "k", "v", "z"] if basis else [])]
-    block += ["attn.hook_attn_scores", "attn.hook_pattern", "attn.hook_result", "mlp.hook_pre", "mlp.hook_post"]
-    block += ["hook_mlp_in", *(ATTENTION_INPUTS if attention_inputs else [])]
+    """Every hook of GPT-2, in the order of the forward pass: a test that stops at the first one that disagrees has
+    found the culprit. `basis`: also those whose values depend on the basis inside a head (see README)."""
+    block = ["hook_resid_pre", *(ATTENTION_INPUTS if attention_inputs else [])]
+    block += ["ln1.hook_scale", "ln1.hook_normalized", *(f"attn.hook_{n}" for n in "qkv" if basis)]
+    block += ["attn.hook_attn_scores", "attn.hook_pattern", *(["attn.hook_z"] if basis else []), "attn.hook_result"]
+    block += ["hook_attn_out", "hook_resid_mid", "hook_mlp_in", "ln2.hook_scale", "ln2.hook_normalized"]
+    block += ["mlp.hook_pre", "mlp.hook_post", "hook_mlp_out", "hook_resid_post"]
     inner = [f"blocks.{layer}.{name}" for layer in range(n_layers) for name in block]
     return ["hook_embed", "hook_pos_embed", *inner, "ln_final.hook_scale", "ln_final.hook_normalized"]
 
