@@ -52,7 +52,11 @@ ALL_SWEEPS = [(site, LP) for site in RESIDUAL]
 ALL_SWEEPS += [(site, axes) for site in PER_HEAD for axes in (LH, LPH)]
 ALL_SWEEPS += [(site, axes) for site in SQUARE for axes in (LH, LHD, LHDS)]
 ALL_SWEEPS += [("z", ["head"]), ("mlp_out", ["layer"]), ("attn_out", ["pos"]), ("q", ["pos", "head"]),
-               ("pattern", ["layer", "head", "src"]), ("attn_scores", ["layer", "dest"])]
+               ("pattern", ["layer", "head", "src"]), ("attn_scores", ["layer", "dest"]), ("z", ["head", "layer"])]
+# The hooks that the contract's list of sites leaves out. A scale of zero is a division by zero: patched only.
+ALL_SWEEPS += [("embed", ["pos"]), ("pos_embed", ["pos"]), ("ln_final.normalized", ["pos"]), ("ln_final.scale", ["pos"])]
+ALL_SWEEPS += [(site, LP) for site in ("mlp_in", "ln1.normalized", "ln2.normalized", "ln1.scale", "ln2.scale")]
+ALL_SWEEPS += [("attn_in", LPH), ("q_input", LH), ("k_input", LPH), ("v_input", LH)]
 SOME_SWEEPS = [("z", LH), ("v", LH), ("q", LPH), ("result", LH), ("pattern", LHD), ("attn_scores", LH),
                ("resid_pre", LP), ("resid_mid", LP), ("mlp_out", LP), ("post", LP)]
 
@@ -121,8 +125,9 @@ def cases(p, everything):
         by_loss, normalize = i % 3 == 2, i % 4 != 3
         measured = loss if by_loss else metric
         label = f"{site} {','.join(axes)}"
-        yield f"ablate {label}", {"kind": "ablate", "prompt": clean, "site": site, "edit": {"kind": "zero"},
-                                  "axes": axes, "metric": measured}
+        if not site.endswith(".scale"):
+            yield f"ablate {label}", {"kind": "ablate", "prompt": clean, "site": site, "edit": {"kind": "zero"},
+                                      "axes": axes, "metric": measured}
         yield f"patch {label}", {"kind": "patch", "clean": clean, "corrupted": corrupted, "site": site,
                                  "axes": axes, "metric": {**measured, "normalize": normalize}}
     for site in ("v", "z"):
@@ -137,7 +142,8 @@ def cases(p, everything):
 
 def random_model_traces(p, oracle, everything, basis):
     prompts = [p.curly if p.text else p.full, p.one] + ([p.tokens] if everything else [])
-    return prompts, hook_names(oracle.n_layers, attention_inputs=everything, basis=basis)
+    # The inputs of q, k and v are copies of resid_pre, head by head: once for each model is enough.
+    return prompts, hook_names(oracle.n_layers, attention_inputs=everything and oracle.processed, basis=basis)
 
 
 def trained_model_cases(oracle):

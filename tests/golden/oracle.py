@@ -25,6 +25,20 @@ RESIDUAL, PER_HEAD, SQUARE = ("pos",), ("pos", "head"), ("head", "dest", "src")
 SITES = dict.fromkeys(["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "pre", "post"], RESIDUAL)
 SITES |= dict.fromkeys(["q", "k", "v", "z", "result"], PER_HEAD)
 SITES |= dict.fromkeys(["attn_scores", "pattern"], SQUARE)
+# Beyond the contract's list: the other hooks can be edited too. The first four stand outside the blocks.
+OUTSIDE = ["embed", "pos_embed", "ln_final.scale", "ln_final.normalized"]
+SITES |= dict.fromkeys([*OUTSIDE, "mlp_in", *(f"{n}.{h}" for n in ("ln1", "ln2") for h in ("scale", "normalized"))],
+                       RESIDUAL)
+SITES |= dict.fromkeys(["attn_in", "q_input", "k_input", "v_input"], PER_HEAD)
+
+
+def hook_name(site, layer):
+    module, _, name = site.rpartition(".")
+    inside = {"attn": ["q", "k", "v", "z", "result", "attn_scores", "pattern"], "mlp": ["pre", "post"]}
+    module = module or next((m for m, names in inside.items() if name in names), "")
+    path = [] if site in OUTSIDE else ["blocks", str(layer)]
+    return ".".join([*path, *([module] if module else []), f"hook_{name}"])
+
 
 TL_PATCHING = {
     ("resid_pre", ("layer", "pos")): patching.get_act_patch_resid_pre,
@@ -75,6 +89,7 @@ class Oracle:
         self.hf = load_hf(folder).to(dtype)
         named = {"transformer_lens": ALL_ON, "none": ALL_OFF}
         self.processing = named[processing] if isinstance(processing, str) else processing
+        self.processed = any(self.processing.values())
         self.dtype = dtype
         self.config = json.loads((folder / "config.json").read_text())
         self.tokenizer = load_tokenizer(folder)
@@ -207,7 +222,10 @@ class Oracle:
         return {"axes": e["axes"], "shape": shape, "values": values, "clean": clean, "corrupted": corrupted}
 
     def model_for(self, site):
-        return self.result if site == "result" else self.plain
+        """An instance that has the site's hook, with as few other flags as can be."""
+        if site in ("q_input", "k_input", "v_input"):
+            return self.split
+        return {"result": self.result, "attn_in": self.attn_in, "mlp_in": self.attn_in}.get(site, self.plain)
 
     def sweep(self, e, prompt, bos, value):
         """The metric for every cell. A cell edits the named places of the site, all of each axis that is absent."""
@@ -219,14 +237,14 @@ class Oracle:
         for index in itertools.product(*map(range, shape)):
             at = dict(zip(e["axes"], index))
             place = tuple(at.get(axis, slice(None)) for axis in SITES[e["site"]])
-            layers = [at["layer"]] if "layer" in at else range(self.n_layers)
+            layers = [at["layer"]] if "layer" in at else range(1 if e["site"] in OUTSIDE else self.n_layers)
 
             def edit(x, hook, place=place):
                 x = x.clone()
                 x[0][place] = value(hook.name, x[0], place)
                 return x
 
-            hooks = [(utils.get_act_name(e["site"], layer), edit) for layer in layers]
+            hooks = [(hook_name(e["site"], layer), edit) for layer in layers]
             values.append(self.metric(metric, self.logits(prompt, bos, model, hooks), ids))
         return shape, values
 
