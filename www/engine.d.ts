@@ -5,7 +5,10 @@ import type { EngineInfo, Experiment, Figure, ModelInfo, Result, Token } from ".
 export interface ModelFiles {
   name: string;
   config: Uint8Array;
-  weights: Uint8Array;
+  /** `model.safetensors`; without it, `model.safetensors.index.json` and the shards that it names. */
+  weights?: Uint8Array;
+  index?: Uint8Array;
+  shards?: { name: string; bytes: Uint8Array }[];
   tokenizer?: Uint8Array;
   vocab?: Uint8Array;
   merges?: Uint8Array;

@@ -17,7 +17,7 @@ import { S } from "./strings.js";
 export function gridFigure({ values }, { formats, names }) {
   return {
     title: S.grid.figure,
-    row_axis: { title: S.grid.rows, labels: formats.map((_, i) => `${i + 1}`) },
+    row_axis: { title: S.grid.rows, labels: formats },
     col_axis: { title: S.grid.cols, labels: names.map(({ name }) => name) },
     rows: formats.length, cols: names.length, values, scale: symmetric(values, 0), caption: "",
   };
@@ -47,7 +47,7 @@ export function patternsOf({ tensors: [tensors] }) {
  * @returns {Figure}
  */
 export function patternFigure({ layer, head, n, data }, tokens) {
-  const labels = tokens.map(({ text }, i) => tokenLabel(text, i));
+  const labels = tokens.map(tokenLabel);
   return {
     title: S.attention.figure(layer, head),
     row_axis: { title: S.attention.dest, labels },

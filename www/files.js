@@ -1,4 +1,5 @@
-// Fetches a model folder with progress in bytes. Runs in the worker.
+// Fetches a model folder with progress in bytes. Runs in the worker. Longer than most files: what can go wrong with a
+// download is told apart here and nowhere else.
 import { LabError } from "./errors.js";
 
 /** @typedef {import("./microtome.js").LoadProgress} LoadProgress */
@@ -30,14 +31,34 @@ export async function loadModel(folder, report, cache) {
   const tokenizer = await optional("tokenizer.json");
   const vocab = tokenizer ? null : await optional("vocab.json");
   const merges = vocab ? await required("merges.txt") : null;
-  const weights = await required("model.safetensors");
 
   /** @type {ModelFiles} */
-  const files = { name: folderName(folder), config, weights };
+  const files = { name: folderName(folder), config };
+  const weights = await optional("model.safetensors");
+  if (weights) files.weights = weights;
+  else {
+    files.index = await optional("model.safetensors.index.json") ?? await required("model.safetensors");
+    files.shards = [];
+    for (const name of shardNames(files.index)) files.shards.push({ name, bytes: await required(name) });
+  }
   if (tokenizer) files.tokenizer = tokenizer;
   if (vocab) files.vocab = vocab;
   if (merges) files.merges = merges;
   return files;
+}
+
+/**
+ * The shards that an index names. The engine checks it in earnest; here a name must only not lead out of the folder.
+ * @param {Uint8Array} index
+ * @returns {string[]}
+ */
+function shardNames(index) {
+  try {
+    const { weight_map } = JSON.parse(new TextDecoder().decode(index));
+    return [.../** @type {Set<string>} */ (new Set(Object.values(weight_map)))].filter((name) => /^[\w-][\w.-]*$/.test(name));
+  } catch {
+    return [];
+  }
 }
 
 /** @param {URL} folder */

@@ -15,8 +15,15 @@ export function showToken(text) {
   return shown;
 }
 
-/** A token as an axis label: `Mary_1`, as TransformerLens writes them. @param {string} text @param {number} index */
-export const tokenLabel = (text, index) => `${showToken(text)}_${index}`;
+/** A token by its text, or by its id where the model has no tokenizer. @param {import("./microtome.js").Token} token */
+export const nameOf = ({ id, text }) => (text === null ? `#${id}` : showToken(text));
+
+/**
+ * A token as an axis label: `Mary_1`, as TransformerLens writes them.
+ * @param {import("./microtome.js").Token} token
+ * @param {number} index
+ */
+export const tokenLabel = (token, index) => `${nameOf(token)}_${index}`;
 
 /** Three digits that matter: 3.90, −0.123, 41.2; a real minus sign. @param {number} value */
 export function showNumber(value) {
@@ -24,6 +31,16 @@ export function showNumber(value) {
   if (size < 0.0005) return "0";
   const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
   return value.toFixed(digits).replace("-", "−");
+}
+
+/**
+ * Writes the numbers of one figure with the same number of decimals, as many as its scale can tell apart.
+ * @param {{ min: number, max: number }} scale
+ * @returns {(value: number) => string}
+ */
+export function writerFor({ min, max }) {
+  const decimals = Math.min(4, Math.max(0, 2 - Math.floor(Math.log10(max - min))));
+  return (value) => value.toFixed(decimals).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
 }
 
 /** Four decimals, as the notebook prints them. @param {number} value */

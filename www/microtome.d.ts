@@ -74,8 +74,8 @@ export type Experiment =
   | PredictExperiment | LogitDiffExperiment | TraceExperiment
   | AblateExperiment | PatchExperiment | UnembedBiasExperiment;
 
-/** `text` is for display: bytes that are no UTF-8 by themselves are written like `\xE2`. */
-export interface Token { id: number; text: string }
+/** `text` is for display: bytes that are no UTF-8 by themselves are written like `\xE2`. Null without a tokenizer. */
+export interface Token { id: number; text: string | null }
 
 export interface ModelInfo {
   name: string; n_layers: number; n_heads: number; d_model: number; d_head: number; d_mlp: number;
@@ -113,7 +113,7 @@ export interface ScoredToken extends Token { logit: number; prob: number }
 export interface PredictResult extends ResultBase<PredictExperiment> {
   kind: "predict"; tokens: Token[]; top: ScoredToken[];
   /** `rank` counts from 0. */
-  answer?: (ScoredToken & { rank: number }) | null;
+  answer?: ScoredToken & { rank: number };
   /** Mean cross-entropy over the prompt, in nats; null where the prompt is one token. */
   loss: number | null;
 }
@@ -141,7 +141,7 @@ export interface UnembedBiasResult extends ResultBase<UnembedBiasExperiment> {
   kind: "unembed_bias";
   /** b_U of each token. */
   values: number[];
-  /** exp(first − second); null with other than two tokens. */
+  /** exp(first − second); null with fewer than two tokens. */
   prob_ratio: number | null;
 }
 

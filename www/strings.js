@@ -104,8 +104,8 @@ export const S = {
     figure: "Logit difference of each prompt",
     rows: "Format",
     cols: "Name",
-    mean: (/** @type {string} */ mean, /** @type {string} */ times) =>
-      `Mean logit difference: ${mean}. For context, this puts a probability e^${mean} ≈ ${times} times higher on the correct answer.`,
+    mean: (/** @type {string} */ mean, /** @type {string} */ short, /** @type {string} */ times) =>
+      `Mean logit difference: ${mean}. For context, this represents putting an e^${short} ≈ ${times} times higher probability on the correct answer.`,
     right: (/** @type {number} */ right, /** @type {number} */ all) => `${right} of ${all} prompts are answered correctly.`,
     cell: (/** @type {string} */ prompt, /** @type {string} */ answer, /** @type {string} */ value) => `${prompt} → ${answer}: ${value}`,
     noPrompts: "Add at least one format and one name.",
@@ -148,7 +148,8 @@ export const S = {
       loss: "Blue: without this head the loss is higher, so it helped. Red: the loss is lower.",
       logit_diff: "Red: without this head the logit difference is lower, so it helped. Blue: the difference is higher.",
     }),
-    extremes: (/** @type {string} */ high, /** @type {string} */ low) => `Largest rise: ${high}. Largest fall: ${low}.`,
+    rise: (/** @type {string} */ head) => `Largest rise: ${head}.`,
+    fall: (/** @type {string} */ head) => `Largest fall: ${head}.`,
     cell: (/** @type {string} */ layer, /** @type {string} */ head, /** @type {string} */ value, /** @type {string} */ change) =>
       `Layer ${layer}, head ${head}: ${value} (${change} against the unablated model)`,
   },

@@ -1,3 +1,4 @@
+// @ts-nocheck: it plays the generated glue, which is not type-checked either.
 // Stands in for pkg/microtome.js where a test needs an engine that misbehaves: one that hangs, traps, or is slow.
 // Results have the contract's shapes and seeded numbers that mean nothing. Served by server.mjs, never shipped.
 // The word HANG in a prompt never returns, TRAP traps, SLOW takes 20 ms a run.

@@ -9,17 +9,23 @@ import { LABEL, labelFont } from "./paint.js";
 /** Labels longer than this many characters are cut; the tooltip has them whole. */
 const MOST_CHARS = 14;
 
-/** @param {string} label */
-export function cut(label) {
+/**
+ * A label cut in its middle, so that the index at its end stays: `<|endofte…_0`.
+ * @param {string} label
+ * @param {number} [most] characters
+ */
+export function cut(label, most = MOST_CHARS) {
   const chars = [...label];
-  return chars.length > MOST_CHARS ? chars.slice(0, MOST_CHARS - 1).join("") + "…" : label;
+  if (chars.length <= most) return label;
+  const end = /_\d+$/.exec(label)?.[0] ?? "";
+  return `${chars.slice(0, most - 1 - end.length).join("")}…${end}`;
 }
 
-/** Width of a label in CSS pixels. @param {string} label */
-export const widthOf = (label) => [...cut(label)].length * LABEL.char;
+/** Width of a label in CSS pixels. @param {string} label @param {number} [most] characters */
+export const widthOf = (label, most) => [...cut(label, most)].length * LABEL.char;
 
-/** @param {string[]} labels */
-export const widest = (labels) => labels.reduce((most, label) => Math.max(most, widthOf(label)), 0);
+/** @param {string[]} labels @param {number} [most] characters */
+export const widest = (labels, most) => labels.reduce((width, label) => Math.max(width, widthOf(label, most)), 0);
 
 /**
  * Labels under the columns: level where they fit their column, else turned to read upwards.
@@ -44,12 +50,13 @@ export function columnLabels(labels, plot, theme, turned) {
  * @param {string[]} labels
  * @param {Box} plot
  * @param {Theme} theme
+ * @param {number} most characters of a label
  * @returns {Op[]}
  */
-export function rowLabels(labels, plot, theme) {
+export function rowLabels(labels, plot, theme, most) {
   const step = plot.h / labels.length;
   return thin(labels, step, LABEL.line - 2).map(({ label, index }) => ({
-    op: "text", text: cut(label), x: plot.x - 8, y: plot.y + step * (index + 0.5),
+    op: "text", text: cut(label, most), x: plot.x - 8, y: plot.y + step * (index + 0.5),
     fill: theme.muted, font: labelFont(theme), align: "right", baseline: "middle",
   }));
 }
@@ -76,7 +83,7 @@ function thin(labels, step, need) {
  */
 export function colourBar(scale, bar, theme, stops, write) {
   const upright = bar.h > bar.w;
-  const steps = 64;
+  const steps = 128;
   const rgba = new Uint8ClampedArray(steps * 4);
   for (let i = 0; i < steps; i++) {
     const t = upright ? 1 - i / (steps - 1) : i / (steps - 1);

@@ -2,7 +2,7 @@
 import { inkOn, position, ramp } from "./colour.js";
 import { LABEL, labelFont } from "./paint.js";
 import { colourBar, columnLabels, rowLabels, widest, widthOf } from "./axis.js";
-import { showNumber } from "../format.js";
+import { writerFor } from "../format.js";
 
 /** @typedef {import("../microtome.js").Figure} Figure */
 /** @typedef {import("./paint.js").Op} Op */
@@ -15,6 +15,8 @@ import { showNumber } from "../format.js";
  *   turned: boolean, wide: boolean }} Layout
  */
 
+/** Characters of a row's label: there is room for a sentence on a wide page. @param {boolean} wide */
+const rowChars = (wide) => (wide ? 32 : 14);
 const CELL = { least: 9, most: 64, tallest: 40 };
 const BAR = 12;
 /** A cell at least this large carries its number. */
@@ -30,9 +32,9 @@ const WRITTEN = { w: 40, h: 22 };
 export function layout(figure, { width, ratio }, square = false) {
   const snap = (/** @type {number} */ v) => Math.round(v * ratio) / ratio;
   const wide = width >= 560;
-  const { min, mid, max } = figure.scale;
-  const ends = Math.max(...[min, mid, max].map((value) => widthOf(showNumber(value))));
-  const left = snap(LABEL.line + 8 + widest(figure.row_axis.labels) + 10);
+  const write = writerFor(figure.scale);
+  const ends = Math.max(widthOf(write(figure.scale.min)), widthOf(write(figure.scale.max)));
+  const left = snap(LABEL.line + 8 + widest(figure.row_axis.labels, rowChars(wide)) + 10);
   const right = wide ? BAR + 6 + ends + 24 : 4;
   const room = Math.max(CELL.least, (width - left - right) / figure.cols);
   const w = Math.max(1, Math.floor(Math.min(CELL.most, Math.max(CELL.least, room)) * ratio)) / ratio;
@@ -79,9 +81,9 @@ export function drawHeatmap(figure, at, theme, { stops, cursor = null, written =
   ];
   if (written && cell.w >= WRITTEN.w && cell.h >= WRITTEN.h) ops.push(...numbers(figure, at, theme, stops));
   ops.push({ op: "frame", ...inset(plot, 0.5), stroke: theme.line, width: 1 });
-  ops.push(...rowLabels(figure.row_axis.labels, plot, theme));
+  ops.push(...rowLabels(figure.row_axis.labels, plot, theme, rowChars(at.wide)));
   ops.push(...columnLabels(figure.col_axis.labels, plot, theme, at.turned));
-  ops.push(...titles(figure, at, theme), ...colourBar(figure.scale, at.bar, theme, stops, showNumber));
+  ops.push(...titles(figure, at, theme), ...colourBar(figure.scale, at.bar, theme, stops, writerFor(figure.scale)));
   if (cursor) {
     const box = { x: plot.x + cursor.col * cell.w, y: plot.y + cursor.row * cell.h, w: cell.w, h: cell.h };
     // Two lines, so that one of them shows on any colour.
@@ -106,12 +108,13 @@ export function pixels({ values, scale, rows, cols }, stops) {
 
 /** @param {Figure} figure @param {Layout} at @param {Theme} theme @param {import("./colour.js").Rgb[]} stops @returns {Op[]} */
 function numbers(figure, { plot, cell }, theme, stops) {
+  const write = writerFor(figure.scale);
   return figure.values.flatMap((value, i) => {
     if (value === null) return [];
     const colour = ramp(stops, position(figure.scale, value));
     const x = plot.x + ((i % figure.cols) + 0.5) * cell.w;
     const y = plot.y + (Math.floor(i / figure.cols) + 0.5) * cell.h;
-    return [{ op: "text", text: showNumber(value), x, y, fill: theme[inkOn(colour)], font: labelFont(theme),
+    return [{ op: "text", text: write(value), x, y, fill: theme[inkOn(colour)], font: labelFont(theme),
       align: "center", baseline: "middle" }];
   });
 }

@@ -59,5 +59,6 @@ export function ablateView(store, session) {
 function extremes({ values, shape: [, heads], baseline }) {
   const moved = values.map((value, i) => ({ by: (value ?? baseline) - baseline, i })).sort((a, b) => b.by - a.by);
   const name = (/** @type {{ by: number, i: number }} */ { by, i }) => `L${Math.floor(i / heads)}H${i % heads} (${showSigned(by)})`;
-  return S.ablate.extremes(name(moved[0]), name(moved[moved.length - 1]));
+  const [most, least] = [moved[0], moved[moved.length - 1]];
+  return [most.by > 0 && S.ablate.rise(name(most)), least.by < 0 && S.ablate.fall(name(least))].filter(Boolean).join(" ");
 }

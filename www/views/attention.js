@@ -4,7 +4,7 @@ import { attention } from "../experiments.js";
 import { patternFigure, patternsOf } from "../figures.js";
 import { live } from "../live.js";
 import { drawSheet, hitTile, sheetLayout } from "../draw/attention.js";
-import { showExact, showToken } from "../format.js";
+import { nameOf, showExact } from "../format.js";
 import { el, fill } from "./dom.js";
 import { choice, textField } from "./fields.js";
 import { heatmapView } from "./heatmap.js";
@@ -60,7 +60,7 @@ export function attentionView(store, session) {
   });
   const zoom = heatmapView({
     palette: "sequential", square: true,
-    describe: (_, { row, col }, value) => S.attention.cell(showToken(tokens[row].text), row, showToken(tokens[col].text), col,
+    describe: (_, { row, col }, value) => S.attention.cell(nameOf(tokens[row]), row, nameOf(tokens[col]), col,
       value === null ? S.attention.masked : showExact(value)),
   });
   const strip = tokenStrip();

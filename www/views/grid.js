@@ -41,12 +41,12 @@ export function gridView(store, session) {
     value = next;
     const { values, mean: average } = next.result;
     heatmap.show(gridFigure(next.result, next.inputs));
-    mean.textContent = S.grid.mean(showExact(average), showNumber(Math.exp(average)));
+    mean.textContent = S.grid.mean(showExact(average), showNumber(average), showNumber(Math.exp(average)));
     right.textContent = S.grid.right(values.filter((v) => v > 0).length, values.length);
   }
 
   const formats = el("div", { class: "list" });
-  const names = el("div", { class: "list" });
+  const names = el("div", { class: "list beside" });
   /** The answers' own words, for the select of each name. @returns {[string, string][]} */
   const answerOptions = () => now().answers.map((answer, i) => [String(i), showToken(answer)]);
 

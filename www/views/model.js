@@ -25,6 +25,7 @@ export function modelView(store, session) {
     session.open();
   });
   fill(frame.controls, form, engine.root, processing(store));
+  frame.root.append(frame.controls);
 
   const progress = el("progress", { "aria-label": S.model.title });
   const words = el("span", {});

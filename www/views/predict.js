@@ -2,7 +2,7 @@
 import { S } from "../strings.js";
 import { predict } from "../experiments.js";
 import { live } from "../live.js";
-import { showExact, showNumber, showPercent, showToken } from "../format.js";
+import { nameOf, showExact, showNumber, showPercent, showToken } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button, checkbox, textField, tokenField } from "./fields.js";
 import { computed } from "./section.js";
@@ -38,13 +38,13 @@ export function predictView(store, session) {
     const bosFirst = experiment.prepend_bos !== false && typeof experiment.prompt === "string";
     fill(frame.body,
       el("h3", {}, `${S.predict.tokens} `, el("small", {}, S.predict.count(tokens.length))),
-      el("ol", { class: "chips", start: 0 }, ...tokens.map(({ text, id }, i) =>
-        el("li", { class: bosFirst && i === 0 ? "chip bos" : "chip", title: `id ${id}` },
-          el("span", { class: "token" }, showToken(text)), el("span", { class: "index" }, String(i))))),
+      el("ol", { class: "chips", start: 0 }, ...tokens.map((token, i) =>
+        el("li", { class: bosFirst && i === 0 ? "chip bos" : "chip", title: `id ${token.id}` },
+          el("span", { class: "token" }, nameOf(token)), el("span", { class: "index" }, String(i))))),
       el("h3", {}, S.predict.likeliest),
       topTable(top, found?.id),
       el("p", { class: "finding" }, found
-        ? S.predict.rank(showToken(found.text), found.rank, showPercent(found.prob), showNumber(found.logit)) : S.predict.noAnswer),
+        ? S.predict.rank(nameOf(found), found.rank, showPercent(found.prob), showNumber(found.logit)) : S.predict.noAnswer),
       el("p", { class: "note" }, S.predict.rankNote, loss === null ? "" : ` ${S.predict.loss(showExact(loss))}`));
   }
   return frame.root;
@@ -60,7 +60,7 @@ function topTable(top, answer) {
       const bar = el("td", { class: "prob" }, showPercent(entry.prob));
       bar.style.setProperty("--part", String(entry.prob));
       return el("tr", { class: entry.id === answer && "answer" },
-        el("td", {}, String(i)), el("th", { scope: "row" }, el("span", { class: "token" }, showToken(entry.text))),
+        el("td", {}, String(i)), el("th", { scope: "row" }, el("span", { class: "token" }, nameOf(entry))),
         el("td", {}, entry.logit.toFixed(2)), bar);
     })));
 }

@@ -1,6 +1,6 @@
 // The prompt as a row of tokens: pick one, and the others show how strongly it looks at them, or they at it.
 import { S } from "../strings.js";
-import { showNumber, showToken } from "../format.js";
+import { nameOf } from "../format.js";
 import { el, fill } from "./dom.js";
 import { choice } from "./fields.js";
 
@@ -23,14 +23,14 @@ export function tokenStrip() {
   const root = el("div", { class: "token-strip" }, el("h3", {}, S.attention.strip), el("div", { class: "row" }, pick.root, note), chips);
 
   function build() {
-    fill(chips, ...tokens.map(({ text }, i) => el("button", {
+    fill(chips, ...tokens.map((token, i) => el("button", {
       type: "button", class: "chip",
       pointerenter: () => point(i), pointerleave: () => point(-1), focus: () => point(i), blur: () => point(-1),
       click: () => {
         kept = i;
         weigh();
       },
-    }, el("span", { class: "token" }, showToken(text)), el("span", { class: "index" }, String(i)), el("span", { class: "weight" }))));
+    }, el("span", { class: "token" }, nameOf(token)), el("span", { class: "index" }, String(i)), el("span", { class: "weight" }))));
   }
 
   /** @param {number} i */
@@ -50,9 +50,9 @@ export function tokenStrip() {
       /** @type {HTMLElement} */ (chip).style.setProperty("--weight", weight.toFixed(4));
       chip.classList.toggle("masked", masked);
       chip.setAttribute("aria-pressed", String(i === at));
-      /** @type {Element} */ (chip.lastElementChild).textContent = masked ? "–" : showNumber(weight);
+      /** @type {Element} */ (chip.lastElementChild).textContent = masked ? "–" : weight.toFixed(2);
     });
-    note.textContent = S.attention.stripNote(showToken(tokens[at].text), at);
+    note.textContent = S.attention.stripNote(nameOf(tokens[at]), at);
   }
 
   return {
