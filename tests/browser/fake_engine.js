@@ -1,0 +1,126 @@
+// @ts-nocheck: it plays the generated glue, which is not type-checked either.
+// Stands in for pkg/microtome.js where a test needs an engine that misbehaves: one that hangs, traps, or is slow.
+// Results have the contract's shapes and seeded numbers that mean nothing. Served by server.mjs, never shipped.
+// The word HANG in a prompt never returns, TRAP traps, SLOW takes 20 ms a run.
+
+const SIZES = { n_layers: 4, n_heads: 8, d_model: 128, d_head: 16, d_mlp: 512, d_vocab: 2048, n_ctx: 128, n_params: 1_076_736 };
+
+export default async function init() {}
+
+export class Engine {
+  static async open(files, backend, reason) {
+    const engine = new Engine();
+    engine.backend = backend === "auto" ? "gpu" : backend;
+    engine.reason = reason ?? "chosen by the stand-in";
+    engine.name = files.name;
+    return engine;
+  }
+
+  info() {
+    return {
+      model: { name: this.name, ...SIZES, act_fn: "gelu_new", sha256: "0".repeat(64), has_tokenizer: true },
+      engine: { backend: this.backend, adapter: "stand-in", reason: this.reason, build: "test" },
+    };
+  }
+
+  tokenize(text, prependBos) {
+    const words = text.match(/ ?\p{L}+|[^\p{L}]/gu) ?? [];
+    const all = prependBos ? ["<|endoftext|>", ...words] : words;
+    return all.map((word) => ({ id: hash(word) % SIZES.d_vocab, text: word }));
+  }
+
+  async run(experiment, onProgress, isCancelled) {
+    const text = JSON.stringify(experiment);
+    if (text.includes("HANG")) for (;;);
+    if (text.includes("TRAP")) new WebAssembly.Instance(TRAP).exports.trap();
+    const runs = { ablate: 32, patch: 44, logit_diff: experiment.prompts?.length }[experiment.kind] ?? 1;
+    for (let done = 0; done < runs; done++) {
+      if (isCancelled()) throw { code: "run.cancelled", message: "Cancelled." };
+      if (text.includes("SLOW")) await new Promise((resolve) => setTimeout(resolve, 20));
+      onProgress(done + 1, runs);
+    }
+    return {
+      version: 1, kind: experiment.kind, experiment, model: this.info().model,
+      engine: { ...this.info().engine, milliseconds: runs, flops: 0, dispatches: 0, readbacks: 1, weight_bytes_read: 0 },
+      ...this[experiment.kind](experiment, random(hash(text))),
+    };
+  }
+
+  predict({ prompt, answer, top_k }, next) {
+    const words = [" she", " it", " he", " there", " I", " we", " you", " her", " this", " that"].slice(0, top_k);
+    const top = words.map((text, i) => ({ id: hash(text) % 2048, text, logit: 17 - i * 0.7 - next(), prob: 0.8 / (i * i + 1) }));
+    if (answer && this.tokenize(answer, false).length !== 1) {
+      throw { code: "input.not_one_token", message: `“${answer}” is not one token: ${this.tokenize(answer, false).map((t) => `“${t.text}”`).join(", ")}.`,
+        action: "Choose a word that is one token; most start with a space." };
+    }
+    const found = top.find((t) => t.text === answer) ?? { ...top[9], text: answer };
+    return { tokens: this.tokenize(prompt, true), top, answer: answer ? { ...found, rank: words.indexOf(answer) } : null, loss: 3.2 };
+  }
+
+  logit_diff({ prompts }, next) {
+    const values = prompts.map(() => 3 + 2 * next());
+    return { values, mean: values.reduce((a, b) => a + b, 0) / values.length };
+  }
+
+  trace({ prompts, hooks, prepend_bos }, next) {
+    return { tensors: prompts.map((prompt) => Object.fromEntries(hooks.map((hook) => {
+      const n = this.tokenize(prompt, prepend_bos).length;
+      const data = new Float32Array(SIZES.n_heads * n * n);
+      for (let row = 0; row < SIZES.n_heads * n; row++) {
+        const weights = Array.from({ length: (row % n) + 1 }, () => next() ** 6);
+        const sum = weights.reduce((a, b) => a + b, 0);
+        weights.forEach((weight, src) => { data[row * n + src] = weight / sum; });
+      }
+      return [hook, { shape: [SIZES.n_heads, n, n], data }];
+    }))) };
+  }
+
+  ablate({ axes }, next) {
+    return { axes, shape: [4, 8], values: Array.from({ length: 32 }, () => 3 + (next() - 0.5) ** 3 * 4), baseline: 3 };
+  }
+
+  patch({ clean, corrupted, prepend_bos, axes }, next) {
+    const [a, b] = [clean, corrupted].map((prompt) => this.tokenize(prompt, prepend_bos));
+    if (a.length !== b.length) {
+      throw { code: "input.unequal_lengths", message: `The clean prompt has ${a.length} tokens, the corrupted one ${b.length}.\n${a.map((t) => t.text).join("|")}\n${b.map((t) => t.text).join("|")}` };
+    }
+    return { axes, shape: [4, a.length], values: Array.from({ length: 4 * a.length }, () => next() ** 4), clean: 3.9, corrupted: -4.8 };
+  }
+
+  unembed_bias() {
+    return { values: [4.5582, 3.6625], prob_ratio: Math.exp(4.5582 - 3.6625) };
+  }
+
+  figure(result) {
+    if (result.kind !== "ablate" && result.kind !== "patch") return null;
+    const [rows, cols] = result.shape;
+    const mid = result.kind === "ablate" ? result.baseline : 0;
+    const reach = Math.max(...result.values.map((v) => Math.abs(v - mid)));
+    const labels = result.kind === "ablate" ? Array.from({ length: cols }, (_, i) => `${i}`)
+      : this.tokenize(result.experiment.clean, result.experiment.prepend_bos).map(({ text }, i) => `${text}_${i}`);
+    return {
+      title: result.kind === "ablate" ? "Ablated loss for every head" : "Normalized logit difference after patching",
+      row_axis: { title: "Layer", labels: ["0", "1", "2", "3"] }, col_axis: { title: result.kind === "ablate" ? "Head" : "Position", labels },
+      rows, cols, values: result.values, scale: { min: mid - reach, mid, max: mid + reach }, caption: "",
+    };
+  }
+
+  free() {}
+}
+
+/** (module (func (export "trap") unreachable)) */
+const TRAP = new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 8, 1, 4,
+  116, 114, 97, 112, 0, 0, 10, 5, 1, 3, 0, 0, 11]));
+
+function hash(text) {
+  let h = 2166136261;
+  for (const char of text) h = Math.imul(h ^ char.codePointAt(0), 16777619) >>> 0;
+  return h;
+}
+
+function random(seed) {
+  return () => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 2 ** 32;
+  };
+}

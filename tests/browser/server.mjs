@@ -1,0 +1,50 @@
+// A static file server for the tests: a folder, with some paths answered otherwise.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+
+const TYPES = {
+  ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+  ".json": "application/json", ".wasm": "application/wasm", ".svg": "image/svg+xml",
+};
+
+/**
+ * @typedef {(response: import("node:http").ServerResponse, request: import("node:http").IncomingMessage) => void} Answer
+ * @param {string} folder
+ * @param {Record<string, Answer>} [answers] by path
+ * @returns {Promise<{ url: string, answers: Record<string, Answer>, close: () => void }>}
+ */
+export async function serve(folder, answers = {}) {
+  const server = createServer(async (request, response) => {
+    const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname);
+    if (answers[path]) return answers[path](response, request);
+    const file = normalize(path.endsWith("/") ? `${path}index.html` : path);
+    try {
+      const bytes = await readFile(join(folder, file));
+      const type = /** @type {Record<string, string>} */ (TYPES)[extname(file)] ?? "application/octet-stream";
+      response.writeHead(200, { "content-type": type, "content-length": bytes.length, "access-control-allow-origin": "*" });
+      response.end(bytes);
+    } catch {
+      response.writeHead(404, { "content-type": "text/plain" }).end("not found");
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return { url: `http://127.0.0.1:${port}/`, answers, close: () => server.close() };
+}
+
+/** @param {string} type @param {string | Uint8Array} body @returns {Answer} */
+export const answer = (type, body) => (response) =>
+  void response.writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
+
+/** The stand-in engine in place of the wasm, and a model folder that it does not read. @param {string} here */
+export async function standIn(here) {
+  const script = await readFile(join(here, "fake_engine.js"), "utf8");
+  return {
+    "/pkg/microtome.js": answer("text/javascript", script),
+    "/pkg/microtome_bg.wasm": answer("application/wasm", new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])),
+    "/models/pronoun/config.json": answer("application/json", "{}"),
+    "/models/pronoun/tokenizer.json": answer("application/json", "{}"),
+    "/models/pronoun/model.safetensors": answer("application/octet-stream", new Uint8Array(300_000)),
+  };
+}

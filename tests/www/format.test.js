@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nameOf, showBytes, showExact, showNumber, showPercent, showSigned, showToken, tokenLabel, writerFor } from "../../www/format.js";
+import { cut } from "../../www/draw/axis.js";
+
+test("every character of a token can be seen", () => {
+  assert.equal(showToken(" she"), "␣she");
+  assert.equal(showToken("\n\t"), "⏎⇥");
+  assert.equal(showToken("a\u202eb"), "a\\u{202e}b", "a bidirectional override must not reorder the page");
+  assert.equal(showToken("\u0000\u200b"), "\\u{0}\\u{200b}");
+  assert.equal(showToken("\\xE2"), "\\xE2", "the engine's bytes stay as they are");
+  assert.equal(showToken("<b>é👍"), "<b>é👍");
+});
+
+test("tokens are named by text, or by id without a tokenizer", () => {
+  assert.equal(nameOf({ id: 7, text: " he" }), "␣he");
+  assert.equal(nameOf({ id: 7, text: null }), "#7");
+  assert.equal(tokenLabel({ id: 7, text: "Mary" }, 1), "Mary_1");
+});
+
+test("long labels are cut before their index, never through a character", () => {
+  assert.equal(cut("<|endoftext|>_0"), "<|endoftext…_0");
+  assert.equal(cut("👍".repeat(20)), `${"👍".repeat(13)}…`);
+  assert.equal(cut("Mary_1"), "Mary_1");
+});
+
+test("numbers", () => {
+  assert.deepEqual([3.8977, -0.12345, 41.23, 123.4, 0, 0.0001].map(showNumber), ["3.90", "−0.123", "41.2", "123", "0", "0"]);
+  assert.equal(showExact(-4.85399), "−4.8540");
+  assert.equal(showSigned(0.5), "+0.5000");
+  assert.equal(showPercent(0.8267), "82.67%");
+  assert.deepEqual([999, 4200, 4_210_000].map(showBytes), ["999 B", "4 kB", "4.2 MB"]);
+});
+
+test("one figure, one number of decimals", () => {
+  assert.equal(writerFor({ min: 0, max: 1 })(0.2755), "0.28");
+  assert.equal(writerFor({ min: -4.96, max: 4.96 })(-3.1), "−3.10");
+  assert.equal(writerFor({ min: 2.9, max: 3.1 })(3), "3.000");
+  assert.equal(writerFor({ min: -300, max: 300 })(-0.2), "0", "no minus zero");
+});

@@ -1,0 +1,133 @@
+// A heatmap: (figure, size, theme) → operations. Cells lie on whole device pixels, so that their edges are sharp.
+import { inkOn, position, ramp } from "./colour.js";
+import { LABEL, labelFont } from "./paint.js";
+import { colourBar, columnLabels, rowLabels, widest, widthOf } from "./axis.js";
+import { writerFor } from "../format.js";
+
+/** @typedef {import("../microtome.js").Figure} Figure */
+/** @typedef {import("./paint.js").Op} Op */
+/** @typedef {import("./paint.js").Theme} Theme */
+/** @typedef {import("./axis.js").Box} Box */
+/** @typedef {{ row: number, col: number }} Cell */
+/** @typedef {{ width: number, ratio: number }} Size width in CSS pixels, and device pixels per CSS pixel */
+/**
+ * @typedef {{ width: number, height: number, plot: Box, cell: { w: number, h: number }, bar: Box,
+ *   turned: boolean, wide: boolean }} Layout
+ */
+
+/** Characters of a row's label: there is room for a sentence on a wide page. @param {boolean} wide */
+const rowChars = (wide) => (wide ? 32 : 14);
+const CELL = { least: 9, most: 64, tallest: 40 };
+const BAR = 12;
+/** A cell at least this large carries its number. */
+const WRITTEN = { w: 40, h: 22 };
+
+/**
+ * Where everything goes. `square` keeps cells square (attention), else they are at most CELL.tallest high.
+ * @param {Figure} figure
+ * @param {Size} size
+ * @param {boolean} [square]
+ * @returns {Layout}
+ */
+export function layout(figure, { width, ratio }, square = false) {
+  const snap = (/** @type {number} */ v) => Math.round(v * ratio) / ratio;
+  const wide = width >= 560;
+  const write = writerFor(figure.scale);
+  const ends = Math.max(widthOf(write(figure.scale.min)), widthOf(write(figure.scale.max)));
+  const left = snap(LABEL.line + 8 + widest(figure.row_axis.labels, rowChars(wide)) + 10);
+  const right = wide ? BAR + 6 + ends + 24 : 4;
+  const room = Math.max(CELL.least, (width - left - right) / figure.cols);
+  const w = Math.max(1, Math.floor(Math.min(CELL.most, Math.max(CELL.least, room)) * ratio)) / ratio;
+  const h = square ? w : snap(Math.min(CELL.tallest, Math.max(Math.min(w, 26), w * 0.7)));
+  const plot = { x: left, y: 4, w: w * figure.cols, h: h * figure.rows };
+  const labels = widest(figure.col_axis.labels);
+  const turned = labels + 4 > w && figure.cols > 1;
+  const below = plot.y + plot.h + 6 + (turned ? labels : LABEL.line) + LABEL.line + 6;
+  const bar = wide
+    ? { x: plot.x + plot.w + 20, y: plot.y, w: BAR, h: Math.max(plot.h, 3 * LABEL.line) }
+    : { x: plot.x, y: below + 4, w: Math.max(plot.w, 120), h: BAR };
+  const height = Math.ceil(wide ? Math.max(below, bar.y + bar.h + 4) : bar.y + BAR + LABEL.line + 6);
+  return { width: Math.ceil(Math.max(width, plot.x + plot.w + right)), height, plot, cell: { w, h }, bar, turned, wide };
+}
+
+/**
+ * The cell under a point, in CSS pixels.
+ * @param {Layout} at
+ * @param {Figure} figure
+ * @param {number} x
+ * @param {number} y
+ * @returns {Cell | null}
+ */
+export function hit({ plot, cell }, figure, x, y) {
+  const col = Math.floor((x - plot.x) / cell.w);
+  const row = Math.floor((y - plot.y) / cell.h);
+  return row >= 0 && col >= 0 && row < figure.rows && col < figure.cols ? { row, col } : null;
+}
+
+/**
+ * @param {Figure} figure
+ * @param {Layout} at
+ * @param {Theme} theme
+ * @param {{ stops: import("./colour.js").Rgb[], cursor?: Cell | null, written?: boolean }} look
+ * @returns {Op[]}
+ */
+export function drawHeatmap(figure, at, theme, { stops, cursor = null, written = true }) {
+  const { plot, cell } = at;
+  const masked = theme.masked;
+  /** @type {Op[]} */
+  const ops = [
+    { op: "rect", ...plot, fill: masked },
+    { op: "cells", ...plot, cols: figure.cols, rows: figure.rows, rgba: pixels(figure, stops) },
+  ];
+  if (written && cell.w >= WRITTEN.w && cell.h >= WRITTEN.h) ops.push(...numbers(figure, at, theme, stops));
+  ops.push({ op: "frame", ...inset(plot, 0.5), stroke: theme.line, width: 1 });
+  ops.push(...rowLabels(figure.row_axis.labels, plot, theme, rowChars(at.wide)));
+  ops.push(...columnLabels(figure.col_axis.labels, plot, theme, at.turned));
+  ops.push(...titles(figure, at, theme), ...colourBar(figure.scale, at.bar, theme, stops, writerFor(figure.scale)));
+  if (cursor) {
+    const box = { x: plot.x + cursor.col * cell.w, y: plot.y + cursor.row * cell.h, w: cell.w, h: cell.h };
+    // Two lines, so that one of them shows on any colour.
+    ops.push({ op: "frame", ...inset(box, -1), stroke: theme.surface, width: 4 });
+    ops.push({ op: "frame", ...inset(box, -1), stroke: theme.ink, width: 2 });
+  }
+  return ops;
+}
+
+/**
+ * One pixel a cell; empty cells are see-through.
+ * @param {Figure} figure
+ * @param {import("./colour.js").Rgb[]} stops
+ */
+export function pixels({ values, scale, rows, cols }, stops) {
+  const rgba = new Uint8ClampedArray(rows * cols * 4);
+  values.forEach((value, i) => {
+    if (value !== null) rgba.set([...ramp(stops, position(scale, value)), 255], i * 4);
+  });
+  return rgba;
+}
+
+/** @param {Figure} figure @param {Layout} at @param {Theme} theme @param {import("./colour.js").Rgb[]} stops @returns {Op[]} */
+function numbers(figure, { plot, cell }, theme, stops) {
+  const write = writerFor(figure.scale);
+  return figure.values.flatMap((value, i) => {
+    if (value === null) return [];
+    const colour = ramp(stops, position(figure.scale, value));
+    const x = plot.x + ((i % figure.cols) + 0.5) * cell.w;
+    const y = plot.y + (Math.floor(i / figure.cols) + 0.5) * cell.h;
+    return [{ op: "text", text: write(value), x, y, fill: theme[inkOn(colour)], font: labelFont(theme),
+      align: "center", baseline: "middle" }];
+  });
+}
+
+/** @param {Figure} figure @param {Layout} at @param {Theme} theme @returns {Op[]} */
+function titles(figure, { plot, turned }, theme) {
+  const under = 6 + (turned ? widest(figure.col_axis.labels) : LABEL.line);
+  const common = { op: /** @type {const} */ ("text"), fill: theme.ink, font: labelFont(theme) };
+  return [
+    { ...common, text: figure.col_axis.title, x: plot.x + plot.w / 2, y: plot.y + plot.h + under + 2, align: "center", baseline: "top" },
+    { ...common, text: figure.row_axis.title, x: 2, y: plot.y + plot.h / 2, align: "center", baseline: "top", turn: -Math.PI / 2 },
+  ];
+}
+
+/** @param {Box} box @param {number} by @returns {Box} */
+export const inset = ({ x, y, w, h }, by) => ({ x: x + by, y: y + by, w: w - 2 * by, h: h - 2 * by });

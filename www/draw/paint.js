@@ -1,0 +1,81 @@
+// Carries out what the drawing functions ask for. They return operations as data, so that they can be tested
+// without a browser; nothing else draws on a canvas.
+
+/**
+ * One operation, in CSS pixels. `cells` is an image of one pixel per cell, blown up without smoothing.
+ * @typedef {{ op: "rect", x: number, y: number, w: number, h: number, fill: string }
+ *   | { op: "frame", x: number, y: number, w: number, h: number, stroke: string, width: number }
+ *   | { op: "line", x1: number, y1: number, x2: number, y2: number, stroke: string }
+ *   | { op: "text", x: number, y: number, text: string, fill: string, font: string,
+ *       align: CanvasTextAlign, baseline: CanvasTextBaseline, turn?: number }
+ *   | { op: "cells", x: number, y: number, w: number, h: number, cols: number, rows: number,
+ *       rgba: Uint8ClampedArray<ArrayBuffer> }} Op
+ */
+
+/**
+ * The look of the page that a drawing needs, read from its CSS variables.
+ * @typedef {{ ink: string, muted: string, line: string, surface: string, accent: string, masked: string,
+ *   light: string, dark: string, font: string, diverging: import("./colour.js").Rgb[],
+ *   sequential: import("./colour.js").Rgb[] }} Theme
+ */
+
+/** Font size of labels, and the width of one character of its monospaced face, in CSS pixels. */
+export const LABEL = { size: 12, char: 7.25, line: 16 };
+
+/** @param {Theme} theme */
+export const labelFont = (theme) => `${LABEL.size}px ${theme.font}`;
+
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Op[]} ops
+ */
+export function paint(ctx, ops) {
+  ctx.imageSmoothingEnabled = false;
+  for (const op of ops) {
+    switch (op.op) {
+      case "rect":
+        ctx.fillStyle = op.fill;
+        ctx.fillRect(op.x, op.y, op.w, op.h);
+        break;
+      case "frame":
+        ctx.strokeStyle = op.stroke;
+        ctx.lineWidth = op.width;
+        ctx.strokeRect(op.x, op.y, op.w, op.h);
+        break;
+      case "line":
+        ctx.strokeStyle = op.stroke;
+        ctx.lineWidth = 1;
+        ctx.beginPath();
+        ctx.moveTo(op.x1, op.y1);
+        ctx.lineTo(op.x2, op.y2);
+        ctx.stroke();
+        break;
+      case "text":
+        paintText(ctx, op);
+        break;
+      case "cells":
+        paintCells(ctx, op);
+        break;
+    }
+  }
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Extract<Op, { op: "text" }>} op */
+function paintText(ctx, op) {
+  ctx.save();
+  ctx.translate(op.x, op.y);
+  if (op.turn) ctx.rotate(op.turn);
+  ctx.fillStyle = op.fill;
+  ctx.font = op.font;
+  ctx.textAlign = op.align;
+  ctx.textBaseline = op.baseline;
+  ctx.fillText(op.text, 0, 0);
+  ctx.restore();
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {Extract<Op, { op: "cells" }>} op */
+function paintCells(ctx, op) {
+  const tile = new OffscreenCanvas(op.cols, op.rows);
+  tile.getContext("2d")?.putImageData(new ImageData(op.rgba, op.cols, op.rows), 0, 0);
+  ctx.drawImage(tile, op.x, op.y, op.w, op.h);
+}

@@ -1,0 +1,32 @@
+/** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
+import type { EngineInfo, Experiment, Figure, ModelInfo, Result, Token } from "./microtome.js";
+
+/** A model's files, as fetched. `name` is shown to people. */
+export interface ModelFiles {
+  name: string;
+  config: Uint8Array;
+  /** `model.safetensors`; without it, `model.safetensors.index.json` and the shards that it names. */
+  weights?: Uint8Array;
+  index?: Uint8Array;
+  shards?: { name: string; bytes: Uint8Array }[];
+  tokenizer?: Uint8Array;
+  vocab?: Uint8Array;
+  merges?: Uint8Array;
+}
+
+export default function init(options: { module_or_path: URL | Response | WebAssembly.Module }): Promise<unknown>;
+
+export class Engine {
+  private constructor();
+  /** `reason` says why this backend was chosen, where the caller chose it. */
+  static open(files: ModelFiles, backend: "auto" | "gpu" | "cpu", reason?: string): Promise<Engine>;
+  info(): { model: ModelInfo; engine: EngineInfo };
+  run(
+    experiment: Experiment,
+    onProgress: (done: number, total: number) => void,
+    isCancelled: () => boolean,
+  ): Promise<Result>;
+  figure(result: Result): Figure | null;
+  tokenize(text: string, prependBos: boolean): Token[];
+  free(): void;
+}

@@ -1,0 +1,61 @@
+// Figures that are arrangements of a result's numbers: the prompt grid and one head's pattern. Pure.
+// The sweeps' figures come from the engine (`lab.figure`), which the command line shares.
+import { symmetric } from "./draw/colour.js";
+import { tokenLabel } from "./format.js";
+import { patternHook } from "./experiments.js";
+import { S } from "./strings.js";
+
+/** @typedef {import("./microtome.js").Figure} Figure */
+/** @typedef {import("./draw/attention.js").Pattern} Pattern */
+
+/**
+ * Logit differences, formats × names.
+ * @param {import("./microtome.js").LogitDiffResult} result
+ * @param {import("./state.js").GridInputs} inputs
+ * @returns {Figure}
+ */
+export function gridFigure({ values }, { formats, names }) {
+  return {
+    title: S.grid.figure,
+    row_axis: { title: S.grid.rows, labels: formats },
+    col_axis: { title: S.grid.cols, labels: names.map(({ name }) => name) },
+    rows: formats.length, cols: names.length, values, scale: symmetric(values, 0), caption: "",
+  };
+}
+
+/**
+ * Every head of a trace's patterns, layer by layer.
+ * @param {import("./microtome.js").TraceResult} trace
+ * @returns {Pattern[]}
+ */
+export function patternsOf({ tensors: [tensors] }) {
+  /** @type {Pattern[]} */
+  const patterns = [];
+  for (let layer = 0; patternHook(layer) in tensors; layer++) {
+    const { shape: [heads, n], data } = tensors[patternHook(layer)]; // [head, dest, src]
+    for (let head = 0; head < heads; head++) {
+      patterns.push({ layer, head, n, data: data.subarray(head * n * n, (head + 1) * n * n) });
+    }
+  }
+  return patterns;
+}
+
+/**
+ * One head, enlarged. Entries after dest are empty: the causal mask rules them out, which is not the same as 0.
+ * @param {Pattern} pattern
+ * @param {import("./microtome.js").Token[]} tokens
+ * @returns {Figure}
+ */
+export function patternFigure({ layer, head, n, data }, tokens) {
+  const labels = tokens.map(tokenLabel);
+  return {
+    title: S.attention.figure(layer, head),
+    row_axis: { title: S.attention.dest, labels },
+    col_axis: { title: S.attention.src, labels },
+    rows: n, cols: n,
+    values: Array.from(data, (value, i) => (i % n > Math.floor(i / n) ? null : value)),
+    // Fixed, so that two heads can be compared.
+    scale: { min: 0, mid: 0.5, max: 1 },
+    caption: "",
+  };
+}

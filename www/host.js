@@ -1,0 +1,207 @@
+// The page's side of the worker: one job in the worker at a time, the others wait here, so that a worker which
+// hangs or panics can be replaced without losing them. Longer than most files: the states of one machine.
+import { LabError, fromPlain } from "./errors.js";
+import { spawn } from "./spawn.js";
+
+/** @typedef {import("./microtome.js").LoadProgress} LoadProgress */
+/** @typedef {import("./microtome.js").Experiment} Experiment */
+/** @typedef {import("./microtome.js").Result} Result */
+/** @typedef {{ model: import("./microtome.js").ModelInfo, engine: import("./microtome.js").EngineInfo }} Info */
+/** @typedef {"auto" | "gpu" | "cpu"} Backend */
+/**
+ * @typedef {{ kind: "run", experiment: Experiment } | { kind: "figure", result: Result }
+ *   | { kind: "tokenize", text: string, prependBos: boolean }} Work
+ * @typedef {{ id: number } & (Work | { kind: "open", model: string, backend: Backend, cache: RequestCache }
+ *   | { kind: "cancel" } | { kind: "ping" })} ToWorker
+ * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
+ *   | { kind: "progress", done: number, total: number } | { kind: "done", value: any }
+ *   | { kind: "error", error: import("./errors.js").PlainError & { fatal?: boolean } })} FromWorker
+ * @typedef {{ id: number, work: Work, resolve: (value: any) => void, reject: (error: LabError) => void,
+ *   onProgress?: (done: number, total: number) => void }} Job
+ */
+
+/** Milliseconds a cancelled job has to stop before the worker is replaced, and one that newer work replaces. */
+const PATIENCE = { cancelled: 150, superseded: 2000 };
+/** A busy worker is pinged this often (milliseconds); one that leaves so many pings unanswered is replaced. */
+const PING_EVERY = 5_000;
+const MOST_UNANSWERED = 6;
+/** Replacing a worker more often than this within a minute would only go round in circles. */
+const MOST_RESTARTS = 3;
+
+export class Host {
+  /** @type {Worker | null} */ #worker = null;
+  /** @type {Job[]} */ #queue = [];
+  /** @type {Job | null} */ #active = null;
+  /** @type {LabError | null} */ #failure = null;
+  /** @type {number[]} */ #restarts = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #grace;
+  #ready = false;
+  #nextId = 1;
+  #unanswered = 0;
+  /** @type {ReturnType<typeof setInterval>} */ #pings;
+  /** @type {Info | null} */ info = null;
+
+  /** @param {{ model: string, backend: Backend, onProgress?: (progress: LoadProgress) => void }} options */
+  constructor(options) {
+    this.options = options;
+    this.#pings = setInterval(() => this.#watch(), PING_EVERY);
+  }
+
+  /**
+   * Starts a worker and loads the model into it.
+   * @param {RequestCache} cache
+   * @returns {Promise<Info>}
+   */
+  open(cache = "default") {
+    const id = this.#nextId++;
+    const { model, backend, onProgress } = this.options;
+    return new Promise((resolve, reject) => {
+      /** @param {LabError} error */
+      const fail = (error) => {
+        this.close(error);
+        reject(error);
+      };
+      if (this.#failure) return reject(this.#failure);
+      let worker;
+      try {
+        worker = spawn();
+      } catch (cause) {
+        return fail(new LabError("engine.no_worker", `This page may not start a worker: ${cause}.`));
+      }
+      this.#worker = worker;
+      this.#stop = fail;
+      worker.onerror = (event) => {
+        event.preventDefault();
+        const why = event.message ? `: ${event.message}` : "";
+        const error = new LabError("engine.worker", `The engine's worker failed${why}.`, "Reload the page.");
+        if (this.#ready) this.#replace(error);
+        else fail(error);
+      };
+      worker.onmessage = ({ data }) => {
+        const message = /** @type {FromWorker} */ (data);
+        this.#unanswered = 0;
+        if (message.id !== id) return this.#receive(message);
+        if (message.kind === "load") onProgress?.(message.progress);
+        if (message.kind === "error") fail(fromPlain(message.error));
+        if (message.kind !== "done") return;
+        this.info = message.value;
+        this.#ready = true;
+        onProgress?.({ phase: "ready", file: "", loaded: 0, total: null });
+        this.#pump();
+        resolve(message.value);
+      };
+      this.#post({ id, kind: "open", model, backend, cache });
+    });
+  }
+
+  /** Ends an opening that is under way. @type {(error: LabError) => void} */
+  #stop = () => {};
+
+  /** @param {LabError} error */
+  abandon(error) {
+    this.#stop(error);
+  }
+
+  /**
+   * @param {Work} work
+   * @param {import("./microtome.js").RunOptions} [options]
+   * @returns {Promise<any>}
+   */
+  call(work, { onProgress, signal } = {}) {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure);
+      if (signal?.aborted) return reject(cancelled(signal));
+      const job = { id: this.#nextId++, work, resolve, reject, onProgress };
+      signal?.addEventListener("abort", () => this.#cancel(job, signal), { once: true });
+      // A figure or a token list is wanted now and takes no time: it goes before the sweeps that wait.
+      if (work.kind === "run") this.#queue.push(job);
+      else this.#queue.unshift(job);
+      this.#pump();
+    });
+  }
+
+  /** @param {LabError} [error] what becomes of everything under way */
+  close(error = new LabError("lab.closed", "The lab was closed.")) {
+    this.#failure ??= error;
+    clearInterval(this.#pings);
+    clearTimeout(this.#grace);
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#ready = false;
+    for (const job of [this.#active, ...this.#queue]) job?.reject(error);
+    this.#active = null;
+    this.#queue = [];
+  }
+
+  /** @param {ToWorker} message */
+  #post(message) {
+    this.#unanswered = 0;
+    this.#worker?.postMessage(message);
+  }
+
+  #pump() {
+    if (!this.#ready || this.#active) return;
+    const job = this.#queue.shift();
+    if (!job) return;
+    this.#active = job;
+    this.#post({ id: job.id, ...job.work });
+  }
+
+  /** @param {FromWorker} message */
+  #receive(message) {
+    const job = this.#active;
+    if (!job || message.id !== job.id) return;
+    if (message.kind === "progress") return job.onProgress?.(message.done, message.total);
+    if (message.kind !== "done" && message.kind !== "error") return;
+    if (message.kind === "error" && message.error.fatal) return this.#replace(fromPlain(message.error));
+    clearTimeout(this.#grace);
+    this.#active = null;
+    if (message.kind === "done") job.resolve(message.value);
+    else job.reject(fromPlain(message.error));
+    this.#pump();
+  }
+
+  /**
+   * The caller is free at once; the worker is told, and replaced where it does not stop in time.
+   * @param {Job} job
+   * @param {AbortSignal} signal
+   */
+  #cancel(job, signal) {
+    job.reject(cancelled(signal));
+    this.#queue = this.#queue.filter((waiting) => waiting !== job);
+    if (this.#active !== job) return;
+    this.#worker?.postMessage(/** @type {ToWorker} */ ({ id: job.id, kind: "cancel" }));
+    const superseded = signal.reason instanceof LabError && signal.reason.code === "run.superseded";
+    this.#grace = setTimeout(() => this.#replace(cancelled(signal)), PATIENCE[superseded ? "superseded" : "cancelled"]);
+  }
+
+  /** @param {LabError} error what becomes of the job under way */
+  #replace(error) {
+    clearTimeout(this.#grace);
+    this.#worker?.terminate();
+    this.#ready = false;
+    this.#active?.reject(error);
+    this.#active = null;
+    const now = performance.now();
+    this.#restarts = [...this.#restarts.filter((at) => now - at < 60_000), now];
+    if (error.code !== "run.cancelled" && this.#restarts.length > MOST_RESTARTS) return this.close(error);
+    // Its files were good a moment ago: the browser's copy saves the download. A failure reaches the waiting jobs.
+    this.open("force-cache").catch(() => {});
+  }
+
+  // Counts pings, not time: a laptop that slept must not look like a worker that hung.
+  #watch() {
+    if (!this.#active) return;
+    if (this.#unanswered >= MOST_UNANSWERED) {
+      const seconds = (MOST_UNANSWERED * PING_EVERY) / 1000;
+      return this.#replace(new LabError("engine.hung", `The engine gave no answer for ${seconds} s and was restarted.`, "Try again."));
+    }
+    this.#unanswered += 1;
+    this.#worker?.postMessage(/** @type {ToWorker} */ ({ id: 0, kind: "ping" }));
+  }
+}
+
+/** @param {AbortSignal} signal */
+export function cancelled(signal) {
+  return signal.reason instanceof LabError ? signal.reason : new LabError("run.cancelled", "Cancelled.");
+}

@@ -1,0 +1,129 @@
+// The page's one state object. Views read it and subscribe to its parts; only `update` changes it.
+
+/** @typedef {import("./microtome.js").Site} Site */
+/** @typedef {import("./microtome.js").ProcessingSwitches} ProcessingSwitches */
+/** @typedef {import("./host.js").Info} Info */
+/**
+ * How far a section's computation is. `value` stays the last good one while a new one is under way.
+ * @template T
+ * @typedef {{ status: "waiting" | "running" | "done" | "error" | "cancelled",
+ *   progress: { done: number, total: number } | null, error: import("./errors.js").PlainError | null,
+ *   value: T | null }} Job
+ */
+/**
+ * @typedef {{ name: string, answer: 0 | 1 }} Name
+ * @typedef {{ url: string, backend: "auto" | "gpu" | "cpu" }} ModelInputs
+ * @typedef {{ processing: ProcessingSwitches, prepend_bos: boolean }} Settings
+ * @typedef {{ prompt: string, answer: string }} PredictInputs
+ * @typedef {{ formats: string[], names: Name[], answers: [string, string] }} GridInputs
+ * @typedef {{ prompt: string }} AttentionInputs
+ * @typedef {{ metric: "loss" | "logit_diff", site: "v" | "z", prompts: { loss: string, logit_diff: string },
+ *   correct: string, incorrect: string }} AblateInputs
+ * @typedef {{ clean: string, corrupted: string, correct: string, incorrect: string, site: Site }} PatchInputs
+ * @typedef {{ tokens: [string, string] }} BiasInputs
+ */
+
+/** TransformerLens 2.x' defaults of `load_and_process_state_dict`, and the raw weights. */
+export const PRESETS = {
+  transformer_lens: {
+    fold_ln: true, center_writing_weights: true, center_unembed: true, fold_value_biases: true,
+    refactor_factored_attn_matrices: false,
+  },
+  none: {
+    fold_ln: false, center_writing_weights: false, center_unembed: false, fold_value_biases: false,
+    refactor_factored_attn_matrices: false,
+  },
+};
+
+/** @returns {Job<any>} */
+export const idle = () => ({ status: "waiting", progress: null, error: null, value: null });
+
+/** The notebook's own prompts. */
+export function initialState() {
+  return {
+    model: {
+      inputs: /** @type {ModelInputs} */ ({ url: "./models/pronoun/", backend: "auto" }),
+      status: /** @type {"loading" | "ready" | "error" | "cancelled"} */ ("loading"),
+      progress: /** @type {import("./microtome.js").LoadProgress | null} */ (null),
+      info: /** @type {Info | null} */ (null),
+      error: /** @type {import("./errors.js").PlainError | null} */ (null),
+    },
+    settings: { inputs: /** @type {Settings} */ ({ processing: { ...PRESETS.transformer_lens }, prepend_bos: true }) },
+    predict: {
+      inputs: /** @type {PredictInputs} */ ({ prompt: "Mary is a great friend, isn’t", answer: " she" }),
+      job: idle(),
+    },
+    grid: {
+      inputs: /** @type {GridInputs} */ ({
+        formats: [
+          "{} is a great friend, isn’t", "{} is an amazing person, isn’t", "{} is a fantastic colleague, isn’t",
+          "{} is a wonderful partner, isn’t", "{} is an excellent student, isn’t",
+        ],
+        names: [
+          { name: "Mary", answer: 0 }, { name: "John", answer: 1 }, { name: "Tom", answer: 1 },
+          { name: "Dan", answer: 1 }, { name: "Amy", answer: 0 },
+        ],
+        answers: [" she", " he"],
+      }),
+      job: idle(),
+    },
+    attention: {
+      inputs: /** @type {AttentionInputs} */ ({ prompt: "Mary is a great friend, isn’t" }),
+      /** What is looked at, which nothing has to be computed for; layer null = all layers. */
+      view: { layer: /** @type {number | null} */ (null), head: { layer: 0, head: 0 }, locked: false },
+      job: idle(),
+    },
+    ablate: {
+      inputs: /** @type {AblateInputs} */ ({
+        metric: "loss", site: "v",
+        prompts: { loss: "Mary is a great friend, isn’t she", logit_diff: "Mary is a great friend, isn’t" },
+        correct: " she", incorrect: " he",
+      }),
+      job: idle(),
+    },
+    patch: {
+      inputs: /** @type {PatchInputs} */ ({
+        clean: "Mary is a great friend, isn’t", corrupted: "John is a great friend, isn’t",
+        correct: " she", incorrect: " he", site: "resid_pre",
+      }),
+      job: idle(),
+    },
+    bias: { inputs: /** @type {BiasInputs} */ ({ tokens: [" he", " she"] }), job: idle() },
+  };
+}
+
+/** @typedef {ReturnType<typeof initialState>} State */
+/** @typedef {keyof State} Key */
+/** The sections that compute something. @typedef {"predict" | "grid" | "attention" | "ablate" | "patch" | "bias"} JobKey */
+/** @typedef {ReturnType<typeof createStore>} Store */
+
+/** @param {State} state */
+export function createStore(state = initialState()) {
+  /** @type {Map<Key, Set<() => void>>} */
+  const listeners = new Map();
+  return {
+    /** @template {Key} K @param {K} key @returns {State[K]} */
+    get: (key) => state[key],
+    /**
+     * Replaces some fields of a part and tells its subscribers.
+     * @template {Key} K @param {K} key @param {Partial<State[K]>} patch
+     */
+    update(key, patch) {
+      state = { ...state, [key]: { ...state[key], ...patch } };
+      for (const listener of [...(listeners.get(key) ?? [])]) listener();
+    },
+    /**
+     * The same for the fields that a person edits.
+     * @template {Exclude<Key, "never">} K @param {K} key @param {Partial<State[K]["inputs"]>} patch
+     */
+    edit(key, patch) {
+      this.update(key, /** @type {any} */ ({ inputs: { ...state[key].inputs, ...patch } }));
+    },
+    /** @param {Key} key @param {() => void} listener @returns {() => void} ends the subscription */
+    subscribe(key, listener) {
+      const set = listeners.get(key) ?? new Set();
+      listeners.set(key, set.add(listener));
+      return () => set.delete(listener);
+    },
+  };
+}

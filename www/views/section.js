@@ -1,0 +1,83 @@
+// The frame that every section shares: heading, explanation, controls, how far the computation is, and the figure.
+import { S } from "../strings.js";
+import { showTime } from "../format.js";
+import { el, fill } from "./dom.js";
+import { button } from "./fields.js";
+
+/** The sections in the notebook's order. */
+export const ORDER = /** @type {const} */ (["model", "predict", "grid", "attention", "ablate", "patch", "bias"]);
+/** @typedef {typeof ORDER[number]} SectionKey */
+
+/** @param {SectionKey} key */
+export function section(key) {
+  const { title, intro } = S[key];
+  const controls = el("div", { class: "controls" });
+  const status = el("div", { class: "status" });
+  const body = el("div", { class: "body" });
+  const heading = `${key}-heading`;
+  const root = el("section", { id: key, "aria-labelledby": heading },
+    el("header", {},
+      el("p", { class: "number", "aria-hidden": "true" }, String(ORDER.indexOf(key) + 1)),
+      el("h2", { id: heading }, title),
+      el("p", { class: "intro" }, intro)),
+    controls, status, body);
+  return { root, controls, status, body };
+}
+
+/** @param {import("../errors.js").PlainError} error */
+export const errorBox = ({ code, message, action }) =>
+  el("div", { class: "error", role: "alert", "data-code": code }, el("p", {}, message), action ? el("p", {}, action) : null);
+
+/**
+ * A computed section: its status line follows the job, and `render` draws each new value.
+ * @template T
+ * @param {{ store: import("../state.js").Store, key: import("../state.js").JobKey, live: import("../live.js").Live,
+ *   render: (value: T) => void, engineOf: (value: T) => import("../microtome.js").EngineReport }} options
+ */
+export function computed({ store, key, live, render, engineOf }) {
+  const frame = section(key);
+  /** @type {T | null} */
+  let drawn = null;
+  /** @type {string | null} */
+  let shown = null;
+  const progress = el("progress", { "aria-label": S[key].title });
+  const words = el("span", {});
+
+  function update() {
+    const { job } = store.get(key);
+    frame.root.dataset.status = job.status;
+    if (job.value !== null && job.value !== drawn) {
+      drawn = /** @type {T} */ (job.value);
+      render(/** @type {T} */ (job.value));
+    }
+    if (job.status === "running") {
+      words.textContent = job.progress ? S.common.runs(job.progress.done, job.progress.total) : S.common.queued;
+      if (job.progress) Object.assign(progress, { max: job.progress.total, value: job.progress.done });
+      else progress.removeAttribute("value");
+    }
+    // The line is built anew only where it changes: a button that is rebuilt under the pointer cannot be clicked.
+    const now = JSON.stringify([job.status, job.error]) + (job.status === "done" ? performance.now() : "");
+    if (now !== shown) {
+      shown = now;
+      fill(frame.status, ...line(job));
+    }
+  }
+
+  /** @param {import("../state.js").Job<T>} job */
+  function line(job) {
+    switch (job.status) {
+      case "running": return [progress, words, button(S.common.cancel, live.cancel)];
+      case "error": return [job.error && errorBox(job.error), button(S.common.again, live.run)];
+      case "cancelled": return [el("span", {}, S.common.cancelled), button(S.common.run, live.run)];
+      case "waiting": return [el("span", {}, S.common.waiting)];
+      case "done": {
+        if (job.value === null) return [];
+        const { milliseconds, backend } = engineOf(job.value);
+        return [el("span", { class: "took" }, S.common.took(showTime(milliseconds), S.common.backends[backend] ?? backend))];
+      }
+    }
+  }
+
+  store.subscribe(key, update);
+  return { ...frame, update };
+}

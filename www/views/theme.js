@@ -1,0 +1,26 @@
+// The look of the page, read from its CSS variables for the drawing functions.
+import { parseHex } from "../draw/colour.js";
+
+/** @returns {import("../draw/paint.js").Theme} */
+export function readTheme() {
+  const style = getComputedStyle(document.documentElement);
+  const value = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const stops = (/** @type {string} */ name) => value(name).split(/\s+/).map(parseHex);
+  return {
+    ink: value("--ink"), muted: value("--muted"), line: value("--line"), surface: value("--surface"),
+    accent: value("--accent"), masked: value("--masked"), light: value("--on-dark"), dark: value("--on-light"),
+    font: value("--mono"), diverging: stops("--diverging"), sequential: stops("--sequential"),
+  };
+}
+
+/** Calls back when colours or pixel density change. @param {() => void} callback */
+export function onLook(callback) {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", callback);
+  const density = () => {
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", () => {
+      callback();
+      density();
+    }, { once: true });
+  };
+  density();
+}

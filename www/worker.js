@@ -1,0 +1,89 @@
+// The engine's worker: owns the wasm, does one job at a time, holds no interface logic.
+import { LabError, toPlain } from "./errors.js";
+import { fetchWithProgress, loadModel } from "./files.js";
+import { chooseBackend } from "./backend.js";
+
+/** @typedef {import("./host.js").ToWorker} ToWorker */
+/** @typedef {import("./host.js").FromWorker} FromWorker */
+/** @typedef {import("./engine.js").Engine} Engine */
+
+const GLUE = new URL("./pkg/microtome.js", import.meta.url);
+const WASM = new URL("./pkg/microtome_bg.wasm", import.meta.url);
+/** Progress messages of a run closer together than this many milliseconds are dropped. */
+const REPORT_EVERY = 50;
+
+/** @type {Engine | null} */
+let engine = null;
+/** The job under way that may be cancelled. @type {{ id: number, cancelled: boolean } | null} */
+let current = null;
+
+/** @param {FromWorker} message @param {Transferable[]} [transfer] */
+const post = (message, transfer = []) => self.postMessage(message, { transfer });
+
+self.addEventListener("message", ({ data }) => handle(/** @type {ToWorker} */ (data)));
+
+/** @param {ToWorker} message */
+async function handle(message) {
+  const { id, kind } = message;
+  if (kind === "ping") return post({ id, kind: "pong" });
+  if (kind === "cancel") {
+    if (current?.id === id) current.cancelled = true;
+    return;
+  }
+  try {
+    if (kind === "open") return post({ id, kind: "done", value: await open(message) });
+    if (!engine) throw new LabError("engine.not_open", "No model is loaded.");
+    if (kind === "tokenize") {
+      return post({ id, kind: "done", value: engine.tokenize(message.text, message.prependBos) });
+    }
+    if (kind === "figure") return post({ id, kind: "done", value: engine.figure(message.result) });
+    const value = await run(engine, message);
+    post({ id, kind: "done", value }, buffersOf(value));
+  } catch (thrown) {
+    post({ id, kind: "error", error: toPlain(thrown) });
+  }
+}
+
+/** @param {Extract<ToWorker, { kind: "open" }>} message */
+async function open({ id, model, backend, cache }) {
+  /** @param {import("./microtome.js").LoadProgress} progress */
+  const report = (progress) => post({ id, kind: "load", progress });
+  const glue = /** @type {typeof import("./engine.js")} */ (await import(GLUE.href).catch((cause) => {
+    throw new LabError("engine.missing", `The engine could not be loaded: ${cause.message}.`,
+      "Reload the page; if this site was built by hand, build it with “microtome build”.");
+  }));
+  const wasm = await fetchWithProgress(WASM, report, "default");
+  if (!wasm) throw new LabError("engine.missing", `${WASM.href} does not exist.`, "Build the site again.");
+  await glue.default({ module_or_path: wasm });
+  const files = await loadModel(new URL(model), report, cache);
+  report({ phase: "start", file: "", loaded: 0, total: null });
+  const choice = await chooseBackend(backend);
+  engine = await glue.Engine.open(files, choice.backend, choice.reason);
+  return engine.info();
+}
+
+/** @param {Engine} engine @param {Extract<ToWorker, { kind: "run" }>} message */
+async function run(engine, { id, experiment }) {
+  const job = { id, cancelled: false };
+  current = job;
+  let reported = 0;
+  try {
+    return await engine.run(experiment, (done, total) => {
+      if (done < total && performance.now() - reported < REPORT_EVERY) return;
+      reported = performance.now();
+      post({ id, kind: "progress", done, total });
+    }, () => job.cancelled);
+  } finally {
+    current = null;
+  }
+}
+
+/**
+ * The buffers of a trace's tensors, to be moved instead of copied.
+ * @param {import("./microtome.js").Result} result
+ */
+function buffersOf(result) {
+  if (result.kind !== "trace") return [];
+  const buffers = result.tensors.flatMap((tensors) => Object.values(tensors).map(({ data }) => data.buffer));
+  return /** @type {ArrayBuffer[]} */ ([...new Set(buffers)]);
+}
