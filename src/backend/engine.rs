@@ -32,13 +32,9 @@ impl Engine {
             |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
         match choice {
             Choice::Cpu => Ok(cpu("asked for".into())),
-            Choice::Gpu => Ok(gpu(Gpu::open().await?, "asked for")),
-            Choice::Auto => Ok(match Gpu::open().await {
-                Ok(found) if !found.is_fallback() => gpu(found, "a GPU was found"),
-                Ok(found) => cpu(format!(
-                    "the only GPU adapter is a software one ({}), slower than the CPU engine",
-                    found.adapter().unwrap_or_default()
-                )),
+            Choice::Gpu => Ok(gpu(Gpu::open(true).await?, "asked for")),
+            Choice::Auto => Ok(match Gpu::open(false).await {
+                Ok(found) => gpu(found, "a GPU was found"),
                 Err(error) => cpu(format!("no GPU: {error}")),
             }),
         }

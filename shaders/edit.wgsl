@@ -1,0 +1,29 @@
+// Elements dst..dst + len of a buffer become zero, or a copy of src..src + len of it; one row of workgroups per segment.
+// All segments run at once: the host refuses a list in which one reads what another writes.
+// Host twin of a segment: `Segment` in src/program.rs, three words each.
+@group(0) @binding(1) var<storage, read> index: array<u32>;        // [segment, (dst, src, len)] from params.list
+@group(0) @binding(2) var<storage, read_write> buf: array<u32>;    // f32 bits: edited scores may hold infinities
+
+const ZERO = 0xffffffffu; // as src
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let segment = params.first_row + group.y;
+    if (segment >= params.end_row) {
+        return;
+    }
+    let dst = index[params.list + 3u * segment];
+    let src = index[params.list + 3u * segment + 1u];
+    let len = index[params.list + 3u * segment + 2u];
+    for (var i = group.x * 64u + lane; i < len; i = i + groups.x * 64u) {
+        var bits = 0u;
+        if (src != ZERO) {
+            bits = buf[src + i];
+        }
+        buf[dst + i] = bits;
+    }
+}

@@ -1,0 +1,21 @@
+// out[row] = W_E[token[row]], from one shard of W_E; tokens of other shards are left to their dispatches.
+@group(0) @binding(1) var<storage, read> index: array<u32>;      // [rows] from params.list: tokens
+@group(0) @binding(2) var<storage, read> table: array<f32>;      // [n, k]: tokens shard..shard + n
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;  // [rows, k]
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_index(group, groups, lane);
+    if (i >= params.end_row * params.k) {
+        return;
+    }
+    let token = index[params.list + i / params.k];
+    if (token < params.shard || token >= params.shard + params.n) {
+        return;
+    }
+    out[i] = table[(token - params.shard) * params.k + i % params.k];
+}

@@ -1,0 +1,17 @@
+// out[i] = x[index[i]], whole rows
+@group(0) @binding(1) var<storage, read> index: array<u32>;      // [rows] from params.list
+@group(0) @binding(2) var<storage, read> x: array<f32>;          // [any, k]
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;  // [rows, k]
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_index(group, groups, lane);
+    if (i >= params.end_row * params.k) {
+        return;
+    }
+    out[i] = x[index[params.list + i / params.k] * params.k + i % params.k];
+}

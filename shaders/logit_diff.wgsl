@@ -1,0 +1,49 @@
+// out[row] = logit(correct[row]) − logit(incorrect[row]), from two rows of W_U. One workgroup per row; one dispatch per
+// shard of W_U, each adding what its tokens give.
+@group(0) @binding(1) var<storage, read> index: array<u32>;      // [rows, (correct, incorrect)] from params.list
+@group(0) @binding(2) var<storage, read> x: array<f32>;          // [rows, k]
+@group(0) @binding(3) var<storage, read> w: array<f32>;          // [n, k]: tokens shard..shard + n
+@group(0) @binding(4) var<storage, read> b: array<f32>;          // [d_vocab]
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;  // [rows]
+
+const FIRST_SHARD = 1u; // params.mode, added up: out starts at 0
+const LAST_SHARD = 2u;  // the biases are added
+
+// This lane's part of x[row]·W_U[token]; 0 for a token of another shard.
+fn part(row: u32, token: u32, lane: u32) -> f32 {
+    if (token < params.shard || token >= params.shard + params.n) {
+        return 0.0;
+    }
+    let start = (token - params.shard) * params.k;
+    var sum = 0.0;
+    for (var i = lane; i < params.k; i = i + GROUP) {
+        sum = sum + x[row * params.k + i] * w[start + i];
+    }
+    return sum;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = group_index(group, groups);
+    if (row >= params.end_row) {
+        return;
+    }
+    let correct = index[params.list + 2u * row];
+    let incorrect = index[params.list + 2u * row + 1u];
+    let plus = workgroup_sum(lane, part(row, correct, lane));
+    let minus = workgroup_sum(lane, part(row, incorrect, lane));
+    if (lane == 0u) {
+        var sum = plus - minus;
+        if ((params.mode & FIRST_SHARD) == 0u) {
+            sum = out[row] + sum;
+        }
+        if ((params.mode & LAST_SHARD) != 0u) {
+            sum = sum + (b[correct] - b[incorrect]);
+        }
+        out[row] = sum;
+    }
+}

@@ -1,0 +1,17 @@
+// out[row] = W_pos[pos[row]]
+@group(0) @binding(1) var<storage, read> rows: array<Row>;       // [rows]
+@group(0) @binding(2) var<storage, read> table: array<f32>;      // [n_ctx, k]
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;  // [rows, k]
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = thread_index(group, groups, lane);
+    if (i >= params.end_row * params.k) {
+        return;
+    }
+    out[i] = table[rows[i / params.k].pos * params.k + i % params.k];
+}

@@ -1,0 +1,157 @@
+//! Every shader is composed and validated without a GPU: pipelines are compiled only on a machine that has one, so a
+//! broken shader would otherwise pass unseen. Also checks what the host repeats of them: layouts, bindings, the table.
+
+use microtome::backend::gpu::kernels::{self, Access, Kernel};
+use microtome::backend::gpu::params::Params;
+use microtome::program::{Row, Segment};
+use naga::{AddressSpace, StorageAccess};
+use std::collections::BTreeSet;
+use std::mem::offset_of;
+use std::path::Path;
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")
+}
+
+fn wgsl_files(folder: &Path) -> BTreeSet<String> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let wgsl = paths.filter(|path| path.extension().is_some_and(|e| e == "wgsl"));
+    wgsl.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+fn parse(kernel: &Kernel) -> Result<naga::Module, String> {
+    let text = kernel.text();
+    let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
+    // No capability beyond the default: what browsers grant without being asked.
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+        .validate(&module)
+        .map_err(|e| e.emit_to_string(&text))?;
+    Ok(module)
+}
+
+/// Storage buffers in the order of their bindings: number, name, access.
+fn storage(module: &naga::Module) -> Vec<(u32, String, Access)> {
+    let mut found = Vec::new();
+    for (_, variable) in module.global_variables.iter() {
+        if let AddressSpace::Storage { access } = variable.space {
+            let access = if access.contains(StorageAccess::STORE) { Access::ReadWrite } else { Access::Read };
+            let binding = variable.binding.as_ref().unwrap();
+            assert_eq!(binding.group, 0);
+            found.push((binding.binding, variable.name.clone().unwrap(), access));
+        }
+    }
+    found.sort_by_key(|(binding, ..)| *binding);
+    found
+}
+
+#[test]
+fn every_shader_is_valid() {
+    let failures: Vec<String> = (kernels::ALL.iter())
+        .filter_map(|kernel| parse(kernel).err().map(|e| format!("{}.wgsl:\n{e}", kernel.name)))
+        .collect();
+    assert!(failures.is_empty(), "{} shaders are broken\n\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_file_is_in_the_table_of_kernels() {
+    let files = wgsl_files(&folder());
+    assert!(files.len() >= 20, "only {} shaders were found in {}", files.len(), folder().display());
+    assert_eq!(files, kernels::ALL.iter().map(|kernel| kernel.name.to_owned()).collect());
+
+    let shared = wgsl_files(&folder().join("shared"));
+    let used = kernels::ALL.iter().flat_map(|kernel| kernel.shared.iter().map(|(name, _)| (*name).to_owned()));
+    assert_eq!(shared, used.collect());
+}
+
+#[test]
+fn shaders_are_short() {
+    for (folder, names) in [(folder(), wgsl_files(&folder())), (folder().join("shared"), wgsl_files(&folder().join("shared")))] {
+        for name in names {
+            let lines = std::fs::read_to_string(folder.join(format!("{name}.wgsl"))).unwrap().lines().count();
+            assert!(lines <= 110, "{name}.wgsl has {lines} lines");
+        }
+    }
+}
+
+#[test]
+fn bindings_are_those_that_the_host_reads_off_the_text() {
+    for kernel in kernels::ALL {
+        let found = storage(&parse(kernel).unwrap());
+        let numbers: Vec<u32> = found.iter().map(|(binding, ..)| *binding).collect();
+        assert_eq!(numbers, (1..=found.len() as u32).collect::<Vec<_>>(), "{}", kernel.name);
+        let accesses: Vec<Access> = found.iter().map(|(.., access)| *access).collect();
+        assert_eq!(accesses, kernel.bindings(), "{}", kernel.name);
+        // WebGPU's default limit.
+        assert!(found.len() <= 8, "{} binds {} storage buffers", kernel.name, found.len());
+        let written = accesses.iter().filter(|access| **access == Access::ReadWrite).count();
+        assert!(written == 1 && accesses.last() == Some(&Access::ReadWrite), "{}: the output is last", kernel.name);
+    }
+}
+
+/// Names and offsets of a struct's members, as naga lays them out.
+fn layout(module: &naga::Module, name: &str) -> Vec<(String, usize)> {
+    let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name)).unwrap();
+    let naga::TypeInner::Struct { members, .. } = &ty.inner else { panic!("{name} is not a struct") };
+    members.iter().map(|member| (member.name.clone().unwrap(), member.offset as usize)).collect()
+}
+
+macro_rules! host_layout {
+    ($ty:ty: $($field:ident),*) => {
+        vec![$((stringify!($field).to_owned(), offset_of!($ty, $field))),*]
+    };
+}
+
+#[test]
+fn structs_have_the_same_layout_on_both_sides() {
+    let module = parse(&kernels::ATTN_SCORES).unwrap();
+    let params = host_layout!(Params: first_row, end_row, first_col, end_col, heads, k, n, first, shard, list, mode, scale, eps);
+    assert_eq!(layout(&module, "Params"), params);
+    assert_eq!(size_of::<Params>(), 4 * params.len());
+    let row = host_layout!(Row: pos, len, first_row, first_score);
+    assert_eq!(layout(&module, "Row"), row);
+    assert_eq!(size_of::<Row>(), 4 * row.len());
+    // edit.wgsl reads three words a segment.
+    let segment = host_layout!(Segment: dst, src, len);
+    assert_eq!(segment.iter().map(|(_, offset)| *offset).collect::<Vec<_>>(), [0, 4, 8]);
+    assert_eq!(size_of::<Segment>(), 12);
+}
+
+#[test]
+fn the_readme_table_is_complete_and_true() {
+    let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
+    let rows: Vec<Vec<&str>> = (readme.lines().filter(|line| line.starts_with("| `")))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), kernels::ALL.len());
+    let source = |path| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (ops, cpu) = (source("src/backend/cpu/ops.rs"), source("src/backend/cpu.rs"));
+    for (row, kernel) in rows.iter().zip(kernels::ALL) {
+        let [name, reads, writes, workgroup, twin] = row[..] else { panic!("{row:?}") };
+        assert_eq!(name, format!("`{}`", kernel.name), "in the order of kernels.rs");
+        let module = parse(kernel).unwrap();
+        let list = |keep: &dyn Fn(Access, &str) -> bool| {
+            let names = storage(&module).into_iter().filter(|(_, name, access)| keep(*access, name));
+            names.map(|(_, name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        // A buffer that is edited in place is read as well.
+        assert_eq!(reads, list(&|access, name| access == Access::Read || name == "buf"), "{name}");
+        assert_eq!(writes, list(&|access, _| access == Access::ReadWrite), "{name}");
+
+        let [x, y, _] = module.entry_points[0].workgroup_size;
+        let size = if y == 1 { x.to_string() } else { format!("{x} × {y}") };
+        assert_eq!(workgroup.split(',').next().unwrap(), size, "{name}");
+        if y > 1 {
+            let numbers: Vec<u32> = (workgroup.split_once(", ").unwrap().1.split_whitespace())
+                .filter_map(|word| word.parse().ok())
+                .collect();
+            assert_eq!(numbers, kernel.tile, "{name}");
+        }
+
+        let twin = twin.trim_matches('`');
+        match (twin.strip_prefix("ops::"), twin.strip_prefix("Op::")) {
+            (Some(function), _) => assert!(ops.contains(&format!("pub fn {function}(")), "{name}: {twin}"),
+            (_, Some(op)) => assert!(cpu.contains(&format!("Op::{op} {{")), "{name}: {twin}"),
+            _ => assert_eq!((name, twin), ("`canary`", "none")),
+        }
+    }
+}
