@@ -35,7 +35,7 @@ impl Engine {
             Choice::Gpu => Ok(gpu(Gpu::open(true).await?, "asked for")),
             Choice::Auto => Ok(match Gpu::open(false).await {
                 Ok(found) => gpu(found, "a GPU was found"),
-                Err(error) => cpu(format!("no GPU: {error}")),
+                Err(error) => cpu(error.to_string()),
             }),
         }
     }
