@@ -1,0 +1,567 @@
+//! The loader: hostile headers, and every layout of GPT-2's files that it must read.
+
+use microtome::weights::header::{CAP_DIMS, CAP_HEADER, CAP_NAME, CAP_TENSORS, Header};
+use microtome::weights::{ModelFiles, Part, Weight, WeightFile, Weights, weights};
+use proptest::prelude::*;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A file of this JSON and `data` bytes of data.
+fn file(json: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(json.as_bytes());
+    bytes.resize(bytes.len() + data, 0);
+    bytes
+}
+
+fn read(bytes: &[u8]) -> microtome::Result<Header> {
+    Header::read(bytes, bytes.len() as u64)
+}
+
+/// Asserts the code and that the message holds all `words`.
+fn refused(bytes: &[u8], code: &str, words: &[&str]) {
+    let start = std::time::Instant::now();
+    let e = read(bytes).expect_err(code);
+    assert_eq!(e.code, code, "{e}");
+    for word in words {
+        assert!(e.message.contains(word), "expected '{word}' in: {e}");
+    }
+    assert!(e.message.len() < 600, "{e}");
+    assert!(start.elapsed().as_millis() < 500, "{:?} for: {e}", start.elapsed());
+}
+
+#[test]
+fn a_header_is_refused_before_its_numbers_are_used() {
+    let n = |n: u64| n.to_le_bytes();
+    refused(&[], "file.header", &["0 bytes", "at least 8"]);
+    refused(&[1, 2, 3], "file.header", &["3 bytes"]);
+    refused(&n(0), "file.header", &["header of 0 bytes"]);
+    refused(&n(1), "file.header", &["header of 1 bytes", "expected 1 to 0"]);
+    refused(&n(u64::MAX), "file.header", &["18446744073709551615"]);
+    let e = Header::len_from(n(CAP_HEADER + 1), u64::MAX).unwrap_err();
+    assert!(e.code == "file.header" && e.message.contains("25000001"), "{e}");
+    assert_eq!(Header::len_from(n(CAP_HEADER), u64::MAX).unwrap(), CAP_HEADER);
+    let e = Header::read(&file("{}", 0)[..9], 10).unwrap_err();
+    assert!(e.message.contains("2 bytes, found 1"), "{e}");
+}
+
+#[test]
+fn a_header_that_is_not_a_json_object_is_refused() {
+    let mut not_utf8 = file("{}", 0);
+    not_utf8[8] = 0xFF;
+    refused(&not_utf8, "file.header", &["UTF-8"]);
+    refused(&file("{\"a\":", 0), "file.header", &["not JSON"]);
+    refused(&file("{} x", 0), "file.header", &["not JSON"]);
+    refused(&file("[]", 0), "file.header", &["'[]'"]);
+    let deep = "[".repeat(100_000);
+    refused(&file(&deep, 0), "file.header", &["expected '{'"]);
+    refused(&file(&format!("{{\"a\":{deep}"), 0), "file.header", &["not JSON"]);
+    let closed = format!("{{\"a\":{deep}{}}}", "]".repeat(100_000));
+    refused(&file(&closed, 0), "file.layout", &["tensor 'a'"]);
+    let nested = format!("{{\"a\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+    refused(&file(&nested, 0), "file.layout", &["tensor 'a'", "unknown field `a`"]);
+}
+
+#[test]
+fn what_is_not_safetensors_is_named() {
+    let page = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>";
+    refused(page, "file.not_safetensors", &["found text: '<!DOCTYPE html> <html><head><title>Sign '"]);
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 548105171\n";
+    refused(pointer, "file.not_safetensors", &["git-LFS pointer", "version https://git-lfs"]);
+    refused(b"PK\x03\x04\x00\x00\x08\x08\x00\x00", "file.not_safetensors", &["pytorch_model.bin"]);
+}
+
+#[test]
+fn tensors_must_be_what_the_format_allows() {
+    let tensor = |dtype: &str, shape: &str, offsets: &str| {
+        format!("{{\"a\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}")
+    };
+    let a = "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}";
+    let b = "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}";
+    read(&file(&format!("{{{a},{b}}}"), 8)).unwrap();
+    read(&file(&format!("{{{b},{a}}}   "), 8)).unwrap();
+    read(&file(&format!("{{\"__metadata__\":{{\"format\":\"pt\"}},{a}}}"), 4)).unwrap();
+    let long = "n".repeat(1_000_000);
+    let two_31 = 1u64 << 31;
+    let dims = "1,".repeat(CAP_DIMS) + "1";
+    let late = b.replace("[4,8]", "[8,12]");
+    let over = b.replace("[4,8]", "[2,6]");
+    for (json, data, words) in [
+        (format!("{{{a},{a}}}"), 4, &["'a'", "twice"][..]),
+        (format!("{{\"__metadata__\":{{}},\"__metadata__\":{{}},{a}}}"), 4, &["__metadata__", "twice"]),
+        (format!("{{\"__metadata__\":{{\"x\":1}},{a}}}"), 4, &["__metadata__", "string"]),
+        (format!("{{\"__metadata__\":[],{a}}}"), 4, &["__metadata__"]),
+        (
+            a.replace("\"shape\"", "\"extra\":0,\"shape\"").replace("\"a\"", "{\"a\"") + "}",
+            4,
+            &["'a'", "extra"],
+        ),
+        (tensor("F32", "[1],\"shape\":[1]", "[0,4]"), 4, &["'a'", "duplicate field `shape`"]),
+        ("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}".into(), 4, &["'a'", "data_offsets"]),
+        (tensor("I64", "[1]", "[0,8]"), 8, &["'a'", "I64", "BF16"]),
+        (tensor("F8_E4M3", "[1]", "[0,1]"), 1, &["'a'", "F8_E4M3"]),
+        (tensor("F4", "[2]", "[0,1]"), 1, &["'a'", "F4"]),
+        (tensor("F32", "[2]", "[0,4]"), 4, &["'a'", "[2] of F32 is 8 bytes", "[0, 4]"]),
+        (tensor("F32", "[1]", "[4,0]"), 4, &["'a'", "[4, 0]"]),
+        (tensor("F32", "[1]", "[0,4,8]"), 4, &["'a'"]),
+        (tensor("F32", "[1]", "[0]"), 4, &["'a'"]),
+        (tensor("F32", "[-1]", "[0,4]"), 4, &["'a'", "-1"]),
+        (tensor("F32", "[1.0]", "[0,4]"), 4, &["'a'"]),
+        (tensor("F32", &format!("[{two_31},{two_31}]"), "[0,0]"), 0, &["'a'", "beyond 2^64"]),
+        (tensor("F32", "[4611686018427387904]", "[0,0]"), 0, &["'a'", "beyond 2^64"]),
+        (tensor("F32", &format!("[{dims}]"), "[0,4]"), 4, &["'a'", "at most 4"]),
+        (tensor("U8", "[5000000000]", "[0,5000000000]"), 4, &["'a'", "beyond the 4 bytes"]),
+        (format!("{{{a},{late}}}"), 12, &["'b'", "hole", "byte 4", "found 8"]),
+        (format!("{{{a},{over}}}"), 6, &["'b'", "overlaps", "byte 4", "found 2"]),
+        (format!("{{{}}}", late.replace("\"b\"", "\"a\"")), 12, &["'a'", "hole", "byte 0"]),
+        (format!("{{{a}}}"), 3, &["'a'", "beyond the 3 bytes"]),
+        (format!("{{{a}}}"), 5, &["byte 4", "found 5"]),
+        ("{}".into(), 1, &["byte 0", "found 1"]),
+        (format!("{{\"{long}\":1}}"), 0, &["1000000 bytes", "256"]),
+    ] {
+        refused(&file(&json, data), "file.layout", words);
+    }
+}
+
+#[test]
+fn counts_are_capped() {
+    let tensors = |n: usize| {
+        let one = |i| format!("\"{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
+        format!("{{{}}}", (0..n).map(one).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(read(&file(&tensors(CAP_TENSORS), 0)).unwrap().tensors.len(), CAP_TENSORS);
+    refused(&file(&tensors(CAP_TENSORS + 1), 0), "file.layout", &["more than 4096 tensors"]);
+    let name = |n: usize| {
+        format!("{{\"{}\":{{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}}}", "é".repeat(n))
+    };
+    read(&file(&name(CAP_NAME / 2), 4)).unwrap();
+    refused(&file(&name(CAP_NAME / 2 + 1), 4), "file.layout", &["258 bytes"]);
+    // A million dimensions cost no more than five.
+    let dims = format!(
+        "{{\"a\":{{\"dtype\":\"F32\",\"shape\":[{}1],\"data_offsets\":[0,4]}}}}",
+        "1,".repeat(1_000_000)
+    );
+    refused(&file(&dims, 4), "file.layout", &["'a'", "at most 4"]);
+}
+
+/// A model of this many layers, heads 2, d_model 4, d_mlp 6, n_ctx 3, d_vocab 5: Hugging Face's names
+/// without prefix, and values that differ everywhere and are exact in f16 and bf16.
+const D: usize = 4;
+
+fn config(tied: bool) -> Vec<u8> {
+    json!({"model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": D, "n_inner": 6, "n_positions": 3,
+           "vocab_size": 5, "tie_word_embeddings": tied})
+    .to_string()
+    .into_bytes()
+}
+
+type Stored = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+fn stored_shapes() -> Vec<(String, Vec<usize>)> {
+    let mut shapes = vec![("wte.weight".to_owned(), vec![5, D]), ("wpe.weight".to_owned(), vec![3, D])];
+    for layer in 0..2 {
+        for (name, shape) in [
+            ("ln_1.weight", vec![D]),
+            ("ln_1.bias", vec![D]),
+            ("attn.c_attn.weight", vec![D, 3 * D]),
+            ("attn.c_attn.bias", vec![3 * D]),
+            ("attn.c_proj.weight", vec![D, D]),
+            ("attn.c_proj.bias", vec![D]),
+            ("ln_2.weight", vec![D]),
+            ("ln_2.bias", vec![D]),
+            ("mlp.c_fc.weight", vec![D, 6]),
+            ("mlp.c_fc.bias", vec![6]),
+            ("mlp.c_proj.weight", vec![6, D]),
+            ("mlp.c_proj.bias", vec![D]),
+        ] {
+            shapes.push((format!("h.{layer}.{name}"), shape));
+        }
+    }
+    shapes.extend([("ln_f.weight".to_owned(), vec![D]), ("ln_f.bias".to_owned(), vec![D])]);
+    shapes
+}
+
+/// Values k/4 for k in -128..128: exact in bf16 (8 bits) and f16. `salt` tells tensors apart.
+fn value(salt: usize, i: usize) -> f32 {
+    (((37 * salt + 11 * i) % 255) as f32 - 127.0) / 4.0
+}
+
+fn encode(dtype: Dtype, values: impl Iterator<Item = f32>) -> Vec<u8> {
+    values
+        .flat_map(|v| match dtype {
+            Dtype::F16 => half::f16::from_f32(v).to_le_bytes().to_vec(),
+            Dtype::BF16 => half::bf16::from_f32(v).to_le_bytes().to_vec(),
+            _ => v.to_le_bytes().to_vec(),
+        })
+        .collect()
+}
+
+fn stored(dtype: Dtype) -> Stored {
+    let tensor = |(salt, (name, shape)): (usize, (String, Vec<usize>))| {
+        let n = shape.iter().product();
+        (name, (dtype, shape, encode(dtype, (0..n).map(|i| value(salt, i)))))
+    };
+    stored_shapes().into_iter().enumerate().map(tensor).collect()
+}
+
+fn bytes_of(tensors: &Stored) -> Vec<u8> {
+    let views = tensors.iter().map(|(name, (dtype, shape, data))| {
+        (name.as_str(), TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    serialize(views, None).unwrap()
+}
+
+fn model(tensors: &Stored, tied: bool) -> ModelFiles {
+    let weights = vec![WeightFile { name: "model.safetensors".into(), bytes: bytes_of(tensors) }];
+    ModelFiles { name: "tiny".into(), config: config(tied), weights, ..Default::default() }
+}
+
+fn load(tensors: &Stored, tied: bool) -> microtome::Result<Weights> {
+    weights(&model(tensors, tied)).map(|(weights, _)| weights)
+}
+
+fn same(a: &Weights, b: &Weights) {
+    assert_eq!(a.iter().count(), b.iter().count());
+    for ((name, data), (other, expected)) in a.iter().zip(b.iter()) {
+        assert_eq!((name, data), (other, expected), "{name}");
+    }
+}
+
+#[test]
+fn every_weight_lands_where_the_program_reads_it() {
+    let loaded = load(&stored(Dtype::F32), true).unwrap();
+    let salts: BTreeMap<_, _> = stored_shapes().into_iter().enumerate().map(|(i, (n, _))| (n, i)).collect();
+    // W_K[i, j] is c_attn.weight[i, d + j]: y = x W, columns Q | K | V.
+    for (column, part) in [(0, Part::WQ), (D, Part::WK), (2 * D, Part::WV)] {
+        for layer in 0..2 {
+            let salt = salts[&format!("h.{layer}.attn.c_attn.weight")];
+            let got = loaded.get(Weight::Block(layer, part)).unwrap();
+            let expected: Vec<f32> =
+                (0..D * D).map(|i| value(salt, i / D * 3 * D + column + i % D)).collect();
+            assert_eq!(**got, expected, "{part:?} of layer {layer}");
+        }
+    }
+    let salt = salts["h.1.attn.c_attn.bias"];
+    let b_v: Vec<f32> = (2 * D..3 * D).map(|i| value(salt, i)).collect();
+    assert_eq!(**loaded.get(Weight::Block(1, Part::BV)).unwrap(), b_v);
+    for (name, weight) in [
+        ("wte.weight", Weight::Embed),
+        ("wpe.weight", Weight::PosEmbed),
+        ("h.0.ln_1.weight", Weight::Block(0, Part::Ln1W)),
+        ("h.0.ln_1.bias", Weight::Block(0, Part::Ln1B)),
+        ("h.1.attn.c_proj.weight", Weight::Block(1, Part::WO)),
+        ("h.1.attn.c_proj.bias", Weight::Block(1, Part::BO)),
+        ("h.0.ln_2.weight", Weight::Block(0, Part::Ln2W)),
+        ("h.0.ln_2.bias", Weight::Block(0, Part::Ln2B)),
+        ("h.1.mlp.c_fc.weight", Weight::Block(1, Part::WIn)),
+        ("h.1.mlp.c_fc.bias", Weight::Block(1, Part::BIn)),
+        ("h.0.mlp.c_proj.weight", Weight::Block(0, Part::WOut)),
+        ("h.0.mlp.c_proj.bias", Weight::Block(0, Part::BOut)),
+        ("ln_f.weight", Weight::LnFinalW),
+        ("ln_f.bias", Weight::LnFinalB),
+        ("wte.weight", Weight::Unembed),
+    ] {
+        let got = loaded.get(weight).unwrap();
+        let expected: Vec<f32> = (0..got.len()).map(|i| value(salts[name], i)).collect();
+        assert_eq!(**got, expected, "{weight}");
+    }
+    assert_eq!(**loaded.get(Weight::UnembedBias).unwrap(), [0.0; 5]);
+    assert_eq!(loaded.iter().count(), Weight::all(&loaded.cfg).count());
+    let (embed, unembed) = (loaded.get(Weight::Embed).unwrap(), loaded.get(Weight::Unembed).unwrap());
+    assert!(Arc::ptr_eq(embed, unembed), "tied embeddings share their memory");
+}
+
+#[test]
+fn f16_and_bf16_are_converted_exactly() {
+    let f32s = load(&stored(Dtype::F32), true).unwrap();
+    same(&load(&stored(Dtype::F16), true).unwrap(), &f32s);
+    same(&load(&stored(Dtype::BF16), true).unwrap(), &f32s);
+}
+
+#[test]
+fn prefix_and_mask_buffers_change_nothing() {
+    let plain = stored(Dtype::F32);
+    let expected = load(&plain, true).unwrap();
+    let prefixed = |prefix: &str, dtype: Dtype, size: usize| {
+        let mut tensors: Stored = plain.iter().map(|(n, t)| (format!("{prefix}{n}"), t.clone())).collect();
+        for layer in 0..2 {
+            let mask = (dtype, vec![1, 1, 3, 3], vec![1; 9 * size]);
+            tensors.insert(format!("{prefix}h.{layer}.attn.bias"), mask);
+            tensors.insert(format!("{prefix}h.{layer}.attn.masked_bias"), (dtype, vec![], vec![0; size]));
+        }
+        tensors
+    };
+    for (dtype, size) in [(Dtype::F32, 4), (Dtype::F16, 2), (Dtype::U8, 1), (Dtype::BOOL, 1)] {
+        same(&load(&prefixed("", dtype, size), true).unwrap(), &expected);
+        same(&load(&prefixed("transformer.", dtype, size), true).unwrap(), &expected);
+    }
+}
+
+fn with_head(dtype: Dtype) -> Stored {
+    let mut tensors = stored(dtype);
+    let head = encode(dtype, (0..5 * D).map(|i| value(99, i)));
+    tensors.insert("lm_head.weight".into(), (dtype, vec![5, D], head));
+    tensors
+}
+
+#[test]
+fn a_separate_head_is_read_only_where_the_embeddings_are_not_tied() {
+    let tensors = with_head(Dtype::F32);
+    let untied = load(&tensors, false).unwrap();
+    let head: Vec<f32> = (0..5 * D).map(|i| value(99, i)).collect();
+    assert_eq!(**untied.get(Weight::Unembed).unwrap(), head);
+    // Hugging Face ties after loading: the stored head is overwritten by the embedding.
+    same(&load(&tensors, true).unwrap(), &load(&stored(Dtype::F32), true).unwrap());
+    let e = load(&stored(Dtype::F32), false).unwrap_err();
+    assert!(e.code == "model.unsupported" && e.message.contains("'lm_head.weight' [5, 4] is missing"), "{e}");
+}
+
+#[test]
+fn positions_beyond_n_ctx_are_cut() {
+    let mut tensors = stored(Dtype::F32);
+    let expected = load(&tensors, true).unwrap();
+    let (_, shape, data) = tensors.get_mut("wpe.weight").unwrap();
+    shape[0] = 4;
+    data.extend([0u8; 4 * D]);
+    same(&load(&tensors, true).unwrap(), &expected);
+    let (_, shape, data) = tensors.get_mut("wpe.weight").unwrap();
+    shape[0] = 2;
+    data.truncate(2 * 4 * D);
+    let e = load(&tensors, true).unwrap_err();
+    assert!(e.message.contains("'wpe.weight' has shape [2, 4], expected [3, 4]"), "{e}");
+}
+
+#[test]
+fn the_first_five_differences_are_listed() {
+    let mut tensors = stored(Dtype::F32);
+    tensors.get_mut("h.0.attn.c_attn.weight").unwrap().1 = vec![3 * D, D];
+    tensors.remove("ln_f.bias");
+    tensors.insert("model.layers.0.self_attn.q_proj.weight".into(), (Dtype::F32, vec![D, D], vec![0; 64]));
+    let e = load(&tensors, true).unwrap_err();
+    assert_eq!(e.code, "model.unsupported");
+    let differences = "'h.0.attn.c_attn.weight' has shape [12, 4], expected [4, 12]; \
+        'ln_f.bias' [4] is missing; 'model.layers.0.self_attn.q_proj.weight' [4, 4] is unexpected";
+    assert!(e.message.ends_with(differences), "{e}");
+
+    let llama = Stored::from([("model.embed_tokens.weight".into(), (Dtype::F32, vec![5, D], vec![0; 80]))]);
+    let e = load(&llama, true).unwrap_err();
+    assert_eq!(e.message.matches(" is missing").count(), 4, "{e}");
+    assert!(e.message.contains("'model.embed_tokens.weight' [5, 4] is unexpected"), "{e}");
+    assert!(e.message.contains("and 24 more"), "{e}");
+
+    let mut tensors = stored(Dtype::F32);
+    tensors.insert("wte.weight".into(), (Dtype::U8, vec![5, D], vec![0; 20]));
+    assert!(load(&tensors, true).unwrap_err().message.contains("'wte.weight' is U8, expected F32"));
+    let mut tensors = stored(Dtype::F32);
+    tensors.insert("transformer.wte.weight".into(), tensors["wte.weight"].clone());
+    assert!(load(&tensors, true).unwrap_err().message.contains("with and without the prefix"));
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_with_their_number() {
+    for (dtype, at) in [(Dtype::F32, 4), (Dtype::F16, 2), (Dtype::BF16, 2)] {
+        let mut tensors = stored(dtype);
+        let (_, _, data) = tensors.get_mut("h.1.mlp.c_fc.weight").unwrap();
+        let bad = encode(dtype, [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter());
+        data[at..at + bad.len()].copy_from_slice(&bad);
+        let e = load(&tensors, true).unwrap_err();
+        assert_eq!(e.code, "model.not_finite");
+        assert!(e.message.contains("'h.1.mlp.c_fc.weight'") && e.message.contains("3 of 24"), "{e}");
+    }
+}
+
+/// Two shards, the first with every tensor of layer 0, and their index.
+fn shards() -> (Vec<WeightFile>, serde_json::Value) {
+    let (first, second): (Stored, Stored) =
+        stored(Dtype::F32).into_iter().partition(|(name, _)| name.starts_with("h.0"));
+    let names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    let mut map = serde_json::Map::new();
+    for (tensors, name) in [(&first, names[0]), (&second, names[1])] {
+        map.extend(tensors.keys().map(|tensor| (tensor.clone(), json!(name))));
+    }
+    let file = |name: &str, tensors| WeightFile { name: name.into(), bytes: bytes_of(tensors) };
+    (vec![file(names[1], &second), file(names[0], &first)], json!({"metadata": {}, "weight_map": map}))
+}
+
+fn sharded(files: &[WeightFile], index: &serde_json::Value) -> ModelFiles {
+    let index = Some(index.to_string().into_bytes());
+    ModelFiles { config: config(true), weights: files.to_vec(), index, ..Default::default() }
+}
+
+#[test]
+fn shards_are_one_model_and_hash_in_the_order_of_their_names() {
+    let (files, index) = shards();
+    let (loaded, sha256) = weights(&sharded(&files, &index)).unwrap();
+    same(&loaded, &load(&stored(Dtype::F32), true).unwrap());
+    let mut hash = Sha256::new();
+    hash.update(&files[1].bytes);
+    hash.update(&files[0].bytes);
+    let expected: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(sha256, expected);
+}
+
+#[test]
+fn an_index_that_lies_is_refused() {
+    let (files, index) = shards();
+    let refused = |files: &[WeightFile], index: &serde_json::Value, word: &str| {
+        let e = weights(&sharded(files, index)).expect_err(word);
+        assert!(e.code == "file.index" && e.message.contains(word), "{e}");
+    };
+    let changed = |tensor: &str, shard: serde_json::Value| {
+        let mut index = index.clone();
+        index["weight_map"][tensor] = shard;
+        index
+    };
+    let elsewhere = changed("wte.weight", json!("model-00001-of-00002.safetensors"));
+    refused(&files, &elsewhere, "expected tensor 'wte.weight' in 'model-00001-of-00002.safetensors'");
+    refused(&files, &changed("ghost", json!("model-00001-of-00002.safetensors")), "'ghost'");
+    for path in ["../secret.safetensors", "/etc/passwd", "a/b.safetensors", "a\\b.safetensors", "x.bin", ""] {
+        refused(&files, &changed("wte.weight", json!(path)), "expected a file name");
+    }
+    let mut unlisted = index.clone();
+    unlisted["weight_map"].as_object_mut().unwrap().remove("wte.weight");
+    refused(&files, &unlisted, "expected tensor 'wte.weight' in no shard");
+    refused(&files[..1], &index, "'model-00001-of-00002.safetensors' is absent");
+    refused(&files, &json!({"weight_map": {}}), "empty");
+    refused(&files, &json!([]), "model.safetensors.index.json");
+    let e = weights(&ModelFiles { index: None, ..sharded(&files, &index) }).unwrap_err();
+    assert!(e.code == "file.index" && e.message.contains("found 2"), "{e}");
+}
+
+/// A folder of its own under the build directory, removed at the end.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("files-{name}"));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.0.join(name), bytes).unwrap();
+    }
+
+    fn refused(&self, code: &str, words: &[&str]) {
+        let e = ModelFiles::from_dir(&self.0).expect_err(code);
+        assert_eq!(e.code, code, "{e}");
+        assert!(words.iter().all(|word| e.message.contains(word)), "{words:?} in: {e}");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_folder_is_read_and_what_it_lacks_is_named() {
+    let folder = Folder::new("one");
+    folder.refused("file.missing", &["files-one", "expected config.json"]);
+    folder.put("config.json", &config(true));
+    folder.refused("file.missing", &["files-one", "model.safetensors"]);
+    folder.put("model.safetensors", b"<!DOCTYPE html><html><body>Not found</body></html>");
+    folder.refused(
+        "file.not_safetensors",
+        &["model.safetensors: ", "<!DOCTYPE html><html><body>Not found</bo'"],
+    );
+    let bytes = bytes_of(&stored(Dtype::F32));
+    folder.put("model.safetensors", &bytes[..bytes.len() - 1]);
+    folder.refused("file.layout", &["model.safetensors: ", "beyond the"]);
+    folder.put("model.safetensors", &bytes);
+    folder.put("merges.txt", b"#version: 0.2\n");
+    let files = ModelFiles::from_dir(&folder.0).unwrap();
+    assert_eq!((files.name.as_str(), files.weights.len()), ("files-one", 1));
+    assert_eq!(files.tokenizer.merges.as_deref(), Some(&b"#version: 0.2\n"[..]));
+    assert!(files.tokenizer.tokenizer_json.is_none() && files.index.is_none());
+    let (loaded, sha256) = weights(&files).unwrap();
+    same(&loaded, &load(&stored(Dtype::F32), true).unwrap());
+    let expected: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(sha256, expected);
+    folder.put("tokenizer.json", &vec![b' '; 10_000_001]);
+    folder.refused("file.too_large", &["tokenizer.json has 10000001 bytes, expected at most 10000000"]);
+    let e = ModelFiles::from_dir(&folder.0.join("nowhere")).unwrap_err();
+    assert!(e.code == "file.missing" && e.message.contains("nowhere"), "{e}");
+}
+
+#[test]
+fn a_folder_of_shards_is_read() {
+    let folder = Folder::new("shards");
+    let (files, index) = shards();
+    folder.put("config.json", &config(true));
+    folder.put("model.safetensors.index.json", index.to_string().as_bytes());
+    folder.put(&files[0].name, &files[0].bytes);
+    folder.refused("file.missing", &["files-shards", "model-00001-of-00002.safetensors"]);
+    folder.put(&files[1].name, &files[1].bytes);
+    let loaded = weights(&ModelFiles::from_dir(&folder.0).unwrap()).unwrap().0;
+    same(&loaded, &load(&stored(Dtype::F32), true).unwrap());
+}
+
+/// What a header that was read must hold, whatever its bytes were.
+fn is_sound(header: &Header, file_len: u64) {
+    let mut ends: Vec<_> = header.tensors.values().map(|t| (t.start, t.end)).collect();
+    ends.sort_unstable();
+    let covered = ends.iter().fold(0, |covered, (start, end)| {
+        assert!(*start == covered && end >= start);
+        *end
+    });
+    assert_eq!(header.data_start + covered, file_len);
+    for tensor in header.tensors.values() {
+        let n: u64 = tensor.shape.iter().product();
+        assert_eq!(tensor.end - tensor.start, n * tensor.dtype.size());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(2), ..Default::default() })]
+
+    /// Bytes changed, cut out or put in anywhere: no panic, and what is accepted tiles its file.
+    #[test]
+    fn a_mutated_file_never_panics_and_never_succeeds_wrongly(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..6),
+    ) {
+        let mut bytes = bytes_of(&stored(Dtype::F16));
+        let valid = read(&bytes).unwrap();
+        let header = valid.data_start as usize;
+        for (at, byte, kind) in &edits {
+            let at = at.index(header);
+            match kind {
+                0 => bytes[at] = *byte,
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, *byte),
+            }
+        }
+        if let Ok(header) = read(&bytes) {
+            is_sound(&header, bytes.len() as u64);
+        }
+        let files = ModelFiles { config: config(true), weights: vec![WeightFile { name: "m".into(), bytes }], ..Default::default() };
+        let _ = weights(&files);
+    }
+
+    /// One number of the JSON changed: every such header differs from its file, and is refused.
+    #[test]
+    fn a_changed_number_is_refused(pick in any::<prop::sample::Index>(), by in 1u64..1_000_000, up in any::<bool>()) {
+        let bytes = bytes_of(&stored(Dtype::F32));
+        let n = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let mut json: serde_json::Value = serde_json::from_slice(&bytes[8..8 + n]).unwrap();
+        let mut numbers: Vec<&mut serde_json::Value> = Vec::new();
+        for tensor in json.as_object_mut().unwrap().values_mut() {
+            for (field, value) in tensor.as_object_mut().unwrap() {
+                if field != "dtype" {
+                    numbers.extend(value.as_array_mut().unwrap());
+                }
+            }
+        }
+        let at = pick.index(numbers.len());
+        let old = numbers[at].as_u64().unwrap();
+        *numbers[at] = json!(if up { old + by } else { old.wrapping_sub(by) });
+        let mut changed = file(&json.to_string(), 0);
+        changed.extend_from_slice(&bytes[8 + n..]);
+        prop_assert_eq!(read(&changed).unwrap_err().code, "file.layout");
+    }
+}

@@ -1,0 +1,231 @@
+//! The tokenizer against Hugging Face's, on `tests/golden/tokens`, and against hostile files.
+
+use microtome::tokens::{CAP_FILE, CAP_TEXT, Tokenizer, TokenizerFiles};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const TOKENIZER: &[u8] = include_bytes!("../golden/tokens/tokenizer.json");
+const VOCAB: &[u8] = include_bytes!("../golden/tokens/vocab.json");
+const MERGES: &[u8] = include_bytes!("../golden/tokens/merges.txt");
+const CASES: &[u8] = include_bytes!("../golden/tokens/cases.json");
+
+fn from_json(json: &[u8]) -> microtome::Result<Tokenizer> {
+    let files = TokenizerFiles { tokenizer_json: Some(json.to_vec()), ..Default::default() };
+    Ok(Tokenizer::new(&files)?.expect("a tokenizer"))
+}
+
+fn from_pair(vocab: &[u8], merges: &[u8]) -> microtome::Result<Tokenizer> {
+    let (vocab, merges) = (Some(vocab.to_vec()), Some(merges.to_vec()));
+    Ok(Tokenizer::new(&TokenizerFiles { tokenizer_json: None, vocab, merges })?.expect("a tokenizer"))
+}
+
+fn golden() -> Tokenizer {
+    from_json(TOKENIZER).unwrap()
+}
+
+/// The golden tokenizer with one thing changed.
+fn changed(change: impl FnOnce(&mut Value)) -> microtome::Result<Tokenizer> {
+    let mut file: Value = serde_json::from_slice(TOKENIZER).unwrap();
+    change(&mut file);
+    from_json(&serde_json::to_vec(&file).unwrap())
+}
+
+fn cases() -> Vec<(String, Vec<u32>)> {
+    let file: Value = serde_json::from_slice(CASES).unwrap();
+    let cases: Vec<(String, Vec<u32>)> = serde_json::from_value(file["cases"].clone()).unwrap();
+    assert!(cases.len() > 2000, "{} cases", cases.len());
+    cases
+}
+
+#[test]
+fn every_text_encodes_as_hugging_faces_does() {
+    let tokenizer = golden();
+    for (text, ids) in cases() {
+        assert_eq!(tokenizer.encode(&text).unwrap(), ids, "{text:?}");
+    }
+}
+
+#[test]
+fn long_runs_encode_as_hugging_faces_do() {
+    let file: Value = serde_json::from_slice(CASES).unwrap();
+    let tokenizer = golden();
+    for run in file["runs"].as_array().unwrap() {
+        let times = run["times"].as_u64().unwrap() as usize;
+        let text = run["unit"].as_str().unwrap().repeat(times) + run["end"].as_str().unwrap();
+        let ids = tokenizer.encode(&text).unwrap();
+        assert_eq!(ids.len() as u64, run["n"].as_u64().unwrap(), "{run}");
+        let joined = ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let digest = Sha256::digest(joined.as_bytes());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest, run["sha256"].as_str().unwrap(), "{run}");
+    }
+}
+
+#[test]
+fn vocab_and_merges_give_the_same_tokens() {
+    let pair = from_pair(VOCAB, MERGES).unwrap();
+    let mut compared = 0;
+    for (text, ids) in cases().iter().filter(|(text, _)| !text.contains("<sep>")) {
+        assert_eq!(pair.encode(text).unwrap(), *ids, "{text:?}");
+        compared += 1;
+    }
+    assert!(compared > 1500, "{compared} texts without <sep>");
+    assert_eq!(pair.bos(), golden().bos());
+}
+
+#[test]
+fn merges_written_as_strings_give_the_same_tokens() {
+    let legacy = changed(|file| {
+        let merges = file["model"]["merges"].as_array_mut().unwrap();
+        for merge in merges {
+            *merge = json!(format!("{} {}", merge[0].as_str().unwrap(), merge[1].as_str().unwrap()));
+        }
+    })
+    .unwrap();
+    for (text, ids) in cases().iter().take(500) {
+        assert_eq!(legacy.encode(text).unwrap(), *ids, "{text:?}");
+    }
+}
+
+#[test]
+fn a_byte_level_in_a_sequence_is_a_byte_level() {
+    let nested = changed(|file| {
+        let inner = file["pre_tokenizer"].clone();
+        file["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [inner]});
+    })
+    .unwrap();
+    assert_eq!(nested.encode("Katherine is").unwrap(), golden().encode("Katherine is").unwrap());
+}
+
+#[test]
+fn the_pieces_put_together_are_the_text() {
+    let tokenizer = golden();
+    // '‡' is E2 80 A1; the vocabulary has E2 80 as one token, from quotes and apostrophes.
+    let shown: Vec<_> = tokenizer.encode("‡").unwrap().iter().map(|id| tokenizer.text(*id)).collect();
+    assert_eq!(shown, ["\\xE2\\x80", "\\xA1"]);
+    assert_eq!(tokenizer.text(tokenizer.single("’").unwrap()), "’");
+    for text in ["Katherine is a great friend", "a <|endoftext|> b<sep>c", "\0\t\n", "back\\slash"] {
+        let ids = tokenizer.encode(text).unwrap();
+        assert_eq!(ids.iter().map(|id| tokenizer.text(*id)).collect::<String>(), text);
+    }
+    assert_eq!(tokenizer.text(999_999), "<unused 999999>");
+}
+
+#[test]
+fn end_of_text_is_one_token_and_the_bos() {
+    let tokenizer = golden();
+    let bos = tokenizer.bos().unwrap();
+    assert_eq!(tokenizer.encode("<|endoftext|>").unwrap(), [bos]);
+    assert_eq!(tokenizer.text(bos), "<|endoftext|>");
+    assert_eq!(tokenizer.vocab_size(), 1 + tokenizer.single("<sep>").unwrap() as usize);
+}
+
+#[test]
+fn not_a_single_token_shows_the_pieces() {
+    let tokenizer = golden();
+    assert_eq!(tokenizer.single(" is").unwrap(), tokenizer.encode(" is").unwrap()[0]);
+    let e = tokenizer.single(" is\n").unwrap_err();
+    assert_eq!(e.code, "input.not_single_token");
+    assert_eq!(e.message, "' is\\n' is 2 tokens, expected exactly one: ' is' | '\\n'");
+    assert!(tokenizer.single("").unwrap_err().message.contains("empty"));
+    let long = tokenizer.single(&"a b".repeat(900)).unwrap_err().message;
+    assert!(long.len() < 200 && long.contains('…'), "{long}");
+}
+
+#[test]
+fn a_text_beyond_the_cap_is_refused_and_one_at_the_cap_is_not() {
+    let tokenizer = golden();
+    let e = tokenizer.encode(&"é".repeat(CAP_TEXT + 1)).unwrap_err();
+    assert_eq!(e.code, "input.too_long");
+    assert!(e.message.contains("20001") && e.message.contains("20000"), "{e}");
+    assert!(!tokenizer.encode(&"é".repeat(CAP_TEXT)).unwrap().is_empty());
+}
+
+#[test]
+fn a_text_with_a_byte_that_the_vocabulary_lacks_is_refused() {
+    let small = json!({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}});
+    let tokenizer = from_json(&serde_json::to_vec(&small).unwrap()).unwrap();
+    assert_eq!(tokenizer.encode("abba").unwrap(), [0, 1, 1, 0]);
+    assert_eq!(tokenizer.encode("abc").unwrap_err().code, "input.not_encodable");
+    assert_eq!(tokenizer.bos(), None);
+}
+
+#[test]
+fn no_files_are_no_tokenizer() {
+    assert!(Tokenizer::new(&TokenizerFiles::default()).unwrap().is_none());
+}
+
+#[test]
+fn another_kind_of_tokenizer_is_refused_in_words() {
+    let split =
+        json!({"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": false});
+    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "use_regex": false});
+    type Change = Box<dyn Fn(&mut Value)>;
+    let set = |at: &'static str, value: Value| -> Change {
+        Box::new(move |file| *file.pointer_mut(at).unwrap() = value.clone())
+    };
+    for (change, word) in [
+        (set("/model/type", json!("Unigram")), "Unigram"),
+        (set("/pre_tokenizer", split.clone()), "Split"),
+        (set("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [split, byte_level]})), "Split"),
+        (set("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": []})), "expected 'ByteLevel'"),
+        (set("/normalizer", json!({"type": "NFC"})), "normalizer"),
+        (set("/model/dropout", json!(0.1)), "dropout"),
+        (set("/model/byte_fallback", json!(true)), "byte_fallback"),
+        (set("/model/continuing_subword_prefix", json!("##")), "prefix"),
+    ] {
+        let e = changed(change).err().expect(word);
+        assert_eq!(e.code, "tokenizer.unsupported", "{e}");
+        assert!(e.message.contains(word), "{e}");
+    }
+}
+
+#[test]
+fn hostile_files_are_refused_with_their_place() {
+    let deep = format!("{{\"model\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let big = vec![b' '; CAP_FILE as usize + 1];
+    for (file, word) in [
+        (&b"<!DOCTYPE html>"[..], "line 1"),
+        (b"{}", "model"),
+        (b"\xFF\xFE", "UTF-8"),
+        (deep.as_bytes(), "tokenizer.json"),
+        (&big, "10000001 bytes"),
+    ] {
+        let e = from_json(file).err().expect(word);
+        assert_eq!(e.code, "tokenizer.file");
+        assert!(e.message.contains(word) && e.message.starts_with("tokenizer.json: "), "{e}");
+    }
+    let model = |vocab: Value, merges: Value| {
+        changed(|file| {
+            file["added_tokens"] = json!([]);
+            file["model"]["vocab"] = vocab;
+            file["model"]["merges"] = merges;
+        })
+    };
+    for (vocab, merges, word) in [
+        (json!({"a": 0}), json!([["a", "z"]]), "'z' is not in the vocabulary"),
+        // The tokenizers crate indexes out of bounds on this one.
+        (json!({"a": 0, "b": 1}), json!([["a", "b"]]), "'ab' is not in the vocabulary"),
+        (json!({"a": 0, "b": 0}), json!([]), "two tokens"),
+        (json!({"a": 4_000_000_000u32}), json!([]), "4000000000"),
+        (json!({"a": -1}), json!([]), "-1"),
+        (json!({"a": 0}), json!(["aa"]), "one space"),
+    ] {
+        let e = model(vocab, merges).err().expect(word);
+        assert_eq!(e.code, "tokenizer.file");
+        assert!(e.message.contains(word), "{e}");
+    }
+    let e = changed(|file| file["added_tokens"][1]["id"] = json!(7)).err().unwrap();
+    assert!(e.message.contains("'<sep>' says id 7"), "{e}");
+}
+
+#[test]
+fn one_of_vocab_and_merges_is_not_enough() {
+    let files = TokenizerFiles { vocab: Some(VOCAB.to_vec()), ..Default::default() };
+    let e = Tokenizer::new(&files).err().unwrap();
+    assert!(e.message.contains("merges.txt: absent"), "{e}");
+    let files = TokenizerFiles { merges: Some(MERGES.to_vec()), ..Default::default() };
+    assert!(Tokenizer::new(&files).err().unwrap().message.contains("vocab.json: absent"));
+    let e = from_pair(VOCAB, b"#version: 0.2\na b c\n").err().unwrap();
+    assert!(e.message.contains("line or merge 2"), "{e}");
+}
