@@ -7,6 +7,9 @@
 //! The `safetensors` crate (0.8) accepts a name that occurs twice, the last one winning, and unknown fields.
 //! A file that means different things to different readers cannot be trusted to name its own weights, so
 //! both are refused here.
+//!
+//! Longer than most files: every refusal of a header stands in this one place, so that it can be read as a
+//! list.
 
 use crate::error::{Error, Result};
 use serde::Deserialize;

@@ -1,5 +1,7 @@
 //! The tokenizer against Hugging Face's, on `tests/golden/tokens`, and against hostile files.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
+
 use microtome::tokens::{CAP_FILE, CAP_TEXT, Tokenizer, TokenizerFiles};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
