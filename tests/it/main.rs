@@ -1,3 +1,12 @@
+//! One binary of tests on the public library; each module says what it proves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy.toml allows them inside #[test] functions; here the helpers of tests too"
+)]
+
 mod files;
+mod golden;
 mod header;
 mod tokens;

@@ -1,0 +1,209 @@
+//! Every golden file (tests/golden/README.md) on both engines: what TransformerLens gave, to the tolerances below.
+//!
+//! The worst difference per quantity goes to standard error, past the test harness's capture: a passing run shows how
+//! close it was. A trace stops at the first hook of a prompt that disagrees, since all after it follow.
+
+mod compare;
+mod file;
+
+use compare::Report;
+use file::{Case, Golden, ROOT};
+use microtome::Result;
+use microtome::backend::cpu::Cpu;
+use microtome::backend::gpu::Gpu;
+use microtome::backend::{Backend, Control, Output, Unattended};
+use microtome::experiment::Experiment;
+use microtome::lab::{Lab, Model};
+use microtome::model::Limits;
+use microtome::outcome::{Answer, Outcome};
+use microtome::program::Program;
+use microtome::weights::{ModelFiles, Weights};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::Arc;
+
+/// Against the oracle, both in f32 with sums in another order: log-probs, metrics and patterns absolute, other
+/// tensors relative to their RMS.
+const CPU_TOLERANCE: f64 = 1e-4;
+const GPU_TOLERANCE: f64 = 1e-3;
+
+#[test]
+fn cpu_engine() {
+    check("cpu", CPU_TOLERANCE, &mut Cpu::new());
+}
+
+/// `MICROTOME_GPU=required` makes a missing adapter a failure.
+#[test]
+fn gpu_engine() {
+    match pollster::block_on(Gpu::open(true)) {
+        Ok(mut gpu) => check("gpu", GPU_TOLERANCE, &mut gpu),
+        Err(error) => {
+            assert!(std::env::var("MICROTOME_GPU").as_deref() != Ok("required"), "{error}");
+            writeln!(std::io::stderr(), "SKIP golden::gpu_engine: {error} (1 skipped)")
+                .expect("standard error");
+        }
+    }
+}
+
+/// A comparison that cannot fail proves nothing: every number of one golden file is changed by twice the tolerance, one
+/// after the other, and each change must be seen.
+#[test]
+fn every_changed_number_is_seen() {
+    let golden = Golden::load("relu.transformer_lens.json");
+    let mut cpu = Cpu::new();
+    let mut lab = open("cpu", &golden, &mut cpu);
+    let mut changed = 0;
+    for case in &golden.cases {
+        let outcome = run(&mut lab, &case.experiment).expect(&case.name);
+        for edited in changes(case) {
+            let mut report = Report::new(CPU_TOLERANCE);
+            report.outcome(&golden, &edited, &outcome);
+            assert!(!report.failures.is_empty(), "{}: a change went unseen", case.name);
+            changed += 1;
+        }
+    }
+    assert!(changed > 500, "only {changed} numbers were changed");
+
+    let trace = golden.trace();
+    let outcome = run(&mut lab, &trace.experiment).expect("trace");
+    let names: Vec<String> =
+        golden.tensors.keys().filter(|name| !name.ends_with("/logits")).cloned().collect();
+    for name in names {
+        let (len, masked) =
+            (golden.tensors[&name].1.len(), golden.tensors[&name].1.iter().position(|x| !x.is_finite()));
+        for at in [0, len / 2, len - 1].into_iter().chain(masked) {
+            let mut golden = Golden::load("relu.transformer_lens.json");
+            let data = &mut golden.tensors.get_mut(&name).expect("a name of this file").1;
+            let rms = compare::rms(data) as f32;
+            data[at] =
+                if data[at].is_finite() { data[at] + rms.max(1.0) * 3.0 * CPU_TOLERANCE as f32 } else { 0.0 };
+            let mut report = Report::new(CPU_TOLERANCE);
+            report.outcome(&golden, golden.trace(), &outcome);
+            let hook = name.split_once('/').expect("PROMPT/HOOK").1;
+            assert!(report.failures.iter().any(|f| f.contains(hook)), "{name}[{at}]: a change went unseen");
+        }
+    }
+}
+
+/// The case with one number changed, for every number in it.
+fn changes(case: &Case) -> Vec<Case> {
+    fn numbers(value: &Value, path: String, out: &mut Vec<String>) {
+        match value {
+            Value::Number(_) => out.push(path),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, v)| numbers(v, format!("{path}/{i}"), out))
+            }
+            Value::Object(fields) => fields.iter().for_each(|(k, v)| numbers(v, format!("{path}/{k}"), out)),
+            _ => {}
+        }
+    }
+    let mut paths = Vec::new();
+    numbers(&case.expected, String::new(), &mut paths);
+    let edited = |path: String| {
+        let mut case = case.clone();
+        let number = case.expected.pointer_mut(&path).expect("a path of this value");
+        *number = match number.as_u64() {
+            Some(n) => json!(n + 1),
+            None => {
+                let x = number.as_f64().expect("a number");
+                json!(x * (1.0 + 3.0 * CPU_TOLERANCE) + (3.0 * CPU_TOLERANCE).copysign(x))
+            }
+        };
+        case
+    };
+    paths.into_iter().map(edited).collect()
+}
+
+/// Runs every golden file on an engine and reports all that disagrees.
+fn check<B: Backend>(engine: &'static str, tolerance: f64, backend: &mut B) {
+    let mut report = Report::new(tolerance);
+    let files = Golden::files();
+    assert!(files.len() >= 20, "tests/golden holds only {} golden files", files.len());
+    let mut cases = 0;
+    for name in &files {
+        let golden = Golden::load(name);
+        let mut lab = open(engine, &golden, backend);
+        report.equal(name, "weights", &json!(lab.model.sha256), &json!(golden.weights_sha256));
+        cases += golden.cases.len();
+        for case in &golden.cases {
+            match run(&mut lab, &case.experiment) {
+                Ok(outcome) => report.outcome(&golden, case, &outcome),
+                Err(error) => report.failures.push(format!("{name}: {}: {error}", case.name)),
+            }
+        }
+        all_logits(&golden, &mut lab, &mut report);
+    }
+    // Not eprintln!: the harness would swallow it.
+    let mut out = std::io::stderr().lock();
+    let table = report.table();
+    writeln!(
+        out,
+        "golden: {engine} engine, {} files, {cases} cases, tolerance {tolerance:.0e}\n{table}",
+        files.len()
+    )
+    .expect("standard error");
+    assert!(
+        report.failures.is_empty(),
+        "{} of {cases} cases disagree with TransformerLens:\n{}",
+        report.failures.len(),
+        report.failures.join("\n")
+    );
+}
+
+/// Every logit of the last position, of every prompt of the trace, raw and as log-probabilities.
+fn all_logits<B: Backend>(golden: &Golden, lab: &mut Lab<B>, report: &mut Report) {
+    let trace = &golden.trace().experiment;
+    let prompts = trace["prompts"].as_array().expect("a trace has prompts").clone();
+    for (i, prompt) in prompts.into_iter().enumerate() {
+        let (shape, logits) = &golden.tensors[&format!("{i}/logits")];
+        let d_vocab = shape[1];
+        let experiment = json!({
+            "version": 1, "kind": "predict", "processing": trace["processing"], "prompt": prompt, "top_k": d_vocab,
+        });
+        let place = format!("{}: logits of prompt {i}", golden.name);
+        match run(lab, &experiment) {
+            Ok(Outcome { answer: Answer::Predict { top, .. }, .. }) => {
+                let last = &logits[logits.len() - d_vocab..];
+                report.logits(&place, &top, last);
+            }
+            other => report.failures.push(format!("{place}: {other:?}")),
+        }
+    }
+}
+
+fn open<'a, B: Backend>(engine: &'static str, golden: &Golden, backend: &'a mut B) -> Lab<Lent<'a, B>> {
+    let folder = std::path::Path::new(ROOT).join(&golden.model);
+    let model = ModelFiles::from_dir(&folder).and_then(|files| Model::load(&files));
+    Lab::new(
+        Arc::new(model.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))),
+        Lent(backend),
+        engine,
+        "test",
+    )
+}
+
+fn run<B: Backend>(lab: &mut Lab<B>, experiment: &Value) -> Result<Outcome> {
+    let experiment = Experiment::from_value(experiment.clone())?;
+    pollster::block_on(lab.run(&experiment, &Unattended::default()))
+}
+
+/// One engine for all models, one after the other: opening a GPU compiles every kernel.
+struct Lent<'a, B>(&'a mut B);
+
+impl<B: Backend> Backend for Lent<'_, B> {
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
+    fn adapter(&self) -> Option<String> {
+        self.0.adapter()
+    }
+
+    async fn upload(&mut self, weights: &Weights) -> Result<()> {
+        self.0.upload(weights).await
+    }
+
+    async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
+        self.0.run(program, control).await
+    }
+}
