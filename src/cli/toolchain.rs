@@ -63,12 +63,9 @@ impl Toolchain {
             Self::Installed { rustc, .. } => rustc.as_path(),
             Self::Debian => Path::new("/usr/bin/rustc"),
         };
-        let origin = if *self == Self::Debian { " from Debian" } else { "" };
-        output_of(Command::new(rustc).arg("--version"))
-            .map(|version| format!("{version}{origin}"))
-            .ok_or_else(|| {
-                Error::run("site.toolchain", format!("{} does not answer --version", rustc.display()))
-            })
+        output_of(Command::new(rustc).arg("--version")).ok_or_else(|| {
+            Error::run("site.toolchain", format!("{} does not answer --version", rustc.display()))
+        })
     }
 }
 

@@ -10,3 +10,6 @@ mod files;
 mod golden;
 mod header;
 mod tokens;
+//! One test binary: linking the engine once is a minute cheaper than a dozen times.
+
+mod server;
