@@ -33,7 +33,7 @@ export class Engine {
     const text = JSON.stringify(experiment);
     if (text.includes("HANG")) for (;;);
     if (text.includes("TRAP")) new WebAssembly.Instance(TRAP).exports.trap();
-    const runs = { ablate: 32, patch: 44, logit_diff: experiment.prompts?.length }[experiment.kind] ?? 1;
+    const runs = { ablate: 32, patch: 44, logit_diff: experiment.prompts?.length }[experiment.kind] ?? (text.includes("SLOW") ? 30 : 1);
     for (let done = 0; done < runs; done++) {
       if (isCancelled()) throw { code: "run.cancelled", message: "Cancelled." };
       if (text.includes("SLOW")) await new Promise((resolve) => setTimeout(resolve, 20));

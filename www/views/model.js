@@ -45,7 +45,7 @@ export function modelView(store, session) {
     if (now === shown) return;
     shown = now;
     const retry = button(S.model.retry, session.open);
-    fill(frame.status, ...(busy ? [progress, words, status === "loading" && button(S.common.cancel, session.cancel)]
+    fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
       : error ? [errorBox(error), retry]
       : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
     fill(frame.body, info && facts(info));
