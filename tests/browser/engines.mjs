@@ -16,11 +16,10 @@ const API_GOLDENS = ["gelu-new.transformer_lens", "gelu-bf16.none"];
 
 /**
  * @param {import("playwright-core").Browser} browser
- * @param {string} url
- * @param {"cpu" | "gpu"} backend
- * @param {string} golden folder
+ * @param {{ url: string, backend: "cpu" | "gpu", golden: string, models: string }} options the page's address, the
+ *   folder of golden files and the address of the models that they are about
  */
-export async function engineChecks(browser, url, backend, golden) {
+export async function engineChecks(browser, { url, backend, golden, models }) {
   const name = (/** @type {string} */ text) => `${backend}: ${text}`;
   const page = await newPage(browser);
 
@@ -50,7 +49,7 @@ export async function engineChecks(browser, url, backend, golden) {
   else await goldenPage(page, backend, golden, name);
   for (const file of API_GOLDENS) {
     if (!existsSync(join(golden, `${file}.json`))) skip(name(`API: ${file}`), "no such golden file");
-    else await check(name(`API: ${file} is the oracle's`), () => goldenApi(page, backend, golden, file));
+    else await check(name(`API: ${file} is the oracle's`), () => goldenApi(page, backend, golden, models, file));
   }
 
   await check(name("a changed prompt changes the numbers, and nothing old stays"), async () => {
@@ -179,8 +178,8 @@ async function goldenPage(page, backend, golden, name) {
   });
 }
 
-/** @param {Page} page @param {"cpu" | "gpu"} backend @param {string} golden @param {string} file */
-async function goldenApi(page, backend, golden, file) {
+/** @param {Page} page @param {"cpu" | "gpu"} backend @param {string} golden @param {string} models @param {string} file */
+async function goldenApi(page, backend, golden, models, file) {
   const cases = casesOf(golden, `${file}.json`).filter(({ experiment }) => experiment.kind !== "trace");
   const results = await page.evaluate(async ({ cases, model, backend }) => {
     const { Lab } = await import(/** @type {any} */ (new URL("microtome.js", document.baseURI).href));
@@ -191,7 +190,7 @@ async function goldenApi(page, backend, golden, file) {
     }
     lab.close();
     return results;
-  }, { cases, model: `golden/models/${file.split(".")[0]}/`, backend });
+  }, { cases, model: `${models}${file.split(".")[0]}/`, backend });
   cases.forEach(({ name, expected }, i) => {
     ensure(!results[i].failed, results[i].failed);
     compare(results[i], expected, TOLERANCE[backend], name);

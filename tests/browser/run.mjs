@@ -1,8 +1,9 @@
 // The page in a real Chromium: on both engines, and with an engine that misbehaves.
 //
-//   node tests/browser/run.mjs --site DIR [--golden DIR] [--shots DIR] [--only WORD]
+//   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--only GROUP]
 //
-// DIR is a built site (`microtome build --out DIR`). Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
+// answers there. GROUP is cpu, gpu, faults or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
 // check and `# pass N fail N skip N` at the end; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -21,12 +22,14 @@ const { values: options } = parseArgs({ options: {
   golden: { type: "string", default: join(ROOT, "tests/golden") },
   shots: { type: "string", default: join(ROOT, "target/screenshots") },
   only: { type: "string" },
+  url: { type: "string" },
 } });
 const wanted = (/** @type {string} */ group) => !options.only || group.includes(options.only);
 
 const browser = await launch();
 const built = existsSync(join(options.site, "pkg/microtome.js"));
 const site = await serve(options.site, serveFolder("/golden/", options.golden));
+const url = options.url ?? site.url;
 const faulty = await serve(options.site, await standIn(HERE));
 
 if (wanted("site")) {
@@ -37,10 +40,10 @@ if (wanted("site")) {
 for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
   if (!built || !wanted(backend)) continue;
   if (backend === "gpu" && !(await hasWebGpu())) skip("gpu: every check", "this Chromium has no WebGPU adapter");
-  else await engineChecks(browser, site.url, backend, options.golden);
+  else await engineChecks(browser, { url, backend, golden: options.golden, models: `${site.url}golden/models/` });
 }
 if (wanted("faults")) await faultChecks(browser, faulty);
-if (wanted("looks")) await lookChecks(browser, built ? site.url : faulty.url, options.shots);
+if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, options.shots);
 
 await browser.close();
 site.close();
@@ -49,7 +52,7 @@ process.exitCode = finish();
 
 async function hasWebGpu() {
   const page = await newPage(browser);
-  await page.goto(site.url);
+  await page.goto(url);
   const found = await page.evaluate(async () => Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter()));
   await page.context().close();
   return found;

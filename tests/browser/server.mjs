@@ -43,8 +43,8 @@ export const serveFolder = (path, folder) => ({
   [path]: async (response, request) => {
     const file = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname).slice(path.length - 1));
     const bytes = await readFile(join(folder, file)).catch(() => null);
-    if (bytes) response.writeHead(200, { "content-length": bytes.length, "content-type": "application/octet-stream" }).end(bytes);
-    else response.writeHead(404).end();
+    if (bytes) response.writeHead(200, { "content-length": bytes.length, "content-type": "application/octet-stream", "access-control-allow-origin": "*" }).end(bytes);
+    else response.writeHead(404, { "access-control-allow-origin": "*" }).end();
   },
 });
 

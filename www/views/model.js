@@ -82,7 +82,7 @@ function facts({ model, engine }) {
     [names.shape, shape(model.d_model, model.d_head, model.d_mlp)],
     [names.vocab, vocab(showCount(model.d_vocab), model.has_tokenizer)],
     [names.context, context(showCount(model.n_ctx))],
-    [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}. ${engine.reason}`],
+    [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}: ${engine.reason}`],
     [names.adapter, engine.adapter],
     [names.build, engine.build],
     [names.sha256, model.sha256 ?? "–"],
