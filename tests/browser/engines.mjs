@@ -1,7 +1,7 @@
 // What the page shows on one engine: figures, numbers against the oracle's, pointing, typing, cancelling.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { check, ensure, newPage, skip } from "./harness.mjs";
+import { check, ensure, launch, newPage, skip } from "./harness.mjs";
 import { casesOf, compare, readTensors, TOLERANCE } from "./golden.mjs";
 import { allSettled, choose, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
 import { patternHook } from "../../www/experiments.js";
@@ -90,6 +90,28 @@ export async function engineChecks(browser, { url, backend, golden, models }) {
 
   await check(name("a sweep is cancelled within 200 ms, and the engine goes on"), () => cancelling(page));
   await page.context().close();
+}
+
+/**
+ * What “Automatic” chooses: here the only GPU, if any, is a software one.
+ * @param {import("playwright-core").Browser} browser @param {string} url
+ */
+export async function autoChecks(browser, url) {
+  const plain = await launch(["--enable-unsafe-webgpu"]);
+  for (const [what, where, words] of /** @type {const} */ ([
+    ["a software GPU", browser, "software"], ["no WebGPU", plain, "no GPU"],
+  ])) {
+    await check(`auto: with ${what} the CPU engine is taken, and section 1 says why`, async () => {
+      const page = await newPage(where);
+      await page.goto(url);
+      await allSettled(page);
+      const { engine } = (await part(page, "model")).info;
+      ensure(engine.backend === "cpu" && engine.reason.includes(words), JSON.stringify(engine));
+      ensure((await page.locator("#model .facts").innerText()).includes(engine.reason), "section 1 does not say why");
+      await page.context().close();
+    });
+  }
+  await plain.close();
 }
 
 /**

@@ -8,10 +8,10 @@ const SIZES = { n_layers: 4, n_heads: 8, d_model: 128, d_head: 16, d_mlp: 512, d
 export default async function init() {}
 
 export class Engine {
-  static async open(files, backend, reason) {
+  static async open(files, backend) {
     const engine = new Engine();
-    engine.backend = backend === "auto" ? "gpu" : backend;
-    engine.reason = reason ?? "chosen by the stand-in";
+    engine.backend = backend === "auto" ? "cpu" : backend;
+    engine.reason = "chosen by the stand-in";
     engine.name = files.name;
     return engine;
   }

@@ -41,8 +41,10 @@ export function finish() {
   return counts.fail ? 1 : 0;
 }
 
-/** @param {string} [executablePath] */
-export const launch = (executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium") => chromium.launch({ executablePath, args: FLAGS });
+/** @param {string[]} without flags that are left out */
+export const launch = (without = []) => chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS.filter((flag) => !without.includes(flag)),
+});
 
 /**
  * A page of a context of its own that reports errors, unhandled rejections, policy violations and dialogs.
