@@ -18,8 +18,7 @@ export default function init(options: { module_or_path: URL | Response | WebAsse
 
 export class Engine {
   private constructor();
-  /** `reason` says why this backend was chosen, where the caller chose it. */
-  static open(files: ModelFiles, backend: "auto" | "gpu" | "cpu", reason?: string): Promise<Engine>;
+  static open(files: ModelFiles, backend: "auto" | "gpu" | "cpu"): Promise<Engine>;
   info(): { model: ModelInfo; engine: EngineInfo };
   run(
     experiment: Experiment,

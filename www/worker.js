@@ -1,7 +1,6 @@
 // The engine's worker: owns the wasm, does one job at a time, holds no interface logic.
 import { LabError, toPlain } from "./errors.js";
 import { fetchWithProgress, loadModel } from "./files.js";
-import { chooseBackend } from "./backend.js";
 
 /** @typedef {import("./host.js").ToWorker} ToWorker */
 /** @typedef {import("./host.js").FromWorker} FromWorker */
@@ -57,8 +56,7 @@ async function open({ id, model, backend, cache }) {
   await glue.default({ module_or_path: wasm });
   const files = await loadModel(new URL(model), report, cache);
   report({ phase: "start", file: "", loaded: 0, total: null });
-  const choice = await chooseBackend(backend);
-  engine = await glue.Engine.open(files, choice.backend, choice.reason);
+  engine = await glue.Engine.open(files, backend);
   return engine.info();
 }
 

@@ -8,10 +8,10 @@ const SIZES = { n_layers: 4, n_heads: 8, d_model: 128, d_head: 16, d_mlp: 512, d
 export default async function init() {}
 
 export class Engine {
-  static async open(files, backend, reason) {
+  static async open(files, backend) {
     const engine = new Engine();
-    engine.backend = backend === "auto" ? "gpu" : backend;
-    engine.reason = reason ?? "chosen by the stand-in";
+    engine.backend = backend === "auto" ? "cpu" : backend;
+    engine.reason = "chosen by the stand-in";
     engine.name = files.name;
     return engine;
   }
@@ -33,7 +33,7 @@ export class Engine {
     const text = JSON.stringify(experiment);
     if (text.includes("HANG")) for (;;);
     if (text.includes("TRAP")) new WebAssembly.Instance(TRAP).exports.trap();
-    const runs = { ablate: 32, patch: 44, logit_diff: experiment.prompts?.length }[experiment.kind] ?? 1;
+    const runs = { ablate: 32, patch: 44, logit_diff: experiment.prompts?.length }[experiment.kind] ?? (text.includes("SLOW") ? 30 : 1);
     for (let done = 0; done < runs; done++) {
       if (isCancelled()) throw { code: "run.cancelled", message: "Cancelled." };
       if (text.includes("SLOW")) await new Promise((resolve) => setTimeout(resolve, 20));

@@ -11,13 +11,14 @@ const TYPES = {
 /**
  * @typedef {(response: import("node:http").ServerResponse, request: import("node:http").IncomingMessage) => void} Answer
  * @param {string} folder
- * @param {Record<string, Answer>} [answers] by path
+ * @param {Record<string, Answer>} [answers] by path; a path that ends in "/" answers for all below it
  * @returns {Promise<{ url: string, answers: Record<string, Answer>, close: () => void }>}
  */
 export async function serve(folder, answers = {}) {
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname);
-    if (answers[path]) return answers[path](response, request);
+    const special = answers[path] ?? Object.entries(answers).find(([key]) => key.endsWith("/") && key !== "/" && path.startsWith(key))?.[1];
+    if (special) return special(response, request);
     const file = normalize(path.endsWith("/") ? `${path}index.html` : path);
     try {
       const bytes = await readFile(join(folder, file));
@@ -34,8 +35,18 @@ export async function serve(folder, answers = {}) {
 }
 
 /** @param {string} type @param {string | Uint8Array} body @returns {Answer} */
-export const answer = (type, body) => (response) =>
-  void response.writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
+export const answer = (type, body) => (response) => void response
+  .writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body), "access-control-allow-origin": "*" }).end(body);
+
+/** Another folder's files below a path. @param {string} path @param {string} folder @returns {Record<string, Answer>} */
+export const serveFolder = (path, folder) => ({
+  [path]: async (response, request) => {
+    const file = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname).slice(path.length - 1));
+    const bytes = await readFile(join(folder, file)).catch(() => null);
+    if (bytes) response.writeHead(200, { "content-length": bytes.length, "content-type": "application/octet-stream", "access-control-allow-origin": "*" }).end(bytes);
+    else response.writeHead(404, { "access-control-allow-origin": "*" }).end();
+  },
+});
 
 /** The stand-in engine in place of the wasm, and a model folder that it does not read. @param {string} here */
 export async function standIn(here) {

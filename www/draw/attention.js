@@ -10,10 +10,12 @@ import { inset } from "./heatmap.js";
  * One head's pattern; data is [dest, src], row-major.
  * @typedef {Head & { n: number, data: Float32Array }} Pattern
  * @typedef {{ width: number, height: number, columns: number, tile: number, step: number, left: number, top: number,
- *   rowStep: number }} Sheet
+ *   rowStep: number, single: boolean }} Sheet
  */
 
 const GAP = 6;
+/** What the frame around a tile needs beside it. */
+const MARK = 3;
 const LARGEST = 132;
 
 /**
@@ -25,15 +27,15 @@ const LARGEST = 132;
  */
 export function sheetLayout(heads, layers, { width, ratio }) {
   const single = layers === 1;
-  const left = single ? 0 : 30;
+  const left = single ? MARK : 30;
   const columns = single ? Math.min(heads, Math.max(2, Math.floor(width / 96))) : heads;
   const rows = single ? Math.ceil(heads / columns) : layers;
-  const room = (width - left - GAP * (columns - 1)) / columns;
+  const room = (width - left - MARK - GAP * (columns - 1)) / columns;
   const tile = Math.max(16, Math.floor(Math.min(LARGEST, room) * ratio) / ratio);
   const label = single ? LABEL.line + 2 : 0;
   const top = single ? label : LABEL.line + 4;
   const rowStep = tile + GAP + label;
-  return { width, height: Math.ceil(top + rows * rowStep), columns, tile, step: tile + GAP, left, top, rowStep };
+  return { width, height: Math.ceil(top + rows * rowStep), columns, tile, step: tile + GAP, left, top, rowStep, single };
 }
 
 /**
@@ -71,7 +73,7 @@ export function hitTile(sheet, count, x, y) {
  * @returns {Op[]}
  */
 export function drawSheet(patterns, sheet, theme, { shown, locked }) {
-  const single = sheet.left === 0;
+  const { single } = sheet;
   /** @type {Op[]} */
   const ops = patterns.flatMap(({ layer, head, n, data }, index) => {
     const box = tileAt(sheet, index);

@@ -25,6 +25,9 @@ export function fill(node, ...children) {
   node.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+/** A box that scrolls sideways, with the keyboard too. @param {string} label */
+export const scrollable = (label) => el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": label });
+
 let lastId = 0;
 /** An id that no other element of the page has. */
 export const uniqueId = () => `m${++lastId}`;

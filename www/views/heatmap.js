@@ -2,7 +2,7 @@
 import { S } from "../strings.js";
 import { drawHeatmap, hit, layout } from "../draw/heatmap.js";
 import { showCount, showExact } from "../format.js";
-import { el, fill, table } from "./dom.js";
+import { el, fill, scrollable, table } from "./dom.js";
 import { surface } from "./surface.js";
 
 /** @typedef {import("../microtome.js").Figure} Figure */
@@ -36,7 +36,8 @@ export function heatmapView({ describe, palette = "diverging", square = false, w
   });
   const tip = el("div", { class: "tip", hidden: true, "aria-hidden": "true" });
   const readout = el("p", { class: "readout", "aria-live": "polite" }, S.common.pointAt);
-  const numbers = el("details", { class: "numbers", toggle: () => fillTable() }, el("summary", {}, S.common.table), el("div", { class: "scroll" }));
+  const scroll = scrollable(S.common.table);
+  const numbers = el("details", { class: "numbers", toggle: () => fillTable() }, el("summary", {}, S.common.table), scroll);
   const root = el("figure", { class: "heatmap" }, drawn.root, tip, readout, numbers);
 
   /** @param {PointerEvent} event */
@@ -95,11 +96,10 @@ export function heatmapView({ describe, palette = "diverging", square = false, w
   }
 
   function fillTable() {
-    const holder = /** @type {HTMLElement} */ (numbers.lastElementChild);
-    if (!numbers.open || !figure) return fill(holder);
+    if (!numbers.open || !figure) return fill(scroll);
     const { rows, cols, values, row_axis, col_axis, title } = figure;
-    if (values.length > MOST_TABLE_CELLS) return fill(holder, S.common.tooMany(showCount(values.length)));
-    fill(holder, table(title, [`${row_axis.title} \\ ${col_axis.title}`, ...col_axis.labels],
+    if (values.length > MOST_TABLE_CELLS) return fill(scroll, S.common.tooMany(showCount(values.length)));
+    fill(scroll, table(title, [`${row_axis.title} \\ ${col_axis.title}`, ...col_axis.labels],
       Array.from({ length: rows }, (_, row) => [row_axis.labels[row],
         ...values.slice(row * cols, (row + 1) * cols).map((value) => (value === null ? "–" : showExact(value)))])));
   }

@@ -45,7 +45,7 @@ export function modelView(store, session) {
     if (now === shown) return;
     shown = now;
     const retry = button(S.model.retry, session.open);
-    fill(frame.status, ...(busy ? [progress, words, status === "loading" && button(S.common.cancel, session.cancel)]
+    fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
       : error ? [errorBox(error), retry]
       : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
     fill(frame.body, info && facts(info));
@@ -82,7 +82,7 @@ function facts({ model, engine }) {
     [names.shape, shape(model.d_model, model.d_head, model.d_mlp)],
     [names.vocab, vocab(showCount(model.d_vocab), model.has_tokenizer)],
     [names.context, context(showCount(model.n_ctx))],
-    [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}. ${engine.reason}`],
+    [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}: ${engine.reason}`],
     [names.adapter, engine.adapter],
     [names.build, engine.build],
     [names.sha256, model.sha256 ?? "–"],

@@ -66,7 +66,7 @@ export function computed({ store, key, live, render, engineOf }) {
   /** @param {import("../state.js").Job<T>} job */
   function line(job) {
     switch (job.status) {
-      case "running": return [progress, words, button(S.common.cancel, live.cancel)];
+      case "running": return [progress, button(S.common.cancel, live.cancel), words];
       case "error": return [job.error && errorBox(job.error), button(S.common.again, live.run)];
       case "cancelled": return [el("span", {}, S.common.cancelled), button(S.common.run, live.run)];
       case "waiting": return [el("span", {}, S.common.waiting)];

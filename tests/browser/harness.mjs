@@ -1,0 +1,76 @@
+// Named checks, counted and printed, and a Chromium whose every complaint fails the check that is running.
+import { chromium } from "playwright-core";
+
+const FLAGS = ["--no-sandbox", "--enable-unsafe-webgpu", "--disable-quic", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+const counts = { pass: 0, fail: 0, skip: 0 };
+
+/** What pages complained about since the last check began. @type {string[]} */
+let complaints = [];
+
+/**
+ * @param {string} name
+ * @param {() => Promise<unknown>} body
+ * @param {RegExp} [expected] complaints that belong to the check, such as the browser's own line about a 404
+ */
+export async function check(name, body, expected) {
+  complaints = [];
+  const began = performance.now();
+  try {
+    await body();
+    const bad = complaints.filter((text) => !expected?.test(text));
+    if (bad.length) throw new Error(`the page complained: ${bad.join("; ")}`);
+    counts.pass += 1;
+    console.log(`ok ${name} (${Math.round(performance.now() - began)} ms)`);
+  } catch (error) {
+    counts.fail += 1;
+    const text = error instanceof Error ? error.message : String(error);
+    console.log(`not ok ${name}: ${text.replaceAll("\n", " ").slice(0, 600)}`);
+  }
+}
+
+/** @param {string} name @param {string} why */
+export function skip(name, why) {
+  counts.skip += 1;
+  console.log(`skip ${name}: ${why}`);
+}
+
+/** Prints the last line and gives the exit status. */
+export function finish() {
+  console.log(`# pass ${counts.pass} fail ${counts.fail} skip ${counts.skip}`);
+  return counts.fail ? 1 : 0;
+}
+
+/** @param {string[]} without flags that are left out */
+export const launch = (without = []) => chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS.filter((flag) => !without.includes(flag)),
+});
+
+/**
+ * A page of a context of its own that reports errors, unhandled rejections, policy violations and dialogs.
+ * @param {import("playwright-core").Browser} browser
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+export async function newPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, reducedMotion: "reduce", ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`page error: ${error.message}`));
+  page.on("dialog", (dialog) => {
+    complaints.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+    addEventListener("unhandledrejection", (event) => console.error(`unhandled rejection: ${event.reason}`));
+  });
+  return page;
+}
+
+/** @param {unknown} condition @param {string} message @returns {asserts condition} */
+export function ensure(condition, message) {
+  if (!condition) throw new Error(message);
+}

@@ -1,0 +1,77 @@
+// Accessibility in both themes, sharpness, narrow screens, and a picture of every section.
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { check, ensure, newPage } from "./harness.mjs";
+import { allSettled } from "./lab_page.mjs";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const SECTIONS = ["model", "predict", "grid", "attention", "ablate", "patch", "bias"];
+/** @type {Record<string, import("playwright-core").BrowserContextOptions>} */
+const LOOKS = {
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  phone: { colorScheme: "light", viewport: { width: 360, height: 740 }, deviceScaleFactor: 3, hasTouch: true, isMobile: true },
+};
+
+/** @param {import("playwright-core").Browser} browser @param {string} url @param {string} shots */
+export async function lookChecks(browser, url, shots) {
+  await mkdir(shots, { recursive: true });
+  const axe = await readFile(AXE, "utf8");
+  for (const [look, options] of Object.entries(LOOKS)) {
+    // The page's policy refuses what axe does to the page; the policy itself is tested by every other check.
+    const page = await newPage(browser, { ...options, bypassCSP: true });
+    await check(`looks: ${look}: the page is drawn, nothing is wider than the screen`, async () => {
+      await page.goto(url);
+      await allSettled(page);
+      await page.mouse.move(1, 1);
+      const { content, screen } = await page.evaluate(() => ({ content: document.documentElement.scrollWidth, screen: innerWidth }));
+      ensure(content <= screen, `the page is ${content} px wide on a screen of ${screen} px`);
+      for (const id of SECTIONS) await page.locator(`#${id}`).screenshot({ path: join(shots, `${id}-${look}.png`) });
+    });
+    await check(`looks: ${look}: canvases have one pixel for each of the screen's`, async () => {
+      const off = await page.locator("canvas").evaluateAll((nodes) => nodes.map((node) => {
+        const canvas = /** @type {HTMLCanvasElement} */ (node);
+        return Math.abs(canvas.width - canvas.getBoundingClientRect().width * devicePixelRatio);
+      }));
+      ensure(off.length === 6 && off.every((by) => by < 1.01), `off by ${off}`);
+    });
+    await check(`looks: ${look}: axe finds no violation`, async () => {
+      for (const summary of await page.locator(".numbers summary").all()) await summary.click();
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run());
+      ensure(!violations.length, violations.map((/** @type {any} */ v) => `${v.id}: ${v.nodes.map((/** @type {any} */ n) => n.target).join(" ")}`).join("; "));
+    });
+    if (look === "phone") await check("looks: phone: a tap on a cell says its value", async () => {
+      await page.locator("#ablate canvas").tap({ position: { x: 120, y: 30 } });
+      const words = await page.locator("#ablate .readout").innerText();
+      ensure(words.startsWith("Layer"), `it says “${words}”`);
+    });
+    await page.context().close();
+  }
+  await check("looks: every control is reached with the keyboard, and its focus can be seen", async () => {
+    const page = await newPage(browser);
+    await page.goto(url);
+    await allSettled(page);
+    const wanted = await page.locator("a, button, input:not([type=radio]), select, summary, [tabindex]").evaluateAll((nodes) => nodes.filter((n) => {
+      const shown = /** @type {HTMLElement} */ (n).checkVisibility();
+      if (shown) n.setAttribute("data-wanted", "");
+      return shown;
+    }).length);
+    const seen = new Set();
+    for (let i = 0; i < wanted + 40; i++) {
+      await page.keyboard.press("Tab");
+      const { key, outlined } = await page.evaluate(() => {
+        const node = /** @type {HTMLElement} */ (document.activeElement);
+        const shown = node.matches("[type=radio]") ? /** @type {Element} */ (node.nextElementSibling) : node;
+        const all = [...document.querySelectorAll("*")];
+        return { key: node === document.body ? "" : `${all.indexOf(node)} ${node.tagName} ${node.getAttribute("type")} ${node.hasAttribute("data-wanted") ? "" : `${node.className} unexpected`}`, outlined: getComputedStyle(shown).outlineStyle !== "none" };
+      });
+      if (!key) break;
+      ensure(outlined, `focus on ${key} cannot be seen`);
+      if (!key.includes("radio")) seen.add(key);
+    }
+    ensure(seen.size === wanted, `Tab reached ${seen.size} of ${wanted} controls: ${[...seen].join("; ")}`);
+    await page.context().close();
+  });
+}

@@ -1,0 +1,60 @@
+// The page in a real Chromium: on both engines, and with an engine that misbehaves.
+//
+//   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--only GROUP]
+//
+// DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
+// answers there. GROUP is cpu, gpu, auto, faults or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// check and `# pass N fail N skip N` at the end; exits with 1 if any failed.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { check, finish, launch, newPage, skip } from "./harness.mjs";
+import { autoChecks, engineChecks } from "./engines.mjs";
+import { faultChecks } from "./faults.mjs";
+import { lookChecks } from "./looks.mjs";
+import { serve, serveFolder, standIn } from "./server.mjs";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+const ROOT = join(HERE, "../..");
+const { values: options } = parseArgs({ options: {
+  site: { type: "string", default: join(ROOT, "target/site") },
+  golden: { type: "string", default: join(ROOT, "tests/golden") },
+  shots: { type: "string", default: join(ROOT, "target/screenshots") },
+  only: { type: "string" },
+  url: { type: "string" },
+} });
+const wanted = (/** @type {string} */ group) => !options.only || group.includes(options.only);
+
+const browser = await launch();
+const built = existsSync(join(options.site, "pkg/microtome.js"));
+const site = await serve(options.site, serveFolder("/golden/", options.golden));
+const url = options.url ?? site.url;
+const faulty = await serve(options.site, await standIn(HERE));
+
+if (wanted("site")) {
+  await check("the site has an engine", async () => {
+    if (!built) throw new Error(`${options.site}/pkg/microtome.js is missing: build the site with “microtome build --out DIR”`);
+  });
+}
+for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
+  if (!built || !wanted(backend)) continue;
+  if (backend === "gpu" && !(await hasWebGpu())) skip("gpu: every check", "this Chromium has no WebGPU adapter");
+  else await engineChecks(browser, { url, backend, golden: options.golden, models: `${site.url}golden/models/` });
+}
+if (built && wanted("auto")) await autoChecks(browser, url);
+if (wanted("faults")) await faultChecks(browser, faulty);
+if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, options.shots);
+
+await browser.close();
+site.close();
+faulty.close();
+process.exitCode = finish();
+
+async function hasWebGpu() {
+  const page = await newPage(browser);
+  await page.goto(url);
+  const found = await page.evaluate(async () => Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter()));
+  await page.context().close();
+  return found;
+}
