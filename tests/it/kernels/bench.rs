@@ -30,6 +30,7 @@ pub fn gpu_with(test: &str, options: Options) -> Option<Gpu> {
 }
 
 /// Writes past the test harness' capture: a skip must be seen. `MICROTOME_GPU=required` makes it a failure.
+#[expect(clippy::explicit_write, reason = "eprintln! would be captured")]
 fn skip<T>(test: &str, error: &microtome::Error) -> Option<T> {
     static SKIPPED: AtomicUsize = AtomicUsize::new(0);
     assert!(std::env::var("MICROTOME_GPU").as_deref() != Ok("required"), "{test}: {error}");
