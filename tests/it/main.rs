@@ -13,3 +13,8 @@ mod tokens;
 //! One test binary: linking the engine once is a minute cheaper than a dozen times.
 
 mod server;
+//! One test binary with modules.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod kernels;
+mod shaders;

@@ -59,13 +59,16 @@ fn every_file_is_in_the_table_of_kernels() {
     assert_eq!(files, kernels::ALL.iter().map(|kernel| kernel.name.to_owned()).collect());
 
     let shared = wgsl_files(&folder().join("shared"));
-    let used = kernels::ALL.iter().flat_map(|kernel| kernel.shared.iter().map(|(name, _)| (*name).to_owned()));
+    let used =
+        kernels::ALL.iter().flat_map(|kernel| kernel.shared.iter().map(|(name, _)| (*name).to_owned()));
     assert_eq!(shared, used.collect());
 }
 
 #[test]
 fn shaders_are_short() {
-    for (folder, names) in [(folder(), wgsl_files(&folder())), (folder().join("shared"), wgsl_files(&folder().join("shared")))] {
+    for (folder, names) in
+        [(folder(), wgsl_files(&folder())), (folder().join("shared"), wgsl_files(&folder().join("shared")))]
+    {
         for name in names {
             let lines = std::fs::read_to_string(folder.join(format!("{name}.wgsl"))).unwrap().lines().count();
             assert!(lines <= 110, "{name}.wgsl has {lines} lines");
@@ -84,7 +87,11 @@ fn bindings_are_those_that_the_host_reads_off_the_text() {
         // WebGPU's default limit.
         assert!(found.len() <= 8, "{} binds {} storage buffers", kernel.name, found.len());
         let written = accesses.iter().filter(|access| **access == Access::ReadWrite).count();
-        assert!(written == 1 && accesses.last() == Some(&Access::ReadWrite), "{}: the output is last", kernel.name);
+        assert!(
+            written == 1 && accesses.last() == Some(&Access::ReadWrite),
+            "{}: the output is last",
+            kernel.name
+        );
     }
 }
 

@@ -45,7 +45,10 @@ impl Device {
         let info = adapter.get_info();
         let is_fallback = info.device_type == wgpu::DeviceType::Cpu;
         if is_fallback && !options.allow_fallback {
-            return Err(missing(format!("only a software adapter was found: {}", adapter_name(&info))));
+            return Err(missing(format!(
+                "the only adapter is a software one ({}), slower than the CPU engine",
+                adapter_name(&info)
+            )));
         }
 
         let limits = match options.binding_bytes {
@@ -68,7 +71,8 @@ impl Device {
         let fault = Arc::new(Mutex::new(None));
         let on_lost = fault.clone();
         device.set_device_lost_callback(move |reason, message| {
-            lock(&on_lost).get_or_insert(lost(format!("{reason:?}: {message}")));
+            // The errors that a dying device gives first are not the cause.
+            *lock(&on_lost) = Some(lost(format!("{reason:?}: {message}")));
         });
         let on_error = fault.clone();
         device.on_uncaptured_error(Arc::new(move |error| {
@@ -90,6 +94,9 @@ impl Device {
     /// # Errors
     /// The fault that has happened, if any: a lost device answers every later call as if all were well.
     pub fn check(&self) -> Result<()> {
+        // Natively the news comes only with a poll.
+        #[cfg(not(target_arch = "wasm32"))]
+        self.device.poll(wgpu::PollType::Poll).map_err(|e| lost(e.to_string()))?;
         match lock(&self.fault).clone() {
             Some(fault) => Err(fault),
             None => Ok(()),
