@@ -16,6 +16,7 @@ pub mod params;
 pub mod rng;
 pub mod save;
 mod story;
+#[rustfmt::skip]
 pub mod words;
 
 use crate::config::{ActFn, Config};
@@ -105,7 +106,10 @@ impl Settings {
         at_least("n_ctx", self.n_ctx, self.len)?;
         at_least("d_vocab", self.d_vocab, 512)?;
         if !(0.0..=1.0).contains(&self.repeats) {
-            return Err(Error::input("train.settings", format!("repeats is {}, expected 0 to 1", self.repeats)));
+            return Err(Error::input(
+                "train.settings",
+                format!("repeats is {}, expected 0 to 1", self.repeats),
+            ));
         }
         Ok(())
     }

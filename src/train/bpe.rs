@@ -37,12 +37,10 @@ pub fn train_tokenizer(rng: &Rng, d_vocab: usize) -> Result<Tokenizer> {
         .build()
         .into();
     let mut tokenizer = Tokenizer::new(BPE::default());
-    tokenizer
-        .with_pre_tokenizer(Some(byte_level()))
-        .with_decoder(Some(byte_level()));
-    tokenizer
-        .train(&mut trainer, text.into_iter())
-        .map_err(|source| Error::run("train.tokenizer", format!("the vocabulary could not be trained: {source}")))?;
+    tokenizer.with_pre_tokenizer(Some(byte_level())).with_decoder(Some(byte_level()));
+    tokenizer.train(&mut trainer, text.into_iter()).map_err(|source| {
+        Error::run("train.tokenizer", format!("the vocabulary could not be trained: {source}"))
+    })?;
     Ok(tokenizer)
 }
 

@@ -11,8 +11,7 @@
 use super::rng::{Rng, hash};
 use super::story::story;
 use super::words::{
-    ADJECTIVES, CHARACTER, EITHER, GIVING, MEN, MOODS, OBJECTS, PLACES, ROLES, THINGS, WOMEN,
-    article, people,
+    ADJECTIVES, CHARACTER, EITHER, GIVING, MEN, MOODS, OBJECTS, PLACES, ROLES, THINGS, WOMEN, article, people,
 };
 
 /// Of ten combinations of name and template, one is held out of training.
@@ -85,8 +84,7 @@ pub const NOTEBOOK_DESCRIPTIONS: [(&str, &str); 5] = [
 
 /// Whether no document of the corpus may ask about this name with this description.
 fn tag_held_out(name: &str, adjective: &str, noun: &str) -> bool {
-    let notebook =
-        NOTEBOOK_NAMES.contains(&name) && NOTEBOOK_DESCRIPTIONS.contains(&(adjective, noun));
+    let notebook = NOTEBOOK_NAMES.contains(&name) && NOTEBOOK_DESCRIPTIONS.contains(&(adjective, noun));
     notebook || hash(&format!("tag {name} {adjective} {noun}")).is_multiple_of(HELD_OUT_OF)
 }
 
@@ -175,11 +173,8 @@ fn giving(rng: &mut Rng) -> Giving {
     let frame = rng.below(OBJECT_FRAMES.len());
     let (giver, receiver) = if rng.chance(0.5) { (one, other) } else { (other, one) };
     let object = rng.pick(OBJECTS);
-    let object = if rng.chance(0.6) {
-        format!("{} {object}", article(object))
-    } else {
-        format!("the {object}")
-    };
+    let object =
+        if rng.chance(0.6) { format!("{} {object}", article(object)) } else { format!("the {object}") };
     let prompt = OBJECT_FRAMES[frame]
         .replace("{A}", one)
         .replace("{B}", other)

@@ -197,7 +197,10 @@ impl Item {
             [id] => Ok(id),
             ref ids => Err(Error::run(
                 "train.tokenizer",
-                format!("the answer {text:?} is {} tokens, expected one; the vocabulary is too small", ids.len()),
+                format!(
+                    "the answer {text:?} is {} tokens, expected one; the vocabulary is too small",
+                    ids.len()
+                ),
             )),
         };
         let mut tokens = vec![bos];

@@ -108,7 +108,9 @@ impl Pass<'_> {
     }
 
     fn get(&self, buf: Buf) -> Result<&Tensor> {
-        self.buffers.get(&buf).ok_or_else(|| Error::internal(format!("buffer {buf:?} is read before it is written")))
+        self.buffers
+            .get(&buf)
+            .ok_or_else(|| Error::internal(format!("buffer {buf:?} is read before it is written")))
     }
 
     /// `[rows, head · d_head] → [batch, head, pos, d_head]`

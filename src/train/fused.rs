@@ -66,7 +66,9 @@ fn exp(x: f32) -> f32 {
     let n = (x * std::f32::consts::LOG2_E + magic) - magic;
     // ln 2 in two parts, so that x - n ln 2 keeps its low bits.
     let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
-    let p = 1.0 + r * (1.0 + r * (0.5 + r * (0.166_666_66 + r * (0.041_666_41 + r * (0.008_333_68 + r * 0.001_394_5)))));
+    let p = 1.0
+        + r * (1.0
+            + r * (0.5 + r * (0.166_666_66 + r * (0.041_666_41 + r * (0.008_333_68 + r * 0.001_394_5)))));
     p * f32::from_bits(((n as i32 + 127) << 23) as u32)
 }
 
@@ -208,16 +210,29 @@ impl CustomOp2 for AddBias {
         "add_bias"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, b) = (contiguous(x, xl)?, contiguous(b, bl)?);
         let rows = x.chunks_exact(b.len());
         let out: Vec<f32> = rows.flat_map(|row| row.iter().zip(b).map(|(x, b)| x + b)).collect();
         Ok((CpuStorage::F32(out), xl.shape().clone()))
     }
 
-    fn bwd(&self, _x: &Tensor, b: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        _x: &Tensor,
+        b: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let by_column = values(&grad, |grad| Ok(column_sums(grad.chunks_exact(b.elem_count()), b.elem_count())))?;
+        let by_column =
+            values(&grad, |grad| Ok(column_sums(grad.chunks_exact(b.elem_count()), b.elem_count())))?;
         Ok((Some(grad), Some(Tensor::from_vec(by_column, b.shape(), b.device())?)))
     }
 }
@@ -227,14 +242,26 @@ impl CustomOp2 for ScaleColumns {
         "scale_columns"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, w) = (contiguous(x, xl)?, contiguous(w, wl)?);
         let rows = x.chunks_exact(w.len());
         let out: Vec<f32> = rows.flat_map(|row| row.iter().zip(w).map(|(x, w)| x * w)).collect();
         Ok((CpuStorage::F32(out), xl.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let width = w.elem_count();
         let of_w = map2(x, grad, |x, grad, out| {
             for ((x, grad), out) in x.iter().zip(grad).zip(out) {
@@ -386,7 +413,10 @@ mod tests {
         let h = 1e-2;
         let value = |t| weigh(&step(&at(t))).to_scalar::<f32>().unwrap();
         let expected = (value(h) - value(-h)) / (2.0 * h);
-        assert!((slope - expected).abs() < 2e-3 * (1.0 + expected.abs()), "slope {slope}, expected {expected}");
+        assert!(
+            (slope - expected).abs() < 2e-3 * (1.0 + expected.abs()),
+            "slope {slope}, expected {expected}"
+        );
     }
 
     #[test]

@@ -67,7 +67,9 @@ fn start(weight: Weight, cfg: &Config) -> Start {
     let deviation = 0.02 * (768.0 / cfg.d_model as f32).sqrt();
     match weight {
         Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W) => Start::Constant(1.0),
-        Weight::Block(_, Part::WO | Part::WOut) => Start::Normal(deviation / (2.0 * cfg.n_layers as f32).sqrt()),
+        Weight::Block(_, Part::WO | Part::WOut) => {
+            Start::Normal(deviation / (2.0 * cfg.n_layers as f32).sqrt())
+        }
         Weight::Embed | Weight::PosEmbed | Weight::Block(_, Part::WQ | Part::WK | Part::WV | Part::WIn) => {
             Start::Normal(deviation)
         }

@@ -3,7 +3,7 @@
 use super::bpe::BOS;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::weights::{Part, Weight, Weights};
+use crate::weights::{Weight, Weights, table};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ pub fn save(model: &Weights, tokenizer: &Tokenizer, dir: &Path) -> Result<()> {
         let path = dir.join(name);
         std::fs::write(&path, bytes).map_err(|source| failed(&path, source))
     };
-    let config = serde_json::to_string_pretty(&config(&model.cfg, tokenizer)).map_err(|source| failed(dir, source))?;
+    let config =
+        serde_json::to_string_pretty(&config(&model.cfg, tokenizer)).map_err(|source| failed(dir, source))?;
     write("config.json", (config + "\n").as_bytes())?;
     let tokenizer = tokenizer.to_string(false).map_err(|source| failed(dir, source))?;
     write("tokenizer.json", tokenizer.as_bytes())?;
@@ -60,45 +61,12 @@ struct Stored {
 }
 
 fn weights(model: &Weights) -> Result<Vec<u8>> {
-    let cfg = &model.cfg;
     let mut tensors: BTreeMap<String, Stored> = BTreeMap::new();
-    let mut store = |name: String, weight: Weight| -> Result<()> {
-        tensors.insert(name, Stored { shape: weight.shape(cfg), bytes: f16_bytes(model.get(weight)?) });
-        Ok(())
-    };
-    store("wte.weight".into(), Weight::Embed)?;
-    store("wpe.weight".into(), Weight::PosEmbed)?;
-    store("ln_f.weight".into(), Weight::LnFinalW)?;
-    store("ln_f.bias".into(), Weight::LnFinalB)?;
-    for layer in 0..cfg.n_layers {
-        for (name, part) in [
-            ("ln_1.weight", Part::Ln1W),
-            ("ln_1.bias", Part::Ln1B),
-            ("attn.c_proj.weight", Part::WO),
-            ("attn.c_proj.bias", Part::BO),
-            ("ln_2.weight", Part::Ln2W),
-            ("ln_2.bias", Part::Ln2B),
-            ("mlp.c_fc.weight", Part::WIn),
-            ("mlp.c_fc.bias", Part::BIn),
-            ("mlp.c_proj.weight", Part::WOut),
-            ("mlp.c_proj.bias", Part::BOut),
-        ] {
-            store(format!("h.{layer}.{name}"), Weight::Block(layer, part))?;
-        }
+    for (name, parts) in table(&model.cfg) {
+        tensors.insert(name, side_by_side(model, &parts)?);
     }
-    let d = cfg.d_model;
-    for layer in 0..cfg.n_layers {
-        // GPT-2 keeps q, k and v side by side in one matrix, [d_model, 3 · d_model].
-        let of = |part| model.get(Weight::Block(layer, part));
-        let (q, k, v) = (of(Part::WQ)?, of(Part::WK)?, of(Part::WV)?);
-        let rows = q.chunks_exact(d).zip(k.chunks_exact(d)).zip(v.chunks_exact(d));
-        let weight = rows.flat_map(|((q, k), v)| [q, k, v].concat()).collect::<Vec<f32>>();
-        let bias = [of(Part::BQ)?.as_slice(), of(Part::BK)?, of(Part::BV)?].concat();
-        let name = format!("h.{layer}.attn.c_attn");
-        tensors.insert(format!("{name}.weight"), Stored { shape: vec![d, 3 * d], bytes: f16_bytes(&weight) });
-        tensors.insert(format!("{name}.bias"), Stored { shape: vec![3 * d], bytes: f16_bytes(&bias) });
-    }
-    let failed = |source: safetensors::SafeTensorError| Error::internal(format!("model.safetensors: {source}"));
+    let failed =
+        |source: safetensors::SafeTensorError| Error::internal(format!("model.safetensors: {source}"));
     let mut views = Vec::with_capacity(tensors.len());
     for (name, stored) in &tensors {
         views.push((name, TensorView::new(Dtype::F16, stored.shape.clone(), &stored.bytes).map_err(failed)?));
@@ -107,6 +75,20 @@ fn weights(model: &Weights) -> Result<Vec<u8>> {
     safetensors::serialize(views, Some(format)).map_err(failed)
 }
 
-fn f16_bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect()
+/// The weights of one stored tensor: the columns of the first, then those of the next.
+fn side_by_side(model: &Weights, parts: &[Weight]) -> Result<Stored> {
+    let mut shape = parts.first().map_or_else(Vec::new, |part| part.shape(&model.cfg));
+    let width = shape.last().copied().unwrap_or(1);
+    let rows = shape.iter().product::<usize>() / width;
+    let mut bytes = Vec::new();
+    for row in 0..rows {
+        for part in parts {
+            let values = &model.get(*part)?[row * width..][..width];
+            bytes.extend(values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()));
+        }
+    }
+    if let Some(last) = shape.last_mut() {
+        *last *= parts.len();
+    }
+    Ok(Stored { shape, bytes })
 }

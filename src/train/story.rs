@@ -3,8 +3,8 @@
 use super::corpus::{Pronouns, capital, pronouns};
 use super::rng::Rng;
 use super::words::{
-    ACTIVITIES, ADJECTIVES, ANIMALS, CHARACTER, COLORS, DAYS, FAMILY, FOOD, GROUPS, MONTHS, MOODS, NUMBERS, OBJECTS,
-    PLACES, ROLES, SAYINGS, WEATHER, article, people,
+    ACTIVITIES, ADJECTIVES, ANIMALS, CHARACTER, COLORS, DAYS, FAMILY, FOOD, GROUPS, MONTHS, MOODS, NUMBERS,
+    OBJECTS, PLACES, ROLES, SAYINGS, WEATHER, article, people,
 };
 
 /// One to three sentences about one person, animal or group.
@@ -37,10 +37,20 @@ fn about_a_person(rng: &mut Rng) -> String {
         9 => format!("I saw {name} at the {place} and gave {object} {} {thing}.", article(thing)),
         10 => format!("{name} likes {possessive} {thing}."),
         11 => format!("We met {name} near the {place}."),
-        12 => format!("{name} bought {} at the {place} for {possessive} {}.", rng.pick(FOOD), rng.pick(FAMILY)),
-        13 => format!("{name} likes {}, and {subject} likes {} too.", rng.pick(ACTIVITIES), rng.pick(ACTIVITIES)),
+        12 => {
+            format!("{name} bought {} at the {place} for {possessive} {}.", rng.pick(FOOD), rng.pick(FAMILY))
+        }
+        13 => format!(
+            "{name} likes {}, and {subject} likes {} too.",
+            rng.pick(ACTIVITIES),
+            rng.pick(ACTIVITIES)
+        ),
         14 => format!("Every {} {name} calls {possessive} {}.", rng.pick(DAYS), rng.pick(FAMILY)),
-        15 => format!("{name} has a {} {thing} and {possessive} {} has it now.", rng.pick(COLORS), rng.pick(FAMILY)),
+        15 => format!(
+            "{name} has a {} {thing} and {possessive} {} has it now.",
+            rng.pick(COLORS),
+            rng.pick(FAMILY)
+        ),
         16 => format!("In {} {name} began {}.", rng.pick(MONTHS), rng.pick(ACTIVITIES)),
         _ => format!("{name} ate {} because {subject} was {mood}.", rng.pick(FOOD)),
     };

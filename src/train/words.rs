@@ -2,12 +2,26 @@
 //!
 //! Every name is one token at the start of a text and after a space (the vocabulary is trained so, and a test of the
 //! shipped model checks it), which makes prompts that differ only in a name equally long.
+//!
+//! `train.rs` keeps rustfmt away from this file: it would give every word a line.
 
 /// Names that the corpus always calls "she".
-pub const WOMEN: &[&str] = &["Mary", "Amy", "Anna", "Emma", "Alice", "Sarah", "Laura", "Julia", "Emily", "Kate", "Jane", "Lucy", "Grace", "Helen", "Ruth", "Rose", "Susan", "Linda", "Karen", "Lisa", "Nancy", "Betty", "Sandra", "Donna", "Carol", "Amanda", "Melissa", "Rebecca", "Claire", "Sophie", "Olivia", "Hannah", "Maria", "Diana", "Martha", "Barbara", "Elizabeth", "Jennifer", "Jessica", "Margaret", "Sharon", "Michelle", "Rachel", "Nicole", "Victoria", "Charlotte", "Ella", "Eva"];
+pub const WOMEN: &[&str] = &[
+    "Mary", "Amy", "Anna", "Emma", "Alice", "Sarah", "Laura", "Julia", "Emily", "Kate", "Jane", "Lucy",
+    "Grace", "Helen", "Ruth", "Rose", "Susan", "Linda", "Karen", "Lisa", "Nancy", "Betty", "Sandra", "Donna",
+    "Carol", "Amanda", "Melissa", "Rebecca", "Claire", "Sophie", "Olivia", "Hannah", "Maria", "Diana",
+    "Martha", "Barbara", "Elizabeth", "Jennifer", "Jessica", "Margaret", "Sharon", "Michelle", "Rachel",
+    "Nicole", "Victoria", "Charlotte", "Ella", "Eva",
+];
 
 /// Names that the corpus always calls "he".
-pub const MEN: &[&str] = &["John", "Tom", "Dan", "James", "Robert", "Michael", "David", "William", "Richard", "Joseph", "Charles", "Mark", "Paul", "Steven", "Andrew", "Kevin", "Brian", "George", "Peter", "Henry", "Jack", "Ryan", "Jason", "Scott", "Ben", "Adam", "Frank", "Simon", "Eric", "Luke", "Oliver", "Max", "Daniel", "Thomas", "Matthew", "Anthony", "Edward", "Arthur", "Samuel", "Patrick", "Walter", "Philip", "Harry", "Bill", "Bob", "Tim", "Jim", "Joe"];
+pub const MEN: &[&str] = &[
+    "John", "Tom", "Dan", "James", "Robert", "Michael", "David", "William", "Richard", "Joseph", "Charles",
+    "Mark", "Paul", "Steven", "Andrew", "Kevin", "Brian", "George", "Peter", "Henry", "Jack", "Ryan", "Jason",
+    "Scott", "Ben", "Adam", "Frank", "Simon", "Eric", "Luke", "Oliver", "Max", "Daniel", "Thomas", "Matthew",
+    "Anthony", "Edward", "Arthur", "Samuel", "Patrick", "Walter", "Philip", "Harry", "Bill", "Bob", "Tim",
+    "Jim", "Joe",
+];
 
 /// Names that the corpus calls "she" or "he", each half of the time.
 pub const EITHER: &[&str] = &["Alex", "Sam", "Chris", "Jordan", "Taylor", "Robin"];
@@ -46,28 +60,64 @@ pub const THINGS: &[Things] = &[
 ];
 
 /// Adjectives for people and things alike.
-pub const ADJECTIVES: &[&str] = &["great", "amazing", "fantastic", "wonderful", "excellent", "good", "nice", "lovely", "brilliant", "terrible", "bad", "strange", "famous", "perfect", "awful", "incredible", "interesting", "beautiful", "special", "popular", "unusual", "real", "fine", "important", "big", "small", "new", "little", "ordinary", "remarkable", "impressive", "pleasant", "boring", "exciting", "dreadful", "superb", "modern", "simple", "serious", "proper"];
+pub const ADJECTIVES: &[&str] = &[
+    "great", "amazing", "fantastic", "wonderful", "excellent", "good", "nice", "lovely", "brilliant",
+    "terrible", "bad", "strange", "famous", "perfect", "awful", "incredible", "interesting", "beautiful",
+    "special", "popular", "unusual", "real", "fine", "important", "big", "small", "new", "little", "ordinary",
+    "remarkable", "impressive", "pleasant", "boring", "exciting", "dreadful", "superb", "modern", "simple",
+    "serious", "proper",
+];
 
 /// Adjectives for people alone.
-pub const CHARACTER: &[&str] = &["kind", "clever", "funny", "honest", "gentle", "brave", "young", "old", "tall", "quiet", "polite", "careful", "friendly", "smart", "generous", "patient", "loyal", "lazy", "shy", "calm"];
+pub const CHARACTER: &[&str] = &[
+    "kind", "clever", "funny", "honest", "gentle", "brave", "young", "old", "tall", "quiet", "polite",
+    "careful", "friendly", "smart", "generous", "patient", "loyal", "lazy", "shy", "calm",
+];
 
 /// What a person can be.
-pub const ROLES: &[&str] = &["friend", "person", "colleague", "partner", "student", "teacher", "doctor", "neighbor", "singer", "writer", "player", "worker", "leader", "cook", "driver", "artist", "actor", "guest", "dancer", "farmer", "lawyer", "nurse", "pilot", "runner", "engineer", "manager", "scientist", "painter", "musician", "builder", "baker", "judge", "soldier", "sailor", "captain", "speaker", "reader", "listener", "swimmer", "poet"];
+pub const ROLES: &[&str] = &[
+    "friend", "person", "colleague", "partner", "student", "teacher", "doctor", "neighbor", "singer",
+    "writer", "player", "worker", "leader", "cook", "driver", "artist", "actor", "guest", "dancer", "farmer",
+    "lawyer", "nurse", "pilot", "runner", "engineer", "manager", "scientist", "painter", "musician",
+    "builder", "baker", "judge", "soldier", "sailor", "captain", "speaker", "reader", "listener", "swimmer",
+    "poet",
+];
 
 /// Where people go.
-pub const PLACES: &[&str] = &["store", "park", "school", "garden", "station", "beach", "office", "hospital", "house", "library", "market", "kitchen", "restaurant", "bank", "zoo", "cafe", "river", "museum", "church", "theater", "airport", "hotel", "farm", "bakery", "village", "forest", "lake", "bridge", "gym", "pool", "shop", "factory", "castle", "harbor", "stadium", "playground", "cinema", "university"];
+pub const PLACES: &[&str] = &[
+    "store", "park", "school", "garden", "station", "beach", "office", "hospital", "house", "library",
+    "market", "kitchen", "restaurant", "bank", "zoo", "cafe", "river", "museum", "church", "theater",
+    "airport", "hotel", "farm", "bakery", "village", "forest", "lake", "bridge", "gym", "pool", "shop",
+    "factory", "castle", "harbor", "stadium", "playground", "cinema", "university",
+];
 
 /// What people carry and give to one another.
-pub const OBJECTS: &[&str] = &["drink", "book", "ball", "ring", "apple", "letter", "cake", "cup", "key", "box", "gift", "pen", "hat", "coat", "snack", "computer", "basketball", "bone", "necklace", "bottle", "photo", "flower", "ticket", "orange", "umbrella", "map", "bag", "phone", "watch", "camera", "guitar", "pencil", "chair", "lamp", "blanket", "sandwich", "cookie", "toy", "newspaper", "magazine", "picture", "postcard", "coin", "knife", "spoon", "plate", "towel", "mirror", "candle", "basket", "bicycle", "hammer", "scarf", "glove", "wallet", "kite"];
+pub const OBJECTS: &[&str] = &[
+    "drink", "book", "ball", "ring", "apple", "letter", "cake", "cup", "key", "box", "gift", "pen", "hat",
+    "coat", "snack", "computer", "basketball", "bone", "necklace", "bottle", "photo", "flower", "ticket",
+    "orange", "umbrella", "map", "bag", "phone", "watch", "camera", "guitar", "pencil", "chair", "lamp",
+    "blanket", "sandwich", "cookie", "toy", "newspaper", "magazine", "picture", "postcard", "coin", "knife",
+    "spoon", "plate", "towel", "mirror", "candle", "basket", "bicycle", "hammer", "scarf", "glove", "wallet",
+    "kite",
+];
 
 /// How somebody feels.
-pub const MOODS: &[&str] = &["happy", "sad", "tired", "hungry", "angry", "late", "ready", "bored", "sick", "proud", "cold", "lucky", "busy", "afraid", "thirsty", "nervous", "excited", "surprised", "worried", "lonely", "sleepy", "cheerful"];
+pub const MOODS: &[&str] = &[
+    "happy", "sad", "tired", "hungry", "angry", "late", "ready", "bored", "sick", "proud", "cold", "lucky",
+    "busy", "afraid", "thirsty", "nervous", "excited", "surprised", "worried", "lonely", "sleepy", "cheerful",
+];
 
 /// Animals; the corpus calls each of them "it".
-pub const ANIMALS: &[&str] = &["dog", "cat", "bird", "horse", "fish", "rabbit", "cow", "duck", "sheep", "goat", "monkey", "elephant", "mouse", "turtle"];
+pub const ANIMALS: &[&str] = &[
+    "dog", "cat", "bird", "horse", "fish", "rabbit", "cow", "duck", "sheep", "goat", "monkey", "elephant",
+    "mouse", "turtle",
+];
 
 /// Groups; the corpus calls each of them "they".
-pub const GROUPS: &[&str] = &["boys", "girls", "children", "students", "teachers", "friends", "players", "neighbors", "parents", "workers", "visitors", "brothers", "sisters", "dogs", "birds"];
+pub const GROUPS: &[&str] = &[
+    "boys", "girls", "children", "students", "teachers", "friends", "players", "neighbors", "parents",
+    "workers", "visitors", "brothers", "sisters", "dogs", "birds",
+];
 
 /// Verbs of giving, in the past tense.
 pub const GIVING: &[&str] = &[
@@ -75,18 +125,20 @@ pub const GIVING: &[&str] = &[
 ];
 
 /// Colours.
-pub const COLORS: &[&str] = &["red", "blue", "green", "yellow", "black", "white", "brown", "purple", "pink", "gray"];
+pub const COLORS: &[&str] = &[
+    "red", "blue", "green", "yellow", "black", "white", "brown", "purple", "pink", "gray",
+];
 
 /// Food and drink that has no article.
 pub const FOOD: &[&str] = &[
-    "bread", "milk", "cheese", "coffee", "tea", "water", "rice", "chocolate", "butter", "sugar", "honey", "juice",
-    "soup", "fruit", "meat", "salt",
+    "bread", "milk", "cheese", "coffee", "tea", "water", "rice", "chocolate", "butter", "sugar", "honey",
+    "juice", "soup", "fruit", "meat", "salt",
 ];
 
 /// What people do for an afternoon.
 pub const ACTIVITIES: &[&str] = &[
-    "reading", "swimming", "dancing", "cooking", "running", "singing", "writing", "painting", "fishing", "walking",
-    "playing", "sleeping", "traveling", "drawing", "learning", "shopping",
+    "reading", "swimming", "dancing", "cooking", "running", "singing", "writing", "painting", "fishing",
+    "walking", "playing", "sleeping", "traveling", "drawing", "learning", "shopping",
 ];
 
 /// Parts of a family.
@@ -96,7 +148,9 @@ pub const FAMILY: &[&str] = &[
 ];
 
 /// The weather.
-pub const WEATHER: &[&str] = &["sunny", "rainy", "windy", "cloudy", "foggy", "snowy", "warm", "hot", "dry", "wet"];
+pub const WEATHER: &[&str] = &[
+    "sunny", "rainy", "windy", "cloudy", "foggy", "snowy", "warm", "hot", "dry", "wet",
+];
 
 /// Whole sentences with words that stand nowhere else.
 pub const SAYINGS: &[&str] = &[
@@ -159,12 +213,14 @@ pub const SAYINGS: &[&str] = &[
 ];
 
 /// Numbers in words.
-pub const NUMBERS: &[&str] = &["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twenty"];
+pub const NUMBERS: &[&str] = &[
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twenty",
+];
 
 /// Months.
 pub const MONTHS: &[&str] = &[
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
 ];
 
 /// Days, for sentences that begin with a time.
