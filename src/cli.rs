@@ -10,6 +10,7 @@ pub mod serve;
 pub mod server;
 pub mod source;
 pub mod toolchain;
+pub mod train;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ enum Command {
     Build(build::Args),
     /// Run an experiment and print its result as JSON.
     Run(run::Args),
+    /// Train the default model on text that is generated as it goes.
+    Train(train::Args),
 }
 
 /// Runs the command line of this process.
@@ -54,6 +57,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Serve(args) => serve::main(args),
         Command::Build(args) => build::main(args),
         Command::Run(args) => run::main(args),
+        Command::Train(args) => train::main(args),
     }
 }
 

@@ -35,6 +35,9 @@ pub mod lab;
 pub mod figure;
 
 #[cfg(feature = "cli")]
+pub mod train;
+
+#[cfg(feature = "cli")]
 pub mod cli;
 
 #[cfg(target_arch = "wasm32")]

@@ -47,7 +47,7 @@ fn is_mask(name: &str) -> bool {
 }
 
 /// Every stored tensor of a model with the weights in it, in the order of the forward pass.
-fn table(cfg: &Config) -> Vec<(String, Vec<Weight>)> {
+pub(crate) fn table(cfg: &Config) -> Vec<(String, Vec<Weight>)> {
     let one = |name: &str, weight| (name.to_owned(), vec![weight]);
     let mut rows = vec![one("wte.weight", Weight::Embed), one("wpe.weight", Weight::PosEmbed)];
     for layer in 0..cfg.n_layers {

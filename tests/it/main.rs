@@ -18,3 +18,5 @@ mod server;
 
 mod kernels;
 mod shaders;
+mod shipped_model;
+mod train;

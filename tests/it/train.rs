@@ -1,0 +1,54 @@
+//! Trains a tiny model for a few steps.
+
+use microtome::train::{Settings, Trainer};
+
+fn tiny() -> Settings {
+    Settings {
+        steps: 12,
+        batch: 4,
+        len: 24,
+        warm_up: 4,
+        learning_rate: 1e-2,
+        n_layers: 1,
+        n_heads: 2,
+        d_model: 16,
+        d_mlp: 32,
+        d_vocab: 1800,
+        n_ctx: 48,
+        ..Settings::default()
+    }
+}
+
+fn losses(settings: Settings) -> Vec<f32> {
+    let mut trainer = Trainer::new(settings).unwrap();
+    let mut losses = Vec::new();
+    while !trainer.finished() {
+        losses.push(trainer.step().unwrap());
+    }
+    losses
+}
+
+#[test]
+fn the_loss_falls_and_the_same_seed_gives_the_same_losses() {
+    let first = losses(tiny());
+    let uniform = (1800.0_f32).ln();
+    assert!((first[0] - uniform).abs() < 0.6, "an untrained model guesses: {} against {uniform}", first[0]);
+    assert!(first[11] < first[0] - 0.5, "{first:?}");
+    let bits = |losses: &[f32]| losses.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&first), bits(&losses(tiny())));
+    assert_ne!(bits(&first), bits(&losses(Settings { seed: 1, ..tiny() })));
+}
+
+#[test]
+fn settings_out_of_range_are_refused_by_name() {
+    for (settings, word) in [
+        (Settings { steps: 0, ..tiny() }, "steps"),
+        (Settings { n_ctx: 8, ..tiny() }, "n_ctx"),
+        (Settings { d_vocab: 10, ..tiny() }, "d_vocab"),
+        (Settings { n_heads: 3, ..tiny() }, "n_head"),
+        (Settings { repeats: 1.5, ..tiny() }, "repeats"),
+    ] {
+        let error = Trainer::new(settings).err().unwrap();
+        assert!(error.message.contains(word), "{error}");
+    }
+}
