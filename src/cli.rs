@@ -11,6 +11,7 @@ pub mod server;
 pub mod source;
 pub mod toolchain;
 pub mod train;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Command {
     Build(build::Args),
     /// Run an experiment and print its result as JSON.
     Run(run::Args),
+    /// Compare every figure that the notebook published for GPT-2 small with the computed one.
+    Verify(verify::Args),
     /// Train the default model on text that is generated as it goes.
     Train(train::Args),
 }
@@ -57,6 +60,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Serve(args) => serve::main(args),
         Command::Build(args) => build::main(args),
         Command::Run(args) => run::main(args),
+        Command::Verify(args) => verify::main(args),
         Command::Train(args) => train::main(args),
     }
 }

@@ -33,6 +33,7 @@ pub mod outcome;
 pub mod lab;
 
 pub mod figure;
+pub mod published;
 
 #[cfg(feature = "cli")]
 pub mod train;

@@ -9,14 +9,9 @@
 mod files;
 mod golden;
 mod header;
-mod tokens;
-//! One test binary: linking the engine once is a minute cheaper than a dozen times.
-
-mod server;
-//! One test binary with modules.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 mod kernels;
+mod server;
 mod shaders;
 mod shipped_model;
+mod tokens;
 mod train;
