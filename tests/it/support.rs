@@ -1,0 +1,137 @@
+//! What several modules of tests share: the engines, seeded numbers, random models.
+
+use microtome::backend::cpu::Cpu;
+use microtome::backend::gpu::Gpu;
+use microtome::backend::{Backend, Output, Unattended};
+use microtome::config::{ActFn, Config};
+use microtome::error::Result;
+use microtome::model::{self, Run, RunOutput};
+use microtome::plan::{Answer, Batch, Sweep};
+use microtome::weights::{Part, Weight, Weights};
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The engine that the tests share: compiling its kernels takes a while. `None`, said aloud, without an adapter.
+pub fn gpu(test: &str) -> Option<MutexGuard<'static, Gpu>> {
+    static SHARED: OnceLock<Result<Mutex<Gpu>>> = OnceLock::new();
+    match SHARED.get_or_init(|| pollster::block_on(Gpu::open(true)).map(Mutex::new)) {
+        Ok(gpu) => Some(gpu.lock().unwrap_or_else(PoisonError::into_inner)),
+        Err(error) => skip(test, error),
+    }
+}
+
+/// Writes past the test harness' capture: a skip must be seen. `MICROTOME_GPU=required` makes it a failure.
+#[expect(clippy::explicit_write, reason = "eprintln! would be captured")]
+pub fn skip<T>(test: &str, error: &microtome::Error) -> Option<T> {
+    static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+    assert!(std::env::var("MICROTOME_GPU").as_deref() != Ok("required"), "{test}: {error}");
+    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+    writeln!(std::io::stderr(), "SKIP {test}: {error} ({count} skipped)").unwrap();
+    None
+}
+
+/// Seeded numbers, about uniform in -1.7..1.7 so that their variance is 1.
+pub fn random(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 3.46
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// A model of 29 tokens and 16 positions with random weights of the scale at which activations stay near 1.
+pub fn random_model(seed: u64, n_layers: usize, n_heads: usize, d_head: usize) -> Weights {
+    let d_model = n_heads * d_head;
+    let cfg = Config {
+        n_layers,
+        n_heads,
+        d_model,
+        d_head,
+        d_mlp: 3 * d_model + 1,
+        d_vocab: 29,
+        n_ctx: 16,
+        act_fn: ActFn::GeluNew,
+        eps: 1e-5,
+        scale_attn_by_inverse_layer_idx: seed.is_multiple_of(2),
+        scale_attn_weights: true,
+        tie_word_embeddings: false,
+        bos_token_id: None,
+    };
+    let mut weights = Weights::new(cfg.clone());
+    for (i, weight) in Weight::all(&cfg).enumerate() {
+        let shape = weight.shape(&cfg);
+        let fan_in = match (weight, shape.as_slice()) {
+            (Weight::Unembed, [_, k]) | (Weight::Block(..), [k, _]) => *k as f32,
+            _ => 1.0,
+        };
+        let is_gain = matches!(weight, Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W));
+        let mut data = random(seed.wrapping_mul(1000) + i as u64, shape.iter().product());
+        data.iter_mut().for_each(|x| *x = *x / fan_in.sqrt() * if is_gain { 0.2 } else { 1.0 } + f32::from(u8::from(is_gain)));
+        weights.set(weight, data).unwrap();
+    }
+    weights
+}
+
+/// An engine under test.
+pub struct Machine {
+    pub name: &'static str,
+    engine: Engine,
+}
+
+enum Engine {
+    Cpu(Cpu),
+    Gpu(MutexGuard<'static, Gpu>),
+}
+
+/// Every engine there is on this machine.
+pub fn machines(test: &str) -> Vec<Machine> {
+    let gpu = gpu(test).map(|gpu| Machine { name: "gpu", engine: Engine::Gpu(gpu) });
+    [Machine { name: "cpu", engine: Engine::Cpu(Cpu::new()) }].into_iter().chain(gpu).collect()
+}
+
+impl Machine {
+    /// Runs one batch.
+    pub fn run(&mut self, weights: &Weights, runs: &[Run]) -> (Vec<f32>, Vec<RunOutput>) {
+        match &mut self.engine {
+            Engine::Cpu(cpu) => run(cpu, weights, runs),
+            Engine::Gpu(gpu) => run(&mut **gpu, weights, runs),
+        }
+        .unwrap()
+    }
+
+    /// Runs a sweep: its cells, the base run's metric, and the batches that it was planned as.
+    pub fn sweep(&mut self, weights: &Weights, sweep: &Sweep) -> (Vec<f32>, f32, Vec<Batch>) {
+        let limits = match &self.engine {
+            Engine::Cpu(cpu) => cpu.limits(),
+            Engine::Gpu(gpu) => gpu.limits(),
+        };
+        let batches = sweep.batches(&weights.cfg, &limits).unwrap();
+        let cells: usize = sweep.shape(&weights.cfg).unwrap().iter().product();
+        let (mut values, mut base) = (vec![f32::NAN; cells], f32::NAN);
+        for batch in &batches {
+            let (data, outputs) = self.run(weights, &batch.runs);
+            for (answer, output) in batch.answers.iter().zip(&outputs) {
+                let value = sweep.metric.value(&data, output).unwrap() as f32;
+                match answer {
+                    Answer::Cell(cell) => values[*cell] = value,
+                    Answer::Base => base = value,
+                    Answer::Clean => {}
+                }
+            }
+        }
+        (values, base, batches)
+    }
+}
+
+fn run<B: Backend>(backend: &mut B, weights: &Weights, runs: &[Run]) -> Result<(Vec<f32>, Vec<RunOutput>)> {
+    pollster::block_on(async {
+        backend.upload(weights).await?;
+        let (program, outputs) = model::program(&weights.cfg, weights.ln_folded(), runs, &backend.limits())?;
+        let Output { data, .. } = backend.run(&program, &Unattended::default()).await?;
+        Ok((data, outputs))
+    })
+}
