@@ -37,7 +37,8 @@ impl Model {
         })?;
         let mut tokens = Vec::new();
         if prepend_bos {
-            let bos = self.weights.cfg.bos_token_id.or_else(|| tokenizer.bos());
+            // The tokenizer first: a small model's config.json often repeats GPT-2's 50256.
+            let bos = tokenizer.bos().or(self.weights.cfg.bos_token_id);
             tokens.push(bos.ok_or_else(|| {
                 Error::input("input.no_bos", "this model names no BOS token")
                     .with_action("Set prepend_bos to false, or give the prompt as token ids.")
