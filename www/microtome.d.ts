@@ -87,8 +87,8 @@ export interface ModelInfo {
 
 export interface EngineInfo {
   backend: "gpu" | "cpu";
-  /** The GPU adapter, or what the CPU engine runs on. */
-  adapter: string;
+  /** The GPU adapter; null on the CPU engine. */
+  adapter: string | null;
   /** Why this backend was taken. */
   reason: string;
   build: string;

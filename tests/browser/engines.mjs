@@ -27,7 +27,7 @@ export async function engineChecks(browser, { url, backend, golden, models }) {
     await allSettled(page);
     const { info } = await part(page, "model");
     ensure(info.engine.backend === backend && info.engine.reason, `the engine is ${JSON.stringify(info.engine)}`);
-    for (const fact of [info.model.name, info.engine.reason, info.engine.adapter]) {
+    for (const fact of [info.model.name, info.engine.reason, info.engine.adapter ?? "WebAssembly"]) {
       ensure((await page.locator("#model .facts").innerText()).includes(fact), `section 1 does not say “${fact}”`);
     }
   });
@@ -61,7 +61,7 @@ export async function engineChecks(browser, { url, backend, golden, models }) {
     await page.locator("#model").getByText("Raw weights").click();
     await page.waitForFunction(() => ["predict", "grid", "attention", "ablate", "patch", "bias"].every((key) => {
       const { job } = /** @type {any} */ (globalThis).microtome.store.get(key);
-      return job.status === "done" && JSON.stringify(job.value).includes('"processing":"none"');
+      return job.status === "done" && (job.value.result ?? job.value).experiment.processing === "none";
     }), null, { timeout: 120_000 });
     ensure((await page.locator("#bias .finding").innerText()).includes("Fold LayerNorm"), "section 7 does not explain the missing bias");
     await page.locator("#model").getByText("As TransformerLens").click();
