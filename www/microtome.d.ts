@@ -79,7 +79,11 @@ export interface Token { id: number; text: string | null }
 
 export interface ModelInfo {
   name: string; n_layers: number; n_heads: number; d_model: number; d_head: number; d_mlp: number;
-  d_vocab: number; n_ctx: number; n_params: number; act_fn: string;
+  d_vocab: number; n_ctx: number; n_params: number;
+  act_fn: "gelu_new" | "gelu" | "relu";
+  eps: number;
+  scale_attn_by_inverse_layer_idx: boolean; scale_attn_weights: boolean; tie_word_embeddings: boolean;
+  bos_token_id: number | null;
   /** Of the weights file, where it is known. */
   sha256: string | null;
   has_tokenizer: boolean;
@@ -87,8 +91,8 @@ export interface ModelInfo {
 
 export interface EngineInfo {
   backend: "gpu" | "cpu";
-  /** The GPU adapter, or what the CPU engine runs on. */
-  adapter: string;
+  /** The GPU adapter; null on the CPU engine. */
+  adapter: string | null;
   /** Why this backend was taken. */
   reason: string;
   build: string;

@@ -57,6 +57,7 @@ export const S = {
       `${model} wide (${head} per head, MLP ${mlp})`,
     vocab: (/** @type {string} */ size, /** @type {boolean} */ tokenizer) => `${size} tokens${tokenizer ? "" : ", no tokenizer"}`,
     context: (/** @type {string} */ tokens) => `${tokens} tokens`,
+    wasm: "WebAssembly",
     connecting: "Asking for the model’s files …",
     downloading: (/** @type {string} */ file, /** @type {string} */ loaded, /** @type {string | null} */ total) =>
       total ? `${file}: ${loaded} of ${total}` : `${file}: ${loaded}`,

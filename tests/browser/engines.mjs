@@ -2,15 +2,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { check, ensure, launch, newPage, skip } from "./harness.mjs";
-import { casesOf, compare, readTensors, TOLERANCE } from "./golden.mjs";
+import { goldenApi, goldenPage, PAGE_GOLDEN } from "./golden_page.mjs";
 import { allSettled, choose, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
-import { patternHook } from "../../www/experiments.js";
-import { position, ramp } from "../../www/draw/colour.js";
-import { theme } from "../www/theme.js";
+import { heads, hover, keys } from "./pointing.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
-const PAGE_GOLDEN = "pronoun.transformer_lens";
 /** Random models whose goldens are run through the JavaScript API. */
 const API_GOLDENS = ["gelu-new.transformer_lens", "gelu-bf16.none"];
 
@@ -30,7 +27,7 @@ export async function engineChecks(browser, { url, backend, golden, models }) {
     await allSettled(page);
     const { info } = await part(page, "model");
     ensure(info.engine.backend === backend && info.engine.reason, `the engine is ${JSON.stringify(info.engine)}`);
-    for (const fact of [info.model.name, info.engine.reason, info.engine.adapter]) {
+    for (const fact of [info.model.name, info.engine.reason, info.engine.adapter ?? "WebAssembly"]) {
       ensure((await page.locator("#model .facts").innerText()).includes(fact), `section 1 does not say “${fact}”`);
     }
   });
@@ -64,7 +61,7 @@ export async function engineChecks(browser, { url, backend, golden, models }) {
     await page.locator("#model").getByText("Raw weights").click();
     await page.waitForFunction(() => ["predict", "grid", "attention", "ablate", "patch", "bias"].every((key) => {
       const { job } = /** @type {any} */ (globalThis).microtome.store.get(key);
-      return job.status === "done" && JSON.stringify(job.value).includes('"processing":"none"');
+      return job.status === "done" && (job.value.result ?? job.value).experiment.processing === "none";
     }), null, { timeout: 120_000 });
     ensure((await page.locator("#bias .finding").innerText()).includes("Fold LayerNorm"), "section 7 does not explain the missing bias");
     await page.locator("#model").getByText("As TransformerLens").click();
@@ -112,189 +109,6 @@ export async function autoChecks(browser, url) {
     });
   }
   await plain.close();
-}
-
-/**
- * The page's own sections, worked by hand to each of the oracle's experiments that they can show.
- * @param {Page} page @param {"cpu" | "gpu"} backend @param {string} golden @param {(text: string) => string} name
- */
-async function goldenPage(page, backend, golden, name) {
-  const cases = casesOf(golden, `${PAGE_GOLDEN}.json`);
-  const tolerance = TOLERANCE[backend];
-  /** @param {(c: import("./golden.mjs").Case) => boolean} which */
-  const all = (which) => {
-    const found = cases.filter(which);
-    ensure(found.length, "the golden file has no such case");
-    return found;
-  };
-  const axes = (/** @type {any} */ experiment) => experiment.axes?.join();
-
-  await check(name("section 2: the oracle’s tokens, logits, probabilities and rank"), async () => {
-    for (const { experiment, expected } of all(({ experiment: e }) => e.kind === "predict" && e.prepend_bos !== false)) {
-      await page.evaluate(() => void (/** @type {any} */ (globalThis).microtome.store.update("predict", { job: { ...(/** @type {any} */ (globalThis).microtome.store.get("predict").job), value: null } })));
-      const got = await recomputed(page, "predict", async () => {
-        await type(page, "predict", { Prompt: "…" });
-        await type(page, "predict", { Prompt: experiment.prompt, "Answer to look for": experiment.answer });
-      });
-      compare(got, expected, tolerance);
-      const rows = await page.locator("#predict tbody tr").allInnerTexts();
-      expected.top.forEach((/** @type {any} */ top, /** @type {number} */ i) =>
-        ensure(rows[i].includes(`${(100 * top.prob).toFixed(2).slice(0, -1)}`), `row ${i} “${rows[i]}” does not show ${top.prob}`));
-    }
-  });
-  await check(name("section 3: the oracle’s logit differences"), async () => {
-    const [{ expected }] = all(({ experiment: e }) => e.kind === "logit_diff");
-    const { job } = await part(page, "grid");
-    compare(job.value.result, expected, tolerance);
-    ensure((await page.locator("#grid .finding").innerText()).includes(expected.mean.toFixed(2)), "the mean is not stated");
-  });
-  await check(name("section 4: the oracle’s patterns"), async () => {
-    const [{ experiment, expected }] = all(({ experiment: e }) => e.kind === "trace");
-    const tensors = readTensors(join(golden, expected.tensors));
-    await type(page, "attention", { Prompt: experiment.prompts[0] });
-    await settled(page, "attention");
-    const layers = Object.keys(tensors).filter((key) => key.startsWith("0/") && key.endsWith("hook_pattern")).length;
-    for (let layer = 0; layer < layers; layer++) {
-      const got = await page.evaluate((hook) => {
-        const tensor = /** @type {any} */ (globalThis).microtome.store.get("attention").job.value.result.tensors[0][hook];
-        return { shape: tensor.shape, data: [...tensor.data] };
-      }, patternHook(layer));
-      const want = tensors[`0/${patternHook(layer)}`];
-      compare(got, { shape: want.shape, data: [...want.data] }, tolerance, patternHook(layer));
-    }
-  });
-  await check(name("section 5: the oracle’s ablations, by loss and by logit difference, of v and of z"), async () => {
-    for (const { experiment, expected } of all(({ experiment: e }) => e.kind === "ablate" && axes(e) === "layer,head" && "vz".includes(e.site))) {
-      const section = page.locator("#ablate");
-      await section.getByText(experiment.metric.kind === "loss" ? "Loss" : "Logit difference", { exact: true }).click();
-      await section.getByText(experiment.site === "v" ? "v (values)" : "z (mixed values)").click();
-      await type(page, "ablate", { Prompt: experiment.prompt });
-      await page.waitForFunction(([site, kind, prompt]) => {
-        const { job } = /** @type {any} */ (globalThis).microtome.store.get("ablate");
-        const e = job.value?.result.experiment;
-        return job.status === "done" && e.site === site && e.metric.kind === kind && e.prompt === prompt;
-      }, [experiment.site, experiment.metric.kind, experiment.prompt], { timeout: 120_000 });
-      const { result, figure } = (await part(page, "ablate")).job.value;
-      compare(result, expected, tolerance);
-      compare(figure.values, expected.values, tolerance, "figure");
-      compare(figure.scale.mid, expected.baseline, tolerance, "the middle of the scale");
-      ensure((await section.locator(".finding").innerText()).includes(expected.baseline.toFixed(2)), "the baseline is not stated");
-    }
-  });
-  await check(name("section 6: the oracle’s patchings"), async () => {
-    for (const { experiment, expected } of all(({ experiment: e }) => e.kind === "patch" && axes(e) === "layer,pos")) {
-      await page.locator("#patch").getByLabel("Activation").selectOption(experiment.site);
-      await page.waitForFunction((site) => {
-        const { job } = /** @type {any} */ (globalThis).microtome.store.get("patch");
-        return job.status === "done" && job.value.result.experiment.site === site;
-      }, experiment.site, { timeout: 120_000 });
-      const { result, figure } = (await part(page, "patch")).job.value;
-      compare(result, expected, tolerance);
-      compare(figure.values, expected.values, tolerance, "figure");
-      ensure(figure.col_axis.labels[1] === "Mary_1", `the second column is labelled ${figure.col_axis.labels[1]}`);
-    }
-  });
-  await check(name("section 7: the oracle’s biases and their ratio"), async () => {
-    const [{ expected }] = all(({ experiment: e }) => e.kind === "unembed_bias");
-    compare((await part(page, "bias")).job.value, expected, tolerance);
-  });
-}
-
-/** @param {Page} page @param {"cpu" | "gpu"} backend @param {string} golden @param {string} models @param {string} file */
-async function goldenApi(page, backend, golden, models, file) {
-  const cases = casesOf(golden, `${file}.json`).filter(({ experiment }) => experiment.kind !== "trace");
-  const results = await page.evaluate(async ({ cases, model, backend }) => {
-    const { Lab } = await import(/** @type {any} */ (new URL("microtome.js", document.baseURI).href));
-    const lab = await Lab.open({ model, backend });
-    const results = [];
-    for (const { name, experiment } of cases) {
-      results.push(await lab.run(experiment).catch((/** @type {any} */ error) => ({ failed: `${name}: ${error.code} ${error.message}` })));
-    }
-    lab.close();
-    return results;
-  }, { cases, model: `${models}${file.split(".")[0]}/`, backend });
-  cases.forEach(({ name, expected }, i) => {
-    ensure(!results[i].failed, results[i].failed);
-    compare(results[i], expected, TOLERANCE[backend], name);
-  });
-}
-
-/** Points at cells of the patching figure: words, number and the colour under the pointer must belong together. @param {Page} page */
-async function hover(page) {
-  await settled(page, "patch");
-  const canvas = page.locator("#patch canvas");
-  await canvas.scrollIntoViewIfNeeded();
-  const { figure } = (await part(page, "patch")).job.value;
-  const box = await canvas.boundingBox();
-  ensure(box, "the canvas is not shown");
-  const at = await plotOf(canvas, figure);
-  for (const [row, col] of [[0, 1], [figure.rows - 1, figure.cols - 1], [1, 0], [figure.rows - 1, 2]]) {
-    // Beside the number that is written in the cell's middle.
-    const [x, y] = [at.x + (col + 0.5) * at.w, at.y + (row + 0.12) * at.h];
-    await page.mouse.move(box.x + x, box.y + y);
-    const value = figure.values[row * figure.cols + col];
-    const words = await page.locator("#patch .readout").innerText();
-    const number = value.toFixed(4).replace("-", "−");
-    ensure(words.includes(`Layer ${row}`) && words.includes(figure.col_axis.labels[col]) && words.includes(number),
-      `over row ${row}, column ${col} it says “${words}”, not ${figure.col_axis.labels[col]} and ${number}`);
-    ensure((await page.locator("#patch .tip").innerText()) === words, "the tooltip says something else");
-    const colour = await canvas.evaluate((node, [x, y]) => [.../** @type {any} */ (node).getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3), [x, y]);
-    const expected = ramp(theme.diverging, position(figure.scale, value));
-    ensure(colour.every((c, i) => Math.abs(c - expected[i]) <= 2), `row ${row}, column ${col} is drawn in ${colour}, not ${expected}`);
-  }
-  await page.mouse.move(2, 2);
-}
-
-/** Where the cells are, found in the pixels: the frame around them is the longest line of its colour. */
-async function plotOf(/** @type {import("playwright-core").Locator} */ canvas, /** @type {any} */ figure) {
-  const { layout } = await import("../../www/draw/heatmap.js");
-  const width = await canvas.evaluate((node) => /** @type {HTMLElement} */ (node.parentElement).clientWidth);
-  const { plot, cell } = layout(figure, { width, ratio: 1 });
-  return { x: plot.x, y: plot.y, w: cell.w, h: cell.h };
-}
-
-/** @param {Page} page */
-async function keys(page) {
-  const readout = page.locator("#ablate .readout");
-  await settled(page, "ablate");
-  await page.locator("#ablate canvas").focus();
-  for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowDown"]) await page.keyboard.press(key);
-  ensure((await readout.innerText()).startsWith("Layer 1, head 2:"), `after → → → ↓ it says “${await readout.innerText()}”`);
-  await page.keyboard.press("End");
-  const { figure } = (await part(page, "ablate")).job.value;
-  ensure((await readout.innerText()).startsWith(`Layer 1, head ${figure.cols - 1}:`), `after End it says “${await readout.innerText()}”`);
-  await page.keyboard.press("ArrowRight");
-  ensure((await readout.innerText()).startsWith(`Layer 1, head ${figure.cols - 1}:`), "the cursor left the grid");
-  await page.keyboard.press("Escape");
-  ensure(!(await readout.innerText()).startsWith("Layer"), "Esc leaves the cursor");
-}
-
-/** @param {Page} page */
-async function heads(page) {
-  await settled(page, "attention");
-  const sheet = page.locator("#attention canvas").first();
-  await sheet.scrollIntoViewIfNeeded();
-  const box = await sheet.boundingBox();
-  ensure(box, "the sheet is not shown");
-  const { info: { model } } = await part(page, "model");
-  const title = page.locator("#attention .heading h3");
-  const over = (/** @type {number} */ layer, /** @type {number} */ head) => page.mouse.move(
-    box.x + 30 + (head + 0.5) * ((box.width - 30) / model.n_heads), box.y + 20 + (layer + 0.5) * ((box.height - 20) / model.n_layers));
-  const shows = async (/** @type {string} */ head) => ensure((await title.innerText()).endsWith(head), `it shows ${await title.innerText()}, not ${head}`);
-  await over(1, 2);
-  await shows("L1H2");
-  await over(0, 3);
-  await shows("L0H3");
-  await page.mouse.down();
-  await page.mouse.up();
-  await over(1, 2);
-  await shows("L0H3");
-  await page.keyboard.press("Escape");
-  await over(1, 1);
-  await shows("L1H1");
-  const before = await coloursOf(page.locator("#attention canvas").nth(1));
-  ensure(before > 10, "the enlarged head is blank");
-  await page.mouse.move(2, 2);
 }
 
 /** @param {Page} page */

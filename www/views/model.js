@@ -83,7 +83,7 @@ function facts({ model, engine }) {
     [names.vocab, vocab(showCount(model.d_vocab), model.has_tokenizer)],
     [names.context, context(showCount(model.n_ctx))],
     [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}: ${engine.reason}`],
-    [names.adapter, engine.adapter],
+    [names.adapter, engine.adapter ?? S.model.wasm],
     [names.build, engine.build],
     [names.sha256, model.sha256 ?? "–"],
   ];
