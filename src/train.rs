@@ -22,7 +22,7 @@ pub mod words;
 use crate::config::{ActFn, Config};
 use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use tokenizers::Tokenizer;
 
@@ -57,8 +57,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 0,
-            steps: 4000,
-            batch: 32,
+            steps: 6000,
+            batch: 16,
             len: 64,
             learning_rate: 2e-3,
             warm_up: 100,
@@ -180,14 +180,17 @@ impl Trainer {
         self.step >= self.settings.steps
     }
 
-    /// One optimiser step on a new batch. Returns the loss before it, in nats per counted token.
+    /// One optimiser step on a new batch. Returns the loss before it, in nats per token, weighted as in
+    /// [`batch::Batch::weights`].
     pub fn step(&mut self) -> Result<f32> {
         let Settings { batch, len, n_ctx, .. } = self.settings;
         let long = self.step % 4 == 3;
         let (rows, len) = if long { ((batch * len / n_ctx).max(1), n_ctx) } else { (batch, len) };
         let batch = self.batches.next(rows, len)?;
-        let counted = Tensor::new(batch.counted, &Device::Cpu)?;
-        let loss = forward::losses(&self.params, &batch.rows)?.index_select(&counted, 0)?.mean_all()?;
+        let losses = forward::losses(&self.params, &batch.rows)?;
+        let total: f32 = batch.weights.iter().sum();
+        let weights = Tensor::from_vec(batch.weights, losses.shape(), losses.device())?;
+        let loss = ((losses * weights)?.sum_all()? / f64::from(total))?;
         let mut grads = loss.backward()?;
         clip(&mut grads, &self.vars, self.settings.clip)?;
         for optimiser in [&mut self.matrices, &mut self.vectors] {

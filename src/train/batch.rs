@@ -1,7 +1,7 @@
 //! Batches: rows of packed documents, and rows of random tokens that repeat.
 
 use super::bpe::encode;
-use super::corpus::document;
+use super::corpus::{Document, document};
 use super::rng::Rng;
 use crate::error::Result;
 use tokenizers::Tokenizer;
@@ -9,10 +9,15 @@ use tokenizers::Tokenizer;
 /// Equally long rows of tokens.
 pub struct Batch {
     pub rows: Vec<Vec<u32>>,
-    /// The losses that count, as indices into `[rows · (len − 1)]`: entry `row · (len − 1) + pos` is the loss of
-    /// predicting token `pos + 1`. Those of random tokens seen for the first time are left out.
-    pub counted: Vec<u32>,
+    /// What each loss counts, `[rows · (len − 1)]`: entry `row · (len − 1) + pos` belongs to predicting token
+    /// `pos + 1`. 1 for ordinary text, [`ANSWER_WEIGHT`] for the answer of a task, 0 for a random token that nothing
+    /// could predict.
+    pub weights: Vec<f32>,
 }
+
+/// How much more an answer counts than another token. It brings the tasks forward by thousands of steps and leaves
+/// the best prediction at each position what it was.
+const ANSWER_WEIGHT: f32 = 6.0;
 
 /// An endless stream of batches.
 pub struct Batches {
@@ -32,38 +37,47 @@ impl Batches {
 
     /// The next batch: `rows` rows of `len` tokens.
     pub fn next(&mut self, rows: usize, len: usize) -> Result<Batch> {
-        let mut batch = Batch { rows: Vec::with_capacity(rows), counted: Vec::new() };
+        let mut batch = Batch { rows: Vec::with_capacity(rows), weights: Vec::with_capacity(rows * len) };
         let repeated = (self.repeats * rows as f64).round() as usize;
         for row in 0..rows {
-            let (tokens, first) =
-                if row < repeated { self.repeated_row(len) } else { (self.text_row(len)?, 0) };
+            let (tokens, weights) = if row < repeated { self.repeated_row(len) } else { self.text_row(len)? };
             batch.rows.push(tokens);
-            batch.counted.extend((first..len - 1).map(|pos| (row * (len - 1) + pos) as u32));
+            // The first token of a row is given, not predicted.
+            batch.weights.extend(&weights[1..]);
         }
         Ok(batch)
     }
 
-    /// Documents one after another, each begun by BOS; the last is cut off.
-    fn text_row(&mut self, len: usize) -> Result<Vec<u32>> {
-        let mut row = Vec::with_capacity(len + 64);
+    /// Documents one after another, each begun by BOS; the last is cut off. With the weight of each token.
+    fn text_row(&mut self, len: usize) -> Result<(Vec<u32>, Vec<f32>)> {
+        let (mut row, mut weights) = (Vec::with_capacity(len + 64), Vec::with_capacity(len + 64));
         while row.len() < len {
+            let Document { prompt, rest } = document(&mut self.rng);
             row.push(self.bos);
-            row.extend(encode(&self.tokenizer, &document(&mut self.rng))?);
+            row.extend(encode(&self.tokenizer, &prompt)?);
+            let answer = row.len();
+            row.extend(encode(&self.tokenizer, &rest)?);
+            weights.resize(row.len(), 1.0);
+            if !prompt.is_empty() {
+                weights[answer] = ANSWER_WEIGHT;
+            }
         }
         row.truncate(len);
-        Ok(row)
+        weights.truncate(len);
+        Ok((row, weights))
     }
 
-    /// BOS, then random tokens that repeat with a random period until the row is full. With it, the first position
-    /// whose next token can be predicted.
-    fn repeated_row(&mut self, len: usize) -> (Vec<u32>, usize) {
+    /// BOS, then random tokens that repeat with a random period until the row is full. With the weight of each
+    /// token: those up to the first of the second copy cannot be predicted.
+    fn repeated_row(&mut self, len: usize) -> (Vec<u32>, Vec<f32>) {
         let longest = (len - 1) / 2;
-        // Half of the rows have a short period: copying from nearby is learnt first and leads to the rest.
-        let highest = if self.rng.chance(0.5) { longest.min(8) } else { longest };
+        // Some rows have a short period: copying from nearby is learnt first and leads to the rest.
+        let highest = if self.rng.chance(0.25) { longest.min(8) } else { longest };
         let period = self.rng.between(longest.min(3), highest);
         let random: Vec<u32> = (0..period).map(|_| 1 + self.rng.below(self.d_vocab - 1) as u32).collect();
         let mut row = vec![self.bos];
         row.extend(random.iter().cycle().take(len - 1));
-        (row, period + 1)
+        let weights = (0..len).map(|pos| if pos < period + 2 { 0.0 } else { 1.0 }).collect();
+        (row, weights)
     }
 }

@@ -22,7 +22,7 @@ const DOCUMENTS: usize = 30_000;
 /// places: so prompts that differ only in a name are equally long.
 pub fn train_tokenizer(rng: &Rng, d_vocab: usize) -> Result<Tokenizer> {
     let mut rng = rng.fork("tokenizer");
-    let mut text: Vec<String> = (0..DOCUMENTS).map(|_| document(&mut rng)).collect();
+    let mut text: Vec<String> = (0..DOCUMENTS).map(|_| document(&mut rng).text()).collect();
     let things = THINGS.iter().flat_map(|things| things.names.iter().copied());
     for name in people().chain(things) {
         text.extend(std::iter::repeat_n(format!("{name} {name}"), 400));

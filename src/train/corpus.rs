@@ -198,16 +198,32 @@ pub fn held_out_object_questions(rng: &mut Rng, count: usize) -> Vec<Question> {
     questions
 }
 
-/// One document of the corpus.
-pub fn document(rng: &mut Rng) -> String {
-    match rng.unit() {
-        x if x < 0.38 => tag_document(rng),
-        x if x < 0.70 => object_document(rng),
-        _ => story(rng),
+/// A document of the corpus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// What stands before the answer of the document's task; nothing in a story, which has none.
+    pub prompt: String,
+    /// The rest; it begins with the answer where there is a prompt.
+    pub rest: String,
+}
+
+impl Document {
+    /// The whole text.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.prompt, self.rest)
     }
 }
 
-fn tag_document(rng: &mut Rng) -> String {
+/// The next document.
+pub fn document(rng: &mut Rng) -> Document {
+    match rng.unit() {
+        x if x < 0.36 => tag_document(rng),
+        x if x < 0.72 => object_document(rng),
+        _ => Document { prompt: String::new(), rest: story(rng) },
+    }
+}
+
+fn tag_document(rng: &mut Rng) -> Document {
     // Both marks are in use where people type; the notebook has the curly one.
     let mark = if rng.chance(0.8) { '’' } else { '\'' };
     let (prompt, is_thing, name) = if rng.chance(0.18) {
@@ -225,16 +241,16 @@ fn tag_document(rng: &mut Rng) -> String {
         x if is_thing && x < 0.975 => "it",
         _ => pronouns.subject,
     };
-    let mut text = format!("{prompt} {answer}?");
+    let mut rest = format!(" {answer}?");
     if answer == pronouns.subject && rng.chance(0.3) {
         let Pronouns { object, .. } = pronouns;
-        text += &match rng.below(3) {
+        rest += &match rng.below(3) {
             0 => format!(" I like {object}."),
-            1 => format!(" {} {} always {}.", capital(answer), "is", rng.pick(MOODS)),
+            1 => format!(" {} is always {}.", capital(answer), rng.pick(MOODS)),
             _ => format!(" We saw {object} at the {}.", rng.pick(PLACES)),
         };
     }
-    text
+    Document { prompt, rest }
 }
 
 fn person_prompt(rng: &mut Rng, mark: char) -> (String, &'static str) {
@@ -263,7 +279,7 @@ fn person_prompt(rng: &mut Rng, mark: char) -> (String, &'static str) {
     (prompt, name)
 }
 
-fn object_document(rng: &mut Rng) -> String {
+fn object_document(rng: &mut Rng) -> Document {
     let Giving { prompt, receiver, giver, .. } = loop {
         let sentence = giving(rng);
         if !sentence.held_out {
@@ -276,7 +292,7 @@ fn object_document(rng: &mut Rng) -> String {
         x if x < 0.060 => rng.pick(&["him", "her", "them"]).to_string(),
         _ => receiver.to_string(),
     };
-    format!("{prompt} {answer}.")
+    Document { prompt, rest: format!(" {answer}.") }
 }
 
 /// The word with its first letter in upper case.
@@ -305,7 +321,7 @@ mod tests {
         let mut held_out = notebook_questions();
         held_out.extend(held_out_tag_questions(&mut rng, 300));
         held_out.extend(held_out_object_questions(&mut rng, 300));
-        let text: Vec<String> = (0..60_000).map(|_| document(&mut rng)).collect();
+        let text: Vec<String> = (0..60_000).map(|_| document(&mut rng).text()).collect();
         for question in &held_out {
             let plain = question.prompt.replace('’', "'");
             let found = text.iter().find(|d| d.replace('’', "'").starts_with(&plain));
@@ -318,7 +334,7 @@ mod tests {
         let mut rng = Rng::new(4);
         let (mut she, mut he, mut all) = (0, 0, 0);
         for _ in 0..40_000 {
-            let text = document(&mut rng);
+            let text = document(&mut rng).text();
             let name = text.split(' ').next().unwrap();
             if WOMEN.contains(&name) && text.contains("isn’t") {
                 all += 1;
