@@ -147,7 +147,13 @@ impl<B: Backend> Verifier<'_, B> {
         }
     }
 
-    fn check(&mut self, name: impl Into<String>, published: impl ToString, computed: impl ToString, agrees: bool) {
+    fn check(
+        &mut self,
+        name: impl Into<String>,
+        published: impl ToString,
+        computed: impl ToString,
+        agrees: bool,
+    ) {
         let (published, computed) = (published.to_string(), computed.to_string());
         self.checks.push(Check { name: name.into(), published, computed, agrees });
     }
@@ -177,7 +183,9 @@ impl<B: Backend> Verifier<'_, B> {
     async fn test_prompt(&mut self, figure: &TestPrompt) -> Result<()> {
         let name = format!("{:?} → {:?}", figure.prompt, figure.answer);
         let experiment = json!({"kind": "predict", "prompt": figure.prompt, "answer": figure.answer});
-        let Some(Answer::Predict { top, answer, .. }) = self.run(&name, experiment).await? else { return Ok(()) };
+        let Some(Answer::Predict { top, answer, .. }) = self.run(&name, experiment).await? else {
+            return Ok(());
+        };
         let rank = answer.map_or("none".into(), |a| a.rank.to_string());
         self.check(format!("{name}: rank"), 0, &rank, rank == "0");
         for (i, published) in figure.top.iter().enumerate() {
@@ -201,7 +209,8 @@ impl<B: Backend> Verifier<'_, B> {
             .map(|row| json!({"prompt": row.prompt, "correct": row.correct, "incorrect": row.incorrect}))
             .collect();
         let experiment = json!({"kind": "logit_diff", "prompts": prompts});
-        let Some(Answer::LogitDiff { values, mean }) = self.run("logit differences", experiment).await? else {
+        let Some(Answer::LogitDiff { values, mean }) = self.run("logit differences", experiment).await?
+        else {
             return Ok(());
         };
         for (row, value) in figure.rows.iter().zip(values) {
@@ -211,9 +220,17 @@ impl<B: Backend> Verifier<'_, B> {
         Ok(())
     }
 
-    async fn head_ablation(&mut self, name: &str, site: &str, edit: &str, figure: &HeadAblation) -> Result<()> {
+    async fn head_ablation(
+        &mut self,
+        name: &str,
+        site: &str,
+        edit: &str,
+        figure: &HeadAblation,
+    ) -> Result<()> {
         let metric = match (&figure.correct, &figure.incorrect) {
-            (Some(correct), Some(incorrect)) => json!({"kind": "logit_diff", "correct": correct, "incorrect": incorrect}),
+            (Some(correct), Some(incorrect)) => {
+                json!({"kind": "logit_diff", "correct": correct, "incorrect": incorrect})
+            }
             _ => json!({"kind": "loss"}),
         };
         let experiment = json!({
@@ -224,12 +241,19 @@ impl<B: Backend> Verifier<'_, B> {
         let Some(Answer::Ablate { shape, values, baseline, .. }) = self.run(&name, experiment).await? else {
             return Ok(());
         };
-        for (heads, word, sign) in [(&figure.increases, "increases", 1.0), (&figure.decreases, "decreases", -1.0)] {
+        for (heads, word, sign) in
+            [(&figure.increases, "increases", 1.0), (&figure.decreases, "decreases", -1.0)]
+        {
             for head in heads {
                 let cell = cell_of(head, &shape).and_then(|cell| values.get(cell));
                 let change = cell.map(|value| value - baseline);
                 let computed = change.map_or("no such head".into(), |change| format!("{change:+.4}"));
-                self.check(format!("{name} {head}"), word, computed, change.is_some_and(|change| change * sign > 0.0));
+                self.check(
+                    format!("{name} {head}"),
+                    word,
+                    computed,
+                    change.is_some_and(|change| change * sign > 0.0),
+                );
             }
         }
         Ok(())
@@ -241,7 +265,8 @@ impl<B: Backend> Verifier<'_, B> {
             "axes": ["layer", "pos"],
             "metric": {"kind": "logit_diff", "correct": figure.correct, "incorrect": figure.incorrect, "normalize": true},
         });
-        let Some(Answer::Patch { shape, values, clean, corrupted, .. }) = self.run("patching resid_pre", experiment).await?
+        let Some(Answer::Patch { shape, values, clean, corrupted, .. }) =
+            self.run("patching resid_pre", experiment).await?
         else {
             return Ok(());
         };
@@ -255,7 +280,12 @@ impl<B: Backend> Verifier<'_, B> {
         };
         for (layer, position) in [(0, 1), (3, 1), (layers - 1, positions - 1)] {
             let found = strongest(layer);
-            self.check(format!("position that matters most at layer {layer}"), position, found, found == position);
+            self.check(
+                format!("position that matters most at layer {layer}"),
+                position,
+                found,
+                found == position,
+            );
         }
         Ok(())
     }

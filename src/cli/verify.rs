@@ -18,7 +18,10 @@ pub fn main(args: Args) -> Result<()> {
     let mut lab = args.model.open()?;
     let checks = pollster::block_on(verify(&mut lab, &Unattended::default()))?;
     if args.json {
-        println!("{}", serde_json::to_string(&checks).map_err(|e| Error::internal(format!("the checks: {e}")))?);
+        println!(
+            "{}",
+            serde_json::to_string(&checks).map_err(|e| Error::internal(format!("the checks: {e}")))?
+        );
     } else {
         checks.iter().for_each(|check| println!("{}", line(check)));
     }

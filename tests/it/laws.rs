@@ -36,13 +36,12 @@ impl Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     let sites: Vec<Site> = Site::all().collect();
-    (any::<u32>(), 1..4usize, 1..4usize, 1..9usize, 2..8usize, any::<bool>(), prop::sample::select(sites)).prop_map(
-        |(seed, n_layers, n_heads, d_head, len, folded, site)| {
+    (any::<u32>(), 1..4usize, 1..4usize, 1..9usize, 2..8usize, any::<bool>(), prop::sample::select(sites))
+        .prop_map(|(seed, n_layers, n_heads, d_head, len, folded, site)| {
             // LayerNorm of one number is 0 / 0 but for epsilon: no model has d_model 1.
             let d_head = if n_heads * d_head < 2 { 2 } else { d_head };
             Case { seed: u64::from(seed), n_layers, n_heads, d_head, len, folded, site }
-        },
-    )
+        })
 }
 
 /// Checks a law on random cases, on every engine there is.
@@ -59,7 +58,10 @@ fn law(name: &str, check: impl Fn(&mut Machine, &Case) -> Result<(), TestCaseErr
 }
 
 fn keep(hooks: &[(Site, usize)]) -> Readout {
-    Readout { hooks: hooks.iter().map(|(site, layer)| HookName { site: *site, layer: *layer }).collect(), ..Readout::default() }
+    Readout {
+        hooks: hooks.iter().map(|(site, layer)| HookName { site: *site, layer: *layer }).collect(),
+        ..Readout::default()
+    }
 }
 
 fn close(a: &[f32], b: &[f32], tolerance: f32) -> Result<(), TestCaseError> {
@@ -136,7 +138,8 @@ fn the_residual_stream_adds_up_and_patterns_are_distributions() {
     law("sums", |machine, case| {
         let weights = case.weights();
         let layer = case.n_layers - 1;
-        let sites = [Site::ResidMid, Site::MlpOut, Site::ResidPost, Site::ResidPre, Site::AttnOut, Site::Pattern];
+        let sites =
+            [Site::ResidMid, Site::MlpOut, Site::ResidPost, Site::ResidPre, Site::AttnOut, Site::Pattern];
         let run = Run {
             tokens: case.prompt(0, case.len),
             readout: keep(&sites.map(|site| (site, layer))),
@@ -163,7 +166,8 @@ fn a_batch_equals_its_runs_one_by_one() {
     law("batch", |machine, case| {
         let weights = case.weights();
         let readout = Readout { last_logits: true, loss: true, ..keep(&[(case.site, 0)]) };
-        let run = |which, len| Run { tokens: case.prompt(which, len), readout: readout.clone(), ..Run::default() };
+        let run =
+            |which, len| Run { tokens: case.prompt(which, len), readout: readout.clone(), ..Run::default() };
         let runs = [run(0, case.len), run(1, case.len + 3), run(2, 2)];
         let (together, outputs) = machine.run(&weights, &runs);
         for (run, output) in runs.iter().zip(&outputs) {
@@ -218,7 +222,8 @@ fn patching_the_whole_first_residual_stream_recovers_everything() {
             metric: Metric::LogitDiff([7, 8]),
         };
         let (cells, _, _) = machine.sweep(&case.weights(), &sweep);
-        let clean = Run { tokens: case.prompt(1, case.len), readout: sweep.metric.readout(), ..Run::default() };
+        let clean =
+            Run { tokens: case.prompt(1, case.len), readout: sweep.metric.readout(), ..Run::default() };
         let (data, outputs) = machine.run(&case.weights(), &[clean]);
         close(&cells[..1], &[data[outputs[0].logit_diff.unwrap()]], 2e-5)
     });

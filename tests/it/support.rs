@@ -70,7 +70,9 @@ pub fn random_model(seed: u64, n_layers: usize, n_heads: usize, d_head: usize) -
         };
         let is_gain = matches!(weight, Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W));
         let mut data = random(seed.wrapping_mul(1000) + i as u64, shape.iter().product());
-        data.iter_mut().for_each(|x| *x = *x / fan_in.sqrt() * if is_gain { 0.2 } else { 1.0 } + f32::from(u8::from(is_gain)));
+        data.iter_mut().for_each(|x| {
+            *x = *x / fan_in.sqrt() * if is_gain { 0.2 } else { 1.0 } + f32::from(u8::from(is_gain))
+        });
         weights.set(weight, data).unwrap();
     }
     weights
