@@ -6,11 +6,11 @@
 mod compare;
 mod file;
 
+use crate::support::gpu;
 use compare::Report;
 use file::{Case, Golden, ROOT};
 use microtome::Result;
 use microtome::backend::cpu::Cpu;
-use microtome::backend::gpu::Gpu;
 use microtome::backend::{Backend, Control, Output, Unattended};
 use microtome::experiment::Experiment;
 use microtome::lab::{Lab, Model};
@@ -32,16 +32,10 @@ fn cpu_engine() {
     check("cpu", CPU_TOLERANCE, &mut Cpu::new());
 }
 
-/// `MICROTOME_GPU=required` makes a missing adapter a failure.
 #[test]
 fn gpu_engine() {
-    match pollster::block_on(Gpu::open(true)) {
-        Ok(mut gpu) => check("gpu", GPU_TOLERANCE, &mut gpu),
-        Err(error) => {
-            assert!(std::env::var("MICROTOME_GPU").as_deref() != Ok("required"), "{error}");
-            writeln!(std::io::stderr(), "SKIP golden::gpu_engine: {error} (1 skipped)")
-                .expect("standard error");
-        }
+    if let Some(mut gpu) = gpu("golden::gpu_engine") {
+        check("gpu", GPU_TOLERANCE, &mut *gpu);
     }
 }
 

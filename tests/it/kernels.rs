@@ -3,7 +3,8 @@
 
 mod bench;
 
-use bench::{Bench, gpu, gpu_with, random};
+use crate::support::{gpu, random};
+use bench::{Bench, gpu_with};
 use microtome::backend::Backend;
 use microtome::backend::cpu::Cpu;
 use microtome::backend::gpu::{Gpu, Options};

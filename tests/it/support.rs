@@ -43,39 +43,55 @@ pub fn random(seed: u64, len: usize) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// A model of 29 tokens and 16 positions with random weights of the scale at which activations stay near 1.
-pub fn random_model(seed: u64, n_layers: usize, n_heads: usize, d_head: usize) -> Weights {
-    let d_model = n_heads * d_head;
-    let cfg = Config {
+/// GPT-2's switches with these sizes.
+pub fn config(
+    n_layers: usize,
+    n_heads: usize,
+    d_model: usize,
+    d_mlp: usize,
+    d_vocab: usize,
+    n_ctx: usize,
+) -> Config {
+    Config {
         n_layers,
         n_heads,
         d_model,
-        d_head,
-        d_mlp: 3 * d_model + 1,
-        d_vocab: 29,
-        n_ctx: 16,
+        d_head: d_model / n_heads,
+        d_mlp,
+        d_vocab,
+        n_ctx,
         act_fn: ActFn::GeluNew,
         eps: 1e-5,
-        scale_attn_by_inverse_layer_idx: seed.is_multiple_of(2),
+        scale_attn_by_inverse_layer_idx: false,
         scale_attn_weights: true,
         tie_word_embeddings: false,
         bos_token_id: None,
-    };
+    }
+}
+
+/// Random weights of the scale at which activations stay near 1; LayerNorm's gains lie around 1.
+pub fn random_weights(seed: u64, cfg: &Config) -> Weights {
     let mut weights = Weights::new(cfg.clone());
-    for (i, weight) in Weight::all(&cfg).enumerate() {
-        let shape = weight.shape(&cfg);
-        let fan_in = match (weight, shape.as_slice()) {
-            (Weight::Unembed, [_, k]) | (Weight::Block(..), [k, _]) => *k as f32,
-            _ => 1.0,
+    for (i, weight) in Weight::all(cfg).enumerate() {
+        let shape = weight.shape(cfg);
+        let (middle, spread) = match (weight, shape.as_slice()) {
+            (Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W), _) => (1.0, 0.2),
+            (Weight::Unembed, [_, k]) | (Weight::Block(..), [k, _]) => (0.0, 1.0 / (*k as f32).sqrt()),
+            _ => (0.0, 1.0),
         };
-        let is_gain = matches!(weight, Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W));
         let mut data = random(seed.wrapping_mul(1000) + i as u64, shape.iter().product());
-        data.iter_mut().for_each(|x| {
-            *x = *x / fan_in.sqrt() * if is_gain { 0.2 } else { 1.0 } + f32::from(u8::from(is_gain))
-        });
+        data.iter_mut().for_each(|x| *x = *x * spread + middle);
         weights.set(weight, data).unwrap();
     }
     weights
+}
+
+/// A random model of 29 tokens and 16 positions.
+pub fn random_model(seed: u64, n_layers: usize, n_heads: usize, d_head: usize) -> Weights {
+    let d_model = n_heads * d_head;
+    let mut cfg = config(n_layers, n_heads, d_model, 3 * d_model + 1, 29, 16);
+    cfg.scale_attn_by_inverse_layer_idx = seed.is_multiple_of(2);
+    random_weights(seed, &cfg)
 }
 
 /// An engine under test.

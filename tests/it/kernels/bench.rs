@@ -1,26 +1,15 @@
 //! A tiny program with its weights, to be run on both engines and compared.
 
+use crate::support::{config, random_weights, skip};
 use microtome::backend::cpu::Cpu;
 use microtome::backend::gpu::{Gpu, Options};
 use microtome::backend::{Backend, Control, Output, Unattended};
-use microtome::config::{ActFn, Config};
+use microtome::config::Config;
 use microtome::error::Result;
 use microtome::model::{self, Limits, Readout, Run};
 use microtome::program::{Buf, Op, Program, Row};
 use microtome::weights::{Weight, Weights};
-use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
-
-/// The engine that the tests share: compiling its kernels takes a while. `None`, said aloud, without an adapter.
-pub fn gpu(test: &str) -> Option<MutexGuard<'static, Gpu>> {
-    static SHARED: OnceLock<Result<Mutex<Gpu>>> = OnceLock::new();
-    match SHARED.get_or_init(|| pollster::block_on(Gpu::open(true)).map(Mutex::new)) {
-        Ok(gpu) => Some(gpu.lock().unwrap_or_else(PoisonError::into_inner)),
-        Err(error) => skip(test, error),
-    }
-}
 
 pub fn gpu_with(test: &str, options: Options) -> Option<Gpu> {
     match pollster::block_on(Gpu::open_with(options)) {
@@ -29,73 +18,10 @@ pub fn gpu_with(test: &str, options: Options) -> Option<Gpu> {
     }
 }
 
-/// Writes past the test harness' capture: a skip must be seen. `MICROTOME_GPU=required` makes it a failure.
-#[expect(clippy::explicit_write, reason = "eprintln! would be captured")]
-fn skip<T>(test: &str, error: &microtome::Error) -> Option<T> {
-    static SKIPPED: AtomicUsize = AtomicUsize::new(0);
-    assert!(std::env::var("MICROTOME_GPU").as_deref() != Ok("required"), "{test}: {error}");
-    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-    writeln!(std::io::stderr(), "SKIP kernels::{test}: {error} ({count} skipped)").unwrap();
-    None
-}
-
-/// Seeded numbers, about uniform in -1.7..1.7 so that their variance is 1.
-pub fn random(seed: u64, len: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 3.46
-    };
-    (0..len).map(|_| next()).collect()
-}
-
 pub struct Bench {
     pub weights: Weights,
     pub program: Program,
     values: Vec<f32>,
-}
-
-fn config(
-    n_layers: usize,
-    n_heads: usize,
-    d_model: usize,
-    d_mlp: usize,
-    d_vocab: usize,
-    n_ctx: usize,
-) -> Config {
-    Config {
-        n_layers,
-        n_heads,
-        d_model,
-        d_head: d_model / n_heads,
-        d_mlp,
-        d_vocab,
-        n_ctx,
-        act_fn: ActFn::GeluNew,
-        eps: 1e-5,
-        scale_attn_by_inverse_layer_idx: false,
-        scale_attn_weights: true,
-        tie_word_embeddings: false,
-        bos_token_id: None,
-    }
-}
-
-/// Random weights of the scale at which activations stay near 1.
-pub fn random_weights(cfg: &Config) -> Weights {
-    let mut weights = Weights::new(cfg.clone());
-    for (i, weight) in Weight::all(cfg).enumerate() {
-        let shape = weight.shape(cfg);
-        let fan_in = match (weight, shape.as_slice()) {
-            (Weight::Unembed, [_, k]) | (Weight::Block(..), [k, _]) => *k as f32,
-            _ => 1.0,
-        };
-        let mut data = random(100 + i as u64, shape.iter().product());
-        data.iter_mut().for_each(|x| *x /= fan_in.sqrt());
-        weights.set(weight, data).unwrap();
-    }
-    weights
 }
 
 impl Bench {
@@ -105,7 +31,7 @@ impl Bench {
     }
 
     pub fn sizes(d_model: usize, d_mlp: usize, d_vocab: usize) -> Self {
-        Self::of(random_weights(&config(1, 1, d_model, d_mlp, d_vocab, 131)))
+        Self::of(random_weights(1, &config(1, 1, d_model, d_mlp, d_vocab, 131)))
     }
 
     /// With `d_model` 1, so that [`Bench::load`] can put any number of values into any buffer.
@@ -172,7 +98,7 @@ impl Bench {
         self.values.extend_from_slice(values);
         let all = self.values.len();
         let cfg = Config { d_vocab: all, ..self.weights.cfg.clone() };
-        self.weights = random_weights(&cfg);
+        self.weights = random_weights(1, &cfg);
         self.weights.set(Weight::Embed, self.values.clone()).unwrap();
         self.program.d_vocab = all;
         self.program.tokens = (0..all as u32).collect();
@@ -256,7 +182,7 @@ pub fn unembedding(k: usize, d_vocab: usize, rows: usize, shard: usize) -> Bench
 
 /// The forward pass of a small model on runs of these lengths, everything read out.
 pub fn forward(lens: &[usize], limits: Limits) -> Bench {
-    let weights = random_weights(&config(2, 3, 24, 40, 53, 65));
+    let weights = random_weights(1, &config(2, 3, 24, 40, 53, 65));
     let readout = Readout { last_logits: true, logit_diff: Some([5, 6]), loss: true, hooks: Vec::new() };
     let runs: Vec<Run> = (lens.iter().enumerate())
         .map(|(run, len)| Run {
@@ -342,7 +268,7 @@ pub fn speed(backend: &mut impl Backend) {
         bench.upload(backend);
         timed(backend, &bench, &format!("linear {rows} × {k} × {n}, {times} times"));
     }
-    let weights = random_weights(&config(12, 12, 768, 3072, 50_257, 1024));
+    let weights = random_weights(1, &config(12, 12, 768, 3072, 50_257, 1024));
     let mut bench = Bench::of(weights);
     bench.upload(backend);
     for (label, runs, len) in [("forward", 1, 1), ("forward", 1, 11), ("forward", 1, 30), ("12 runs", 12, 11)]
