@@ -5,8 +5,10 @@
 //! the batch asks for; a forward pass that asks for nothing contains neither.
 
 mod builder;
+mod run;
+mod unembed;
 
-pub use builder::{Limits, Readout, Run, RunOutput};
+pub use run::{Limits, Readout, Run, RunOutput};
 
 use crate::config::Config;
 use crate::error::Result;

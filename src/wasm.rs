@@ -44,7 +44,7 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens a model from the bytes of its files: `{name, config, weights, tokenizer?, vocab?, merges?}`.
+    /// Opens a model from the bytes of its files (`www/engine.d.ts`).
     pub async fn open(files: JsValue, backend: String) -> std::result::Result<Engine, JsValue> {
         Self::open_model(&files, &backend).await.map_err(|e| error_to_js(&e))
     }
@@ -94,22 +94,18 @@ impl Engine {
 impl Engine {
     async fn open_model(files: &JsValue, backend: &str) -> Result<Engine> {
         let choice: Choice = backend.parse()?;
-        let required = |name: &str| {
-            bytes(files, name).ok_or_else(|| {
-                Error::input("model.missing_file", format!("the model's '{name}' file is missing"))
-            })
-        };
         let name = Reflect::get(files, &"name".into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
+        let missing = |file: &str| Error::input("file.missing", format!("{name}: {file} is missing"));
         let files = ModelFiles {
-            name,
-            config: required("config")?,
-            weights: vec![WeightFile { name: "model.safetensors".into(), bytes: required("weights")? }],
-            index: None,
+            config: bytes(files, "config").ok_or_else(|| missing("config.json"))?,
+            weights: weight_files(files).ok_or_else(|| missing("model.safetensors"))?,
+            index: bytes(files, "index"),
             tokenizer: TokenizerFiles {
                 tokenizer_json: bytes(files, "tokenizer"),
                 vocab: bytes(files, "vocab"),
                 merges: bytes(files, "merges"),
             },
+            name,
         };
         let model = Arc::new(Model::load(&files)?);
         drop(files);
@@ -165,6 +161,19 @@ fn json(value: &JsValue) -> Result<serde_json::Value> {
     let text = text.ok_or_else(|| Error::input("input.json", "the experiment is not a JSON value"))?;
     serde_json::from_str(&text)
         .map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
+}
+
+/// `weights`, or `shards` as `[{name, bytes}]`.
+fn weight_files(files: &JsValue) -> Option<Vec<WeightFile>> {
+    if let Some(bytes) = bytes(files, "weights") {
+        return Some(vec![WeightFile { name: "model.safetensors".into(), bytes }]);
+    }
+    let shards = Reflect::get(files, &"shards".into()).ok()?.dyn_into::<Array>().ok()?;
+    let shard = |shard: JsValue| {
+        let name = Reflect::get(&shard, &"name".into()).ok()?.as_string()?;
+        Some(WeightFile { name, bytes: bytes(&shard, "bytes")? })
+    };
+    shards.iter().map(shard).collect()
 }
 
 fn bytes(files: &JsValue, name: &str) -> Option<Vec<u8>> {

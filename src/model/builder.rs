@@ -1,5 +1,6 @@
-//! Assembles a [`Program`]: rows, buffers, edits and copies at hook points, the unembedding that a batch asks for.
+//! Assembles a [`Program`]: rows, buffers, edits and copies at hook points.
 
+use super::run::{Limits, Run, RunOutput, check_run, final_positions, is_final};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::hook::{Family, HookName, Site};
@@ -8,77 +9,22 @@ use crate::program::{Buf, Op, Program, Row, Segment};
 use crate::weights::{Part, Weight};
 use std::collections::BTreeMap;
 
-/// One forward pass with its edits.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Run {
-    pub tokens: Vec<u32>,
-    pub interventions: Vec<Intervention>,
-    /// A run of the same batch with the same tokens and no edits; this run takes its residual stream from there up
-    /// to the first layer that it edits.
-    pub base: Option<usize>,
-    pub readout: Readout,
-}
-
-/// What is wanted of a run.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Readout {
-    /// Logits of the last position, `[d_vocab]`.
-    pub last_logits: bool,
-    /// `logit(correct) − logit(incorrect)` at the last position.
-    pub logit_diff: Option<[u32; 2]>,
-    /// Cross-entropy of token t+1 at position t, `[pos − 1]`.
-    pub loss: bool,
-    pub hooks: Vec<HookName>,
-}
-
-/// Where a run's results lie in the program's output, as element offsets.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunOutput {
-    pub last_logits: Option<usize>,
-    pub logit_diff: Option<usize>,
-    /// First row of `(max, sum of exp, target logit)` and the number of rows.
-    pub loss: Option<(usize, usize)>,
-    /// In the order of [`Readout::hooks`].
-    pub hooks: Vec<usize>,
-}
-
-/// What an engine can take at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Elements of the largest activation buffer.
-    pub buffer_elements: usize,
-    /// Rows of `W_U` that can be bound together (a binding's limit on the GPU).
-    pub unembed_rows: usize,
-}
-
-impl Run {
-    /// The layer from which this run differs from its base (0 without one).
-    pub fn start_layer(&self, n_layers: usize) -> usize {
-        if self.base.is_none() {
-            return 0;
-        }
-        let layer = |hook: &HookName| if is_final(hook.site) { n_layers } else { hook.layer };
-        let edited = self.interventions.iter().map(|i| layer(&i.hook));
-        edited.chain(self.readout.hooks.iter().map(layer)).min().unwrap_or(n_layers)
-    }
-}
-
 pub(super) struct Builder<'a> {
     pub(super) cfg: &'a Config,
     ln_folded: bool,
-    runs: &'a [Run],
-    limits: &'a Limits,
+    pub(super) runs: &'a [Run],
+    pub(super) limits: &'a Limits,
     /// Layer at which each run starts, ascending.
     starts: Vec<usize>,
     /// First row, and first element of scores, of each run; and the ends of all.
-    row_starts: Vec<usize>,
+    pub(super) row_starts: Vec<usize>,
     score_starts: Vec<usize>,
     active_runs: usize,
     /// Rows of the residual stream that go through the final LayerNorm, per run.
-    final_rows: Vec<std::ops::Range<usize>>,
-    program: Program,
+    pub(super) final_rows: Vec<std::ops::Range<usize>>,
+    pub(super) program: Program,
     sizes: BTreeMap<Buf, usize>,
-    outputs: Vec<RunOutput>,
+    pub(super) outputs: Vec<RunOutput>,
 }
 
 impl<'a> Builder<'a> {
@@ -248,7 +194,7 @@ impl<'a> Builder<'a> {
         (first < last).then(|| ((before * width) + first - rows.start * width, last - first))
     }
 
-    fn keep(&mut self, buf: Buf, start: usize, len: usize) -> usize {
+    pub(super) fn keep(&mut self, buf: Buf, start: usize, len: usize) -> usize {
         let at = self.program.output_len;
         self.program.ops.push(Op::Keep { buf, start, len, at });
         self.program.output_len += len;
@@ -285,7 +231,7 @@ impl<'a> Builder<'a> {
         self.hook(sites.1, layer, out)
     }
 
-    fn affine(&self, w: Weight, b: Weight) -> Option<(Weight, Weight)> {
+    pub(super) fn affine(&self, w: Weight, b: Weight) -> Option<(Weight, Weight)> {
         (!self.ln_folded).then_some((w, b))
     }
 
@@ -324,167 +270,8 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Final LayerNorm and the logits that are wanted, on the rows that they need.
-    pub(super) fn unembed(&mut self) -> Result<()> {
-        let d = self.cfg.d_model;
-        let row_starts = &self.row_starts;
-        let index: Vec<u32> = (self.final_rows.iter().enumerate())
-            .flat_map(|(run, rows)| rows.clone().map(move |pos| (row_starts[run] + pos) as u32))
-            .collect();
-        let rows = index.len();
-        if rows == 0 {
-            return Ok(());
-        }
-        let (x, scale, out) = (Buf::FinalResid, Buf::FinalScale, Buf::FinalNormalized);
-        self.emit(Op::GatherRows { x: Buf::Resid, index, out: x, width: d }, x, rows * d);
-        self.emit(Op::LnScale { x, out: scale, rows }, scale, rows);
-        self.hook(Site::LnFinalScale, 0, scale)?;
-        let affine = self.affine(Weight::LnFinalW, Weight::LnFinalB);
-        self.emit(Op::LnNormalize { x, scale, affine, out, rows }, out, rows * d);
-        self.hook(Site::LnFinalNormalized, 0, out)?;
-        self.logit_diffs();
-        self.logits();
-        Ok(())
-    }
-
-    /// Row of the final buffers that holds position `pos` of `run`.
-    fn final_row(&self, run: usize, pos: usize) -> u32 {
-        let before: usize = self.final_rows[..run].iter().map(ExactSizeIterator::len).sum();
-        (before + pos - self.final_rows[run].start) as u32
-    }
-
-    fn logit_diffs(&mut self) {
-        let d = self.cfg.d_model;
-        let wanted: Vec<(usize, [u32; 2])> = (self.runs.iter().enumerate())
-            .filter_map(|(run, r)| r.readout.logit_diff.map(|pair| (run, pair)))
-            .collect();
-        if wanted.is_empty() {
-            return;
-        }
-        let index =
-            wanted.iter().map(|(run, _)| self.final_row(*run, self.runs[*run].tokens.len() - 1)).collect();
-        let (x, out) = (Buf::LogitDiffIn, Buf::LogitDiff);
-        self.emit(Op::GatherRows { x: Buf::FinalNormalized, index, out: x, width: d }, x, wanted.len() * d);
-        let pairs = wanted.iter().map(|(_, pair)| *pair).collect();
-        self.emit(Op::LogitDiff { x, out, pairs, k: d }, out, wanted.len());
-        let at = self.keep(out, 0, wanted.len());
-        for (i, (run, _)) in wanted.iter().enumerate() {
-            self.outputs[*run].logit_diff = Some(at + i);
-        }
-    }
-
-    /// Whole-vocabulary logits, a tile of the vocabulary at a time: rows with a next token feed a running log-sum-exp,
-    /// so that `[rows, d_vocab]` never exists; last positions are kept.
-    fn logits(&mut self) {
-        let (d, d_vocab) = (self.cfg.d_model, self.cfg.d_vocab);
-        let (mut index, mut targets) = (Vec::new(), Vec::new());
-        for (run, r) in self.runs.iter().enumerate().filter(|(_, r)| r.readout.loss) {
-            self.outputs[run].loss = Some((targets.len(), r.tokens.len() - 1));
-            for pos in 0..r.tokens.len() - 1 {
-                index.push(self.final_row(run, pos));
-                targets.push(r.tokens[pos + 1]);
-            }
-        }
-        let mut last = Vec::new();
-        for (run, r) in self.runs.iter().enumerate().filter(|(_, r)| r.readout.last_logits) {
-            last.push((run, index.len(), self.program.output_len));
-            self.outputs[run].last_logits = Some(self.program.output_len);
-            self.program.output_len += d_vocab;
-            index.push(self.final_row(run, r.tokens.len() - 1));
-        }
-        let rows = index.len();
-        if rows == 0 {
-            return;
-        }
-        let (x, tile) = (Buf::UnembedIn, Buf::LogitTile);
-        self.emit(Op::GatherRows { x: Buf::FinalNormalized, index, out: x, width: d }, x, rows * d);
-        let widest = (self.limits.buffer_elements / rows).clamp(1, d_vocab);
-        let mut first = 0;
-        while first < d_vocab {
-            let shard_end = (first / self.limits.unembed_rows + 1) * self.limits.unembed_rows;
-            let n = widest.min(shard_end - first).min(d_vocab - first);
-            self.emit(Op::Unembed { x, out: tile, rows, k: d, first, n }, tile, rows * n);
-            if !targets.is_empty() {
-                let op = Op::LogSumExp {
-                    tile,
-                    out: Buf::LogSumExp,
-                    targets: targets.clone(),
-                    first,
-                    n,
-                    reset: first == 0,
-                };
-                self.emit(op, Buf::LogSumExp, targets.len() * 3);
-            }
-            for (_, row, at) in &last {
-                self.program.ops.push(Op::Keep { buf: tile, start: row * n, len: n, at: at + first });
-            }
-            first += n;
-        }
-        if !targets.is_empty() {
-            let at = self.keep(Buf::LogSumExp, 0, targets.len() * 3);
-            for output in &mut self.outputs {
-                output.loss = output.loss.map(|(row, rows)| (at + 3 * row, rows));
-            }
-        }
-    }
-
     pub(super) fn finish(mut self) -> (Program, Vec<RunOutput>) {
         self.program.buffers = self.sizes.into_iter().collect();
         (self.program, self.outputs)
-    }
-}
-
-fn check_run(cfg: &Config, runs: &[Run], starts: &[usize], i: usize) -> Result<()> {
-    let run = &runs[i];
-    if run.tokens.is_empty() || run.tokens.len() > cfg.n_ctx {
-        return Err(Error::input(
-            "input.length",
-            format!("a prompt has {} tokens, expected 1 to {} (n_ctx)", run.tokens.len(), cfg.n_ctx),
-        ));
-    }
-    if let Some(token) = run.tokens.iter().find(|token| **token as usize >= cfg.d_vocab) {
-        return Err(Error::input(
-            "input.token",
-            format!(
-                "token id {token} is outside the vocabulary of {} (0 to {})",
-                cfg.d_vocab,
-                cfg.d_vocab - 1
-            ),
-        ));
-    }
-    if let Some(base) = run.base
-        && runs
-            .get(base)
-            .is_none_or(|b| starts[base] != 0 || b.tokens != run.tokens || !b.interventions.is_empty())
-    {
-        return Err(Error::internal(format!(
-            "run {i}: base {base} is not an unedited run of the same tokens"
-        )));
-    }
-    for intervention in &run.interventions {
-        let Edit::Patch { from } = intervention.edit else { continue };
-        let same =
-            runs.get(from).is_some_and(|f| f.tokens.len() == run.tokens.len() && starts[from] <= starts[i]);
-        if !same {
-            return Err(Error::internal(format!("run {i}: run {from} cannot be patched from")));
-        }
-    }
-    Ok(())
-}
-
-fn is_final(site: Site) -> bool {
-    matches!(site, Site::LnFinalScale | Site::LnFinalNormalized)
-}
-
-/// The positions whose final LayerNorm a run needs: all where it is read or anybody in the batch edits it.
-fn final_positions(run: &Run, final_edits: bool) -> std::ops::Range<usize> {
-    let (len, readout) = (run.tokens.len(), &run.readout);
-    let last = readout.last_logits || readout.logit_diff.is_some();
-    let all = final_edits || readout.hooks.iter().any(|hook| is_final(hook.site));
-    match (all, readout.loss, last) {
-        (true, _, _) | (_, true, true) => 0..len,
-        (_, true, _) => 0..len - 1,
-        (_, _, true) => len - 1..len,
-        _ => 0..0,
     }
 }
