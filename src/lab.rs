@@ -3,7 +3,7 @@
 mod answers;
 mod resolve;
 
-pub use resolve::Tokens;
+pub use resolve::{Question, Tokens};
 
 use crate::backend::{Backend, Control, Output};
 use crate::error::{Error, Result};
@@ -85,8 +85,10 @@ impl<B: Backend> Lab<B> {
     /// `input.*` before anything runs; `run.cancelled`, `gpu.*` while it runs.
     pub async fn run(&mut self, experiment: &Experiment, control: &dyn Control) -> Result<Outcome> {
         let start_ms = control.now_ms();
+        let question = self.model.resolve(experiment)?;
+        self.prepare(experiment.processing).await?;
         let mut job = Job { info: self.engine_info(), control };
-        let answer = self.answer(experiment, &mut job).await?;
+        let answer = self.answer(question, &mut job).await?;
         job.info.milliseconds = control.now_ms() - start_ms;
         Ok(Outcome {
             version: crate::experiment::VERSION,
@@ -99,7 +101,7 @@ impl<B: Backend> Lab<B> {
     }
 
     /// Puts the weights on the engine, processed as asked.
-    async fn prepare(&mut self, processing: Processing) -> Result<&Prepared> {
+    async fn prepare(&mut self, processing: Processing) -> Result<()> {
         if self.prepared.as_ref().is_none_or(|p| p.processing != processing) {
             // Nothing half-uploaded may be taken for the weights of either processing.
             self.prepared = None;
@@ -108,7 +110,7 @@ impl<B: Backend> Lab<B> {
             let b_u = Arc::clone(weights.get(Weight::UnembedBias)?);
             self.prepared = Some(Prepared { processing, ln_folded: weights.ln_folded(), b_u });
         }
-        self.prepared.as_ref().ok_or_else(|| Error::internal("no weights are prepared"))
+        Ok(())
     }
 
     /// Executes batches and hands each run's results to `collect`.

@@ -43,8 +43,15 @@ impl ModelArgs {
     /// # Errors
     /// `model.*`, `file.*`, `gpu.*`
     pub fn open(&self) -> Result<Lab<Engine>> {
+        self.open_with(self.load()?)
+    }
+
+    fn load(&self) -> Result<Model> {
+        Model::load(&ModelFiles::from_dir(&self.model)?)
+    }
+
+    fn open_with(&self, model: Model) -> Result<Lab<Engine>> {
         let choice: Choice = self.backend.parse()?;
-        let model = Model::load(&ModelFiles::from_dir(&self.model)?)?;
         let Opened { engine, reason } = pollster::block_on(Engine::open(choice))?;
         let name = engine.name();
         Ok(Lab::new(Arc::new(model), engine, name, reason))
@@ -53,7 +60,10 @@ impl ModelArgs {
 
 pub fn main(args: Args) -> Result<()> {
     let experiment = read_experiment(&args.experiment)?;
-    let mut lab = args.model.open()?;
+    let model = args.model.load()?;
+    // Before an engine is opened: a driver may write to standard error, which then holds the one error alone.
+    model.resolve(&experiment)?;
+    let mut lab = args.model.open_with(model)?;
     let mut outcome = pollster::block_on(lab.run(&experiment, &Unattended::default()))?;
     if let Some(path) = &args.tensors {
         write_tensors(path, &mut outcome)?;

@@ -1,15 +1,112 @@
-//! Prompts and answers to token ids, with errors that show the pieces.
+//! From an experiment to a question about token ids: everything that can be wrong with the input is found here,
+//! before anything runs.
 
 use super::Model;
 use crate::error::{Error, Result};
-use crate::experiment::{Metric, Prompt, Token};
+use crate::experiment::{Ablate, Edit, Experiment, Kind, Metric, Patch, Prompt, Token};
+use crate::hook::HookName;
 use crate::metric;
 use crate::outcome::TokenText;
+use crate::plan::Sweep;
 
 /// The token ids of a prompt.
 pub type Tokens = Vec<u32>;
 
+/// An experiment on this model, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    Predict {
+        tokens: Tokens,
+        answer: Option<u32>,
+        top_k: usize,
+    },
+    /// Prompts with `[correct, incorrect]`.
+    LogitDiff(Vec<(Tokens, [u32; 2])>),
+    Trace {
+        prompts: Vec<Tokens>,
+        hooks: Vec<HookName>,
+    },
+    Ablate(Sweep),
+    Patch {
+        sweep: Sweep,
+        normalize: bool,
+    },
+    UnembedBias(Vec<u32>),
+}
+
 impl Model {
+    /// Checks an experiment against this model.
+    ///
+    /// # Errors
+    /// `input.*`, with the place.
+    pub fn resolve(&self, experiment: &Experiment) -> Result<Question> {
+        let bos = experiment.prepend_bos;
+        match &experiment.kind {
+            Kind::Predict(k) => {
+                let d_vocab = self.weights.cfg.d_vocab;
+                if k.top_k == 0 || k.top_k > d_vocab {
+                    let message = format!("top_k: found {}, expected 1 to {d_vocab}", k.top_k);
+                    return Err(Error::input("input.invalid", message));
+                }
+                let answer = k.answer.as_ref().map(|token| self.token(token)).transpose()?;
+                Ok(Question::Predict { tokens: self.tokens(&k.prompt, bos)?, answer, top_k: k.top_k })
+            }
+            Kind::LogitDiff(k) => each("prompts", &k.prompts, |p| {
+                Ok((self.tokens(&p.prompt, bos)?, [self.token(&p.correct)?, self.token(&p.incorrect)?]))
+            })
+            .map(Question::LogitDiff),
+            Kind::Trace(k) => Ok(Question::Trace {
+                hooks: each("hooks", &k.hooks, |name| HookName::parse(name, &self.weights.cfg))?,
+                prompts: each("prompts", &k.prompts, |prompt| self.tokens(prompt, bos))?,
+            }),
+            Kind::Ablate(k) => self.ablation(k, bos).map(Question::Ablate),
+            Kind::Patch(k) => {
+                Ok(Question::Patch { sweep: self.patching(k, bos)?, normalize: k.metric.normalize() })
+            }
+            Kind::UnembedBias(k) => {
+                each("tokens", &k.tokens, |token| self.token(token)).map(Question::UnembedBias)
+            }
+        }
+    }
+
+    fn ablation(&self, k: &Ablate, bos: bool) -> Result<Sweep> {
+        let Edit::Zero {} = k.edit;
+        let tokens = self.tokens(&k.prompt, bos)?;
+        self.sweep(Sweep {
+            tokens,
+            clean: None,
+            site: k.site,
+            axes: k.axes.clone(),
+            metric: self.metric(&k.metric)?,
+        })
+    }
+
+    fn patching(&self, k: &Patch, bos: bool) -> Result<Sweep> {
+        let clean = self.tokens(&k.clean, bos).map_err(|error| error.at("clean"))?;
+        let tokens = self.tokens(&k.corrupted, bos).map_err(|error| error.at("corrupted"))?;
+        if clean.len() != tokens.len() {
+            let message = format!(
+                "clean has {} tokens and corrupted {}, expected the same number; clean | corrupted: {}",
+                clean.len(),
+                tokens.len(),
+                self.side_by_side(&clean, &tokens)
+            );
+            return Err(Error::input("input.lengths_differ", message)
+                .with_action("Change the prompts until both have the same number of tokens."));
+        }
+        let metric = self.metric(&k.metric.metric())?;
+        self.sweep(Sweep { tokens, clean: Some(clean), site: k.site, axes: k.axes.clone(), metric })
+    }
+
+    fn sweep(&self, sweep: Sweep) -> Result<Sweep> {
+        sweep.shape(&self.weights.cfg)?;
+        if sweep.metric == metric::Metric::Loss && sweep.tokens.len() < 2 {
+            let message = "the loss needs a prompt of at least two tokens, found one";
+            return Err(Error::input("input.length", message));
+        }
+        Ok(sweep)
+    }
+
     /// The tokens of a prompt, checked against the model.
     ///
     /// # Errors
@@ -81,7 +178,7 @@ impl Model {
         Ok(id)
     }
 
-    pub(super) fn metric(&self, metric: &Metric) -> Result<metric::Metric> {
+    fn metric(&self, metric: &Metric) -> Result<metric::Metric> {
         Ok(match metric {
             Metric::LogitDiff { correct, incorrect } => {
                 metric::Metric::LogitDiff([self.token(correct)?, self.token(incorrect)?])
@@ -96,7 +193,7 @@ impl Model {
     }
 
     /// Both tokenisations side by side, one position a line.
-    pub(super) fn side_by_side(&self, clean: &[u32], corrupted: &[u32]) -> String {
+    fn side_by_side(&self, clean: &[u32], corrupted: &[u32]) -> String {
         let cell = |tokens: &[u32], i: usize| match tokens.get(i).map(|id| self.text(*id)) {
             Some(TokenText { text: Some(text), .. }) => format!("{text:?}"),
             Some(TokenText { id, .. }) => id.to_string(),
@@ -105,6 +202,14 @@ impl Model {
         let line = |i| format!("{i}: {} | {}", cell(clean, i), cell(corrupted, i));
         (0..clean.len().max(corrupted.len())).map(line).collect::<Vec<_>>().join("; ")
     }
+}
+
+/// Resolves every entry of a list that may not be empty; an error names its place.
+fn each<T, U>(field: &str, list: &[T], f: impl Fn(&T) -> Result<U>) -> Result<Vec<U>> {
+    if list.is_empty() {
+        return Err(Error::input("input.invalid", format!("{field}: is empty, expected at least one")));
+    }
+    list.iter().enumerate().map(|(i, x)| f(x).map_err(|error| error.at(format!("{field}[{i}]")))).collect()
 }
 
 /// A prompt in an error message: its beginning.
