@@ -144,7 +144,14 @@ export class Host {
     const job = this.#queue.shift();
     if (!job) return;
     this.#active = job;
-    this.#post({ id: job.id, ...job.work });
+    try {
+      this.#post({ id: job.id, ...job.work });
+    } catch (cause) {
+      // A value that cannot be cloned (a function, a DOM node) never reaches the worker.
+      this.#active = null;
+      job.reject(new LabError("input.json", `The experiment is not a JSON value: ${cause}.`));
+      this.#pump();
+    }
   }
 
   /** @param {FromWorker} message */

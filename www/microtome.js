@@ -52,8 +52,8 @@ export class Lab {
    * @param {RunOptions} [options]
    * @returns {Promise<any>} the result of the experiment's kind; microtome.d.ts says which
    */
-  run(experiment, options) {
-    return this.#host.call({ kind: "run", experiment }, options);
+  async run(experiment, options) {
+    return withJson(await this.#host.call({ kind: "run", experiment }, options));
   }
 
   /**
@@ -76,6 +76,19 @@ export class Lab {
   close() {
     this.#host.close();
   }
+}
+
+/**
+ * Lets `JSON.stringify` write a trace's arrays as the command line does: lists, null where a number is not finite.
+ * @param {any} result
+ */
+function withJson(result) {
+  for (const prompt of result.tensors ?? []) {
+    for (const { data } of Object.values(prompt)) {
+      Object.defineProperty(data, "toJSON", { value: () => Array.from(data, (x) => (Number.isFinite(x) ? x : null)) });
+    }
+  }
+  return result;
 }
 
 /**
