@@ -188,7 +188,7 @@ export interface OpenOptions {
 }
 
 export interface RunOptions {
-  /** Counted in runs of the model. */
+  /** Work done and work in all, as the engine counts it: only their ratio means something. */
   onProgress?: (done: number, total: number) => void;
   /**
    * Ends the job: the promise rejects with code `run.cancelled` within 200 ms. A worker that does not stop by

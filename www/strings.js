@@ -19,7 +19,7 @@ export const S = {
     cancelled: "Cancelled.",
     waiting: "Waits for the model.",
     queued: "Computing …",
-    runs: (/** @type {number} */ done, /** @type {number} */ total) => `${done} of ${total} runs of the model`,
+    computed: (/** @type {number} */ percent) => `${percent}% computed`,
     took: (/** @type {string} */ time, /** @type {string} */ backend) => `Computed in ${time} on the ${backend} engine`,
     table: "Numbers as a table",
     tooMany: (/** @type {string} */ cells) => `${cells} cells are too many for a table here. The JavaScript API gives them all.`,

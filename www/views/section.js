@@ -51,7 +51,7 @@ export function computed({ store, key, live, render, engineOf }) {
       render(/** @type {T} */ (job.value));
     }
     if (job.status === "running") {
-      words.textContent = job.progress ? S.common.runs(job.progress.done, job.progress.total) : S.common.queued;
+      words.textContent = job.progress ? S.common.computed(Math.floor((100 * job.progress.done) / job.progress.total)) : S.common.queued;
       if (job.progress) Object.assign(progress, { max: job.progress.total, value: job.progress.done });
       else progress.removeAttribute("value");
     }
