@@ -6,18 +6,18 @@
 mod compare;
 mod file;
 
-use crate::support::gpu;
+use crate::support::{golden_model, gpu};
 use compare::Report;
-use file::{Case, Golden, ROOT};
+use file::{Case, Golden};
 use microtome::Result;
 use microtome::backend::cpu::Cpu;
 use microtome::backend::{Backend, Control, Output, Unattended};
 use microtome::experiment::Experiment;
-use microtome::lab::{Lab, Model};
+use microtome::lab::Lab;
 use microtome::model::Limits;
 use microtome::outcome::{Answer, Outcome};
 use microtome::program::Program;
-use microtome::weights::{ModelFiles, Weights};
+use microtome::weights::Weights;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -168,14 +168,7 @@ fn all_logits<B: Backend>(golden: &Golden, lab: &mut Lab<B>, report: &mut Report
 }
 
 fn open<'a, B: Backend>(engine: &'static str, golden: &Golden, backend: &'a mut B) -> Lab<Lent<'a, B>> {
-    let folder = std::path::Path::new(ROOT).join(&golden.model);
-    let model = ModelFiles::from_dir(&folder).and_then(|files| Model::load(&files));
-    Lab::new(
-        Arc::new(model.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))),
-        Lent(backend),
-        engine,
-        "test",
-    )
+    Lab::new(Arc::new(golden_model(&golden.model)), Lent(backend), engine, "test")
 }
 
 fn run<B: Backend>(lab: &mut Lab<B>, experiment: &Value) -> Result<Outcome> {

@@ -6,11 +6,13 @@
     reason = "clippy.toml allows them inside #[test] functions; here the helpers of tests too"
 )]
 
+mod cli;
 mod files;
 mod golden;
 mod header;
 mod kernels;
 mod laws;
+mod published;
 mod server;
 mod shaders;
 mod shipped_model;

@@ -5,9 +5,10 @@ use microtome::backend::gpu::Gpu;
 use microtome::backend::{Backend, Output, Unattended};
 use microtome::config::{ActFn, Config};
 use microtome::error::Result;
+use microtome::lab::Model;
 use microtome::model::{self, Run, RunOutput};
 use microtome::plan::{Answer, Batch, Sweep};
-use microtome::weights::{Part, Weight, Weights};
+use microtome::weights::{ModelFiles, Part, Weight, Weights};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -152,4 +153,11 @@ fn run<B: Backend>(backend: &mut B, weights: &Weights, runs: &[Run]) -> Result<(
         let Output { data, .. } = backend.run(&program, &Unattended::default()).await?;
         Ok((data, outputs))
     })
+}
+
+/// A model of this repository, by its folder.
+pub fn golden_model(folder: impl AsRef<std::path::Path>) -> Model {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let model = ModelFiles::from_dir(&folder).and_then(|files| Model::load(&files));
+    model.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }

@@ -1,0 +1,115 @@
+//! The command line from outside: statuses, streams, files.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/models/gelu-new");
+
+fn microtome(args: &[&str], stdin: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_microtome"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Runs an experiment from standard input on the CPU engine.
+fn run(experiment: &str, more: &[&str]) -> Output {
+    microtome(&[&["run", "-", "--model", MODEL, "--backend", "cpu"], more].concat(), experiment)
+}
+
+/// Asserts status 2, an empty standard output and one line on standard error that holds `words`.
+fn refused(output: &Output, words: &[&str]) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    for word in words {
+        assert!(error.contains(word), "'{word}' in: {error}");
+    }
+}
+
+#[test]
+fn a_result_is_json_on_standard_output() {
+    let output = run(r#"{"version":1,"kind":"predict","prompt":[1,2,3],"top_k":3}"#, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["version"], 1);
+    assert_eq!(result["kind"], "predict");
+    assert_eq!(result["top"].as_array().unwrap().len(), 3);
+    assert_eq!(result["experiment"]["prepend_bos"], true);
+    assert_eq!(result["engine"]["backend"], "cpu");
+    assert_eq!(result["model"]["name"], "gelu-new");
+    for counted in ["flops", "dispatches", "weight_bytes_read"] {
+        assert!(result["engine"][counted].as_u64().unwrap() > 0, "{counted}");
+    }
+    assert_eq!(result["engine"]["readbacks"], 0);
+}
+
+#[test]
+fn bad_input_ends_with_status_2_and_one_error() {
+    refused(&run("{", &[]), &["JSON"]);
+    refused(
+        &run(r#"{"version":1,"kind":"predict","prompt":[1],"promt":2}"#, &[]),
+        &["promt", "standard input"],
+    );
+    refused(&run(r#"{"version":1,"kind":"predict","prompt":[99999]}"#, &[]), &["99999", "vocabulary"]);
+    refused(&run(r#"{"version":1,"kind":"predict","prompt":[]}"#, &[]), &["0 tokens"]);
+    refused(
+        &run(r#"{"version":1,"kind":"trace","prompts":[[1]],"hooks":["blocks.99.hook_mlp_out"]}"#, &[]),
+        &["hooks[0]", "99"],
+    );
+    let patch = r#"{"version":1,"kind":"patch","clean":[1,2],"corrupted":[1,2,3],"site":"z","axes":["layer"],
+        "metric":{"kind":"loss","normalize":true}}"#;
+    refused(&run(patch, &[]), &["2 tokens", "3", "|"]);
+    refused(&microtome(&["run", "/nowhere.json", "--model", MODEL], ""), &["/nowhere.json"]);
+    refused(
+        &microtome(&["run", "-", "--model", "/nowhere"], r#"{"version":1,"kind":"predict","prompt":[1]}"#),
+        &["/nowhere"],
+    );
+}
+
+#[test]
+fn a_wrong_option_is_bad_input() {
+    let output = microtome(&["run", "-", "--model", MODEL, "--backend", "tpu"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn tensors_go_to_their_own_file_and_keep_what_json_cannot() {
+    let folder = std::env::temp_dir().join(format!("microtome-cli-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (tensors, out) = (folder.join("t.safetensors"), folder.join("out.json"));
+    let hook = "blocks.0.attn.hook_attn_scores";
+    let trace = format!(r#"{{"version":1,"kind":"trace","prompts":[[1,2,3],[4]],"hooks":["{hook}"]}}"#);
+
+    let inline: serde_json::Value = serde_json::from_slice(&run(&trace, &[]).stdout).unwrap();
+    assert!(inline["tensors"][0][hook]["data"][1].is_null());
+
+    let paths = [tensors.to_str().unwrap(), out.to_str().unwrap()];
+    let output = run(&trace, &["--tensors", paths[0], "--out", paths[1]]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(written["tensors"], serde_json::json!([{}, {}]));
+    let bytes = std::fs::read(&tensors).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let first = file.tensor(&format!("0/{hook}")).unwrap();
+    let heads = inline["tensors"][0][hook]["shape"][0].as_u64().unwrap() as usize;
+    assert_eq!(first.shape(), [heads, 3, 3]);
+    assert_eq!(f32::from_le_bytes(first.data()[4..8].try_into().unwrap()), f32::NEG_INFINITY);
+    assert_eq!(file.tensor(&format!("1/{hook}")).unwrap().shape(), [heads, 1, 1]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn verify_ends_with_status_1_on_other_weights() {
+    let output = microtome(&["verify", "--model", MODEL, "--backend", "cpu"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("DIFFERS"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("published figures differ"));
+}
