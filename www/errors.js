@@ -21,17 +21,18 @@ export class LabError extends Error {
 /**
  * Any thrown value as plain data.
  * @param {any} thrown
+ * @param {string} [lastWords] what a panic wrote to the console
  * @returns {PlainError & { fatal?: boolean }}
  */
-export function toPlain(thrown) {
+export function toPlain(thrown, lastWords = "") {
   if (thrown && typeof thrown.code === "string" && typeof thrown.message === "string") {
     const { code, message, action } = thrown;
     return action ? { code, message, action } : { code, message };
   }
   // Everything the engine refuses on purpose has a code: what has none is a trap or a bug, and a wasm instance
   // that trapped must not be called again.
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return { code: "engine.panic", message: `The engine stopped unexpectedly: ${text}.`, fatal: true };
+  const text = lastWords || (thrown instanceof Error ? thrown.message : String(thrown));
+  return { code: "engine.panic", message: `The engine stopped unexpectedly: ${text}.`, action: "It was restarted: try again.", fatal: true };
 }
 
 /** @param {PlainError} plain */

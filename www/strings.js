@@ -128,6 +128,8 @@ export const S = {
     src: "Looks at (src)",
     cell: (/** @type {string} */ dest, /** @type {number} */ d, /** @type {string} */ src, /** @type {number} */ s, /** @type {string} */ value) =>
       `${dest} (dest ${d}) → ${src} (src ${s}): ${value}`,
+    tooBig: (/** @type {string} */ tokens, /** @type {string} */ size) =>
+      `All patterns of ${tokens} tokens are ${size}, too much for this page: use a shorter prompt.`,
     masked: "later than the token that looks: masked",
     strip: "Token by token",
     direction: "Show",

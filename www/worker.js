@@ -11,6 +11,14 @@ const WASM = new URL("./pkg/microtome_bg.wasm", import.meta.url);
 /** Progress messages of a run closer together than this many milliseconds are dropped. */
 const REPORT_EVERY = 50;
 
+// A panic's message goes to the console just before the trap: nowhere else are its words.
+let lastWords = "";
+const say = console.error;
+console.error = (...words) => {
+  lastWords = String(words[0]).split("\n").slice(0, 2).join(" ");
+  say(...words);
+};
+
 /** @type {Engine | null} */
 let engine = null;
 /** The job under way that may be cancelled. @type {{ id: number, cancelled: boolean } | null} */
@@ -39,7 +47,7 @@ async function handle(message) {
     const value = await run(engine, message);
     post({ id, kind: "done", value }, buffersOf(value));
   } catch (thrown) {
-    post({ id, kind: "error", error: toPlain(thrown) });
+    post({ id, kind: "error", error: toPlain(thrown, lastWords) });
   }
 }
 

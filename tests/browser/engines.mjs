@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { check, ensure, launch, newPage, skip } from "./harness.mjs";
 import { goldenApi, goldenPage, PAGE_GOLDEN } from "./golden_page.mjs";
-import { allSettled, choose, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
+import { allSettled, choose, COMPUTED, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
 import { heads, hover, keys } from "./pointing.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -58,13 +58,9 @@ export async function engineChecks(browser, { url, backend, golden, models }) {
   });
 
   await check(name("switching processing computes everything again and says so"), async () => {
-    await page.locator("#model").getByText("Raw weights").click();
-    await page.waitForFunction(() => ["predict", "grid", "attention", "ablate", "patch", "bias"].every((key) => {
-      const { job } = /** @type {any} */ (globalThis).microtome.store.get(key);
-      return job.status === "done" && (job.value.result ?? job.value).experiment.processing === "none";
-    }), null, { timeout: 120_000 });
+    await processed(page, "Raw weights", "none");
     ensure((await page.locator("#bias .finding").innerText()).includes("Fold LayerNorm"), "section 7 does not explain the missing bias");
-    await page.locator("#model").getByText("As TransformerLens").click();
+    await processed(page, "As TransformerLens", "transformer_lens");
   });
 
   await check(name("hover shows the right cell"), () => hover(page));
@@ -109,6 +105,15 @@ export async function autoChecks(browser, url) {
     });
   }
   await plain.close();
+}
+
+/** Chooses a preset and waits until every section shows its numbers. @param {Page} page @param {string} label @param {string} preset */
+async function processed(page, label, preset) {
+  await page.locator("#model").getByText(label).click();
+  await page.waitForFunction(([preset, ...keys]) => keys.every((key) => {
+    const { job } = /** @type {any} */ (globalThis).microtome.store.get(key);
+    return job.status === "done" && (job.value.result ?? job.value).experiment.processing === preset;
+  }), [preset, ...COMPUTED], { timeout: 120_000 });
 }
 
 /** @param {Page} page @param {"cpu" | "gpu"} backend */

@@ -181,6 +181,17 @@ export async function faultChecks(browser, site) {
     other.close();
   });
 
+  await check(name("a trace stringifies to the JSON that the command line prints"), async () => {
+    const page = await fresh();
+    const tensor = await page.evaluate(async () => {
+      const result = await /** @type {any} */ (globalThis).microtome.lab().run({ version: 1, kind: "trace", prompts: ["Mary"], hooks: ["blocks.0.attn.hook_pattern"], prepend_bos: true });
+      return { data: result.tensors[0]["blocks.0.attn.hook_pattern"].data instanceof Float32Array, text: JSON.stringify(result.tensors[0]) };
+    });
+    const { shape, data } = JSON.parse(tensor.text)["blocks.0.attn.hook_pattern"];
+    ensure(tensor.data && Array.isArray(data) && data.length === shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b), tensor.text.slice(0, 100));
+    await page.context().close();
+  });
+
   await check(name("the API refuses what it cannot do, with codes"), async () => {
     const page = await fresh();
     const codes = await page.evaluate(async () => {
@@ -192,9 +203,10 @@ export async function faultChecks(browser, site) {
       return [
         await code(Lab.open({ model, backend: "tpu" })), await code(Lab.open({ model: "javascript:alert(1)" })),
         await code(Lab.open({ model, signal: aborted })), await code(lab.run({ version: 1, kind: "predict", prompt: "x" }, { signal: aborted })),
+        await code(lab.run({ version: 1, kind: "predict", prompt: () => "x" })), await code(lab.run({ version: 1, kind: "predict", prompt: "x" })),
       ];
     });
-    ensure(codes.join() === "input.backend,input.model_address,run.cancelled,run.cancelled", codes.join());
+    ensure(codes.join() === "input.backend,input.model_address,run.cancelled,run.cancelled,input.json,done", codes.join());
     await page.context().close();
   });
 }

@@ -8,6 +8,12 @@ const TYPES = {
   ".json": "application/json", ".wasm": "application/wasm", ".svg": "image/svg+xml",
 };
 
+/** What `microtome serve` sends with every answer, but for CORS, which a page of another origin needs here. */
+const HEADERS = {
+  "access-control-allow-origin": "*", "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-resource-policy": "cross-origin", "x-content-type-options": "nosniff", "cache-control": "no-cache",
+};
+
 /**
  * @typedef {(response: import("node:http").ServerResponse, request: import("node:http").IncomingMessage) => void} Answer
  * @param {string} folder
@@ -16,6 +22,7 @@ const TYPES = {
  */
 export async function serve(folder, answers = {}) {
   const server = createServer(async (request, response) => {
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname);
     const special = answers[path] ?? Object.entries(answers).find(([key]) => key.endsWith("/") && key !== "/" && path.startsWith(key))?.[1];
     if (special) return special(response, request);
@@ -23,7 +30,7 @@ export async function serve(folder, answers = {}) {
     try {
       const bytes = await readFile(join(folder, file));
       const type = /** @type {Record<string, string>} */ (TYPES)[extname(file)] ?? "application/octet-stream";
-      response.writeHead(200, { "content-type": type, "content-length": bytes.length, "access-control-allow-origin": "*" });
+      response.writeHead(200, { "content-type": type, "content-length": bytes.length });
       response.end(bytes);
     } catch {
       response.writeHead(404, { "content-type": "text/plain" }).end("not found");
@@ -36,15 +43,15 @@ export async function serve(folder, answers = {}) {
 
 /** @param {string} type @param {string | Uint8Array} body @returns {Answer} */
 export const answer = (type, body) => (response) => void response
-  .writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body), "access-control-allow-origin": "*" }).end(body);
+  .writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
 
 /** Another folder's files below a path. @param {string} path @param {string} folder @returns {Record<string, Answer>} */
 export const serveFolder = (path, folder) => ({
   [path]: async (response, request) => {
     const file = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname).slice(path.length - 1));
     const bytes = await readFile(join(folder, file)).catch(() => null);
-    if (bytes) response.writeHead(200, { "content-length": bytes.length, "content-type": "application/octet-stream", "access-control-allow-origin": "*" }).end(bytes);
-    else response.writeHead(404, { "access-control-allow-origin": "*" }).end();
+    if (bytes) response.writeHead(200, { "content-length": bytes.length, "content-type": "application/octet-stream" }).end(bytes);
+    else response.writeHead(404).end();
   },
 });
 

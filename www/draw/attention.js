@@ -95,6 +95,9 @@ export function drawSheet(patterns, sheet, theme, { shown, locked }) {
   return ops;
 }
 
+/** Pixels already made: by colours, by pattern. @type {WeakMap<object, WeakMap<Float32Array, Uint8ClampedArray<ArrayBuffer>>>} */
+const made = new WeakMap();
+
 /**
  * One pixel per (dest, src); what comes after dest is see-through, since no head can attend to it.
  * @param {number} n
@@ -102,9 +105,14 @@ export function drawSheet(patterns, sheet, theme, { shown, locked }) {
  * @param {Theme} theme
  */
 export function patternPixels(n, data, theme) {
+  const known = made.get(theme.sequential) ?? new WeakMap();
+  made.set(theme.sequential, known);
+  const before = known.get(data);
+  if (before) return before;
   const rgba = new Uint8ClampedArray(n * n * 4);
   for (let dest = 0; dest < n; dest++) {
     for (let src = 0; src <= dest; src++) rgba.set([...ramp(theme.sequential, data[dest * n + src]), 255], (dest * n + src) * 4);
   }
+  known.set(data, rgba);
   return rgba;
 }

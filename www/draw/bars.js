@@ -21,8 +21,9 @@ export function drawBars(labels, values, width, theme) {
   const low = Math.min(0, ...values);
   const high = Math.max(0, ...values);
   const span = high - low || 1;
-  const room = Math.max(20, width - left - 2 * numbers);
-  const zero = left + numbers + (-low / span) * room;
+  const below = low < 0 ? numbers : 0;
+  const room = Math.max(20, width - left - below - numbers);
+  const zero = left + below + (-low / span) * room;
   const text = { op: /** @type {const} */ ("text"), font: labelFont(theme), baseline: /** @type {const} */ ("middle") };
   /** @type {import("./paint.js").Op[]} */
   const ops = values.flatMap((value, i) => {

@@ -2,15 +2,19 @@
 import { S } from "../strings.js";
 import { attention } from "../experiments.js";
 import { patternFigure, patternsOf } from "../figures.js";
+import { LabError } from "../errors.js";
 import { live } from "../live.js";
 import { drawSheet, hitTile, sheetLayout } from "../draw/attention.js";
-import { nameOf, showExact } from "../format.js";
+import { nameOf, showBytes, showCount, showExact } from "../format.js";
 import { el, fill } from "./dom.js";
 import { choice, textField } from "./fields.js";
 import { heatmapView } from "./heatmap.js";
 import { computed } from "./section.js";
 import { surface } from "./surface.js";
 import { tokenStrip } from "./strip.js";
+
+/** All patterns of a prompt are kept on the page; beyond this a tab on a phone would be killed. */
+const MOST_BYTES = 256e6;
 
 /** @typedef {import("../draw/attention.js").Pattern} Pattern */
 /** @typedef {import("../microtome.js").Token} Token */
@@ -22,8 +26,11 @@ export function attentionView(store, session) {
   const job = live(store, session, "attention", async (lab, options) => {
     const { inputs } = now();
     const settings = store.get("settings").inputs;
-    const result = await lab.run(attention(inputs, settings, lab.info.model.n_layers), options);
-    return { result, tokens: await lab.tokenize(inputs.prompt, settings.prepend_bos) };
+    const { n_layers, n_heads } = lab.info.model;
+    const tokens = await lab.tokenize(inputs.prompt, settings.prepend_bos);
+    const bytes = n_layers * n_heads * tokens.length ** 2 * 4;
+    if (bytes > MOST_BYTES) throw new LabError("input.too_big", S.attention.tooBig(showCount(tokens.length), showBytes(bytes)));
+    return { result: await lab.run(attention(inputs, settings, n_layers), options), tokens };
   });
   const frame = computed({ store, key: "attention", live: job, render, engineOf: ({ result }) => result.engine });
 

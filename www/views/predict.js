@@ -2,7 +2,7 @@
 import { S } from "../strings.js";
 import { predict } from "../experiments.js";
 import { live } from "../live.js";
-import { nameOf, showExact, showNumber, showPercent, showToken } from "../format.js";
+import { nameOf, showExact, showPercent, showToken } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button, checkbox, textField, tokenField } from "./fields.js";
 import { computed } from "./section.js";
@@ -44,7 +44,7 @@ export function predictView(store, session) {
       el("h3", {}, S.predict.likeliest),
       topTable(top, found?.id),
       el("p", { class: "finding" }, found
-        ? S.predict.rank(nameOf(found), found.rank, showPercent(found.prob), showNumber(found.logit)) : S.predict.noAnswer),
+        ? S.predict.rank(nameOf(found), found.rank, showPercent(found.prob), found.logit.toFixed(2)) : S.predict.noAnswer),
       el("p", { class: "note" }, S.predict.rankNote, loss === null ? "" : ` ${S.predict.loss(showExact(loss))}`));
   }
   return frame.root;
