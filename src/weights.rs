@@ -16,6 +16,7 @@ pub mod header;
 mod load;
 
 pub use files::{ModelFiles, ShardIndex, WeightFile};
+#[cfg(feature = "cli")]
 pub(crate) use load::table;
 pub use load::{Sha256Hex, weights};
 

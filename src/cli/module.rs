@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::licences;
 use super::progress::Steps;
-use super::source::Source;
+use super::source::{Source, again};
 use super::toolchain::{self, TARGET, Toolchain};
 use crate::error::{Error, Result};
 
@@ -103,7 +103,7 @@ fn fetch(source: &Source, toolchain: &Toolchain) -> Result<()> {
         "site.download_failed",
         format!("the crates of the browser module cannot be fetched: {cause}"),
     )
-    .with_action("check the network and Cargo.lock, then run this command again"))
+    .with_action(format!("check the network, then run `{}`", again())))
 }
 
 fn compile(source: &Source, toolchain: &Toolchain) -> Result<PathBuf> {

@@ -1,6 +1,6 @@
 //! `microtome serve`: make the browser module current, then serve the page on this machine.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 use super::source::Source;
 use super::{module, server};
@@ -11,9 +11,9 @@ pub struct Args {
     /// TCP port; 0 takes any free one.
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Address to listen on. Browsers give WebGPU to plain http only on this machine's own address.
+    /// Address or name to listen on. Over plain http, browsers have WebGPU only for this machine's own address.
     #[arg(long, default_value = "127.0.0.1")]
-    host: IpAddr,
+    host: String,
     /// Open the page in the default browser.
     #[arg(long)]
     open: bool,
@@ -25,7 +25,7 @@ pub struct Args {
 /// `site.port_taken`, `site.no_port` before anything is built; else those of [`module::make`].
 pub fn main(args: Args) -> Result<()> {
     let source = Source::find()?;
-    let listener = listen(SocketAddr::new(args.host, args.port))?;
+    let listener = listen(&args.host, args.port)?;
     module::make(&source)?;
     let address = listener.local_addr().map_err(|error| server_failed(&error))?;
     let url = format!("http://{address}/");
@@ -41,16 +41,14 @@ pub fn main(args: Args) -> Result<()> {
 }
 
 /// Takes the port first: building for minutes only to find it taken would be rude.
-fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| match error.kind() {
+fn listen(host: &str, port: u16) -> Result<TcpListener> {
+    TcpListener::bind((host, port)).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            Error::run("site.port_taken", format!("port {} of {} is taken", address.port(), address.ip()))
-                .with_action(format!(
-                    "run `cargo run --release -- serve --port {}`",
-                    address.port().checked_add(1).unwrap_or(8080)
-                ))
+            let other = port.checked_add(1).unwrap_or(8080);
+            Error::run("site.port_taken", format!("port {port} of {host} is taken"))
+                .with_action(format!("run `cargo run --release -- serve --port {other}`"))
         }
-        _ => Error::run("site.no_port", format!("cannot listen on {address}: {error}"))
+        _ => Error::run("site.no_port", format!("cannot listen on {host} port {port}: {error}"))
             .with_action("run `cargo run --release -- serve --host 127.0.0.1 --port 8080`"),
     })
 }

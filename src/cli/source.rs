@@ -65,6 +65,12 @@ impl Source {
     }
 }
 
+/// The command that is running, as it is typed in a checkout.
+pub fn again() -> String {
+    let arguments = std::env::args().skip(1).map(|argument| format!(" {argument}"));
+    format!("cargo run --release --{}", arguments.collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

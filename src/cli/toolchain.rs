@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::source::again;
 use crate::error::{Error, Result};
 
 /// The rustc target of the browser module.
@@ -85,7 +86,8 @@ pub fn find_or_install() -> Result<Toolchain> {
         Choice::Apt | Choice::Rustup => Err(Error::run(
             "site.install_failed",
             format!("the installation ended well but no compiler for {TARGET} is there"),
-        )),
+        )
+        .with_action(format!("run `apt-get install --reinstall -y {}`", DEBIAN_PACKAGES.join(" ")))),
     }
 }
 
@@ -118,9 +120,9 @@ fn choose(machine: &Machine) -> Result<Choice> {
         Machine { debian_offers: true, root: true, .. } => Ok(Choice::Apt),
         Machine { rustup: true, .. } => Ok(Choice::Rustup),
         Machine { debian_offers, .. } => {
-            let command = if *debian_offers { format!("sudo {apt}") } else { rustup };
+            let command = if *debian_offers { format!("sudo apt-get update && sudo {apt}") } else { rustup };
             Err(Error::run("site.toolchain", format!("no compiler for {TARGET} is installed"))
-                .with_action(format!("run `{command}`, then this command again")))
+                .with_action(format!("run `{command}`, then `{}`", again())))
         }
     }
 }
@@ -207,7 +209,7 @@ fn install(command: &mut Command) -> Result<()> {
             "site.install_failed",
             format!("installing the compiler for the browser module failed: {how}"),
         )
-        .with_action(format!("check the network, run `{line}`, then this command again"))
+        .with_action(format!("check the network, run `{line}`, then `{}`", again()))
     };
     let status = command
         .stdin(Stdio::null())
@@ -267,7 +269,7 @@ mod tests {
         assert_eq!(error.exit_status(), 1);
         let action = error.action.unwrap_or_default();
         assert!(
-            action.contains("`sudo apt-get install -y rustc-web cargo-web rust-web-src lld-19`"),
+            action.contains("&& sudo apt-get install -y rustc-web cargo-web rust-web-src lld-19`"),
             "{action}"
         );
 

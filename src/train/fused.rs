@@ -299,7 +299,12 @@ fn values<T>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
 fn map2(a: &Tensor, b: &Tensor, f: impl FnOnce(&[f32], &[f32], &mut [f32])) -> Result<Tensor> {
     let (a, b) = (a.contiguous()?, b.contiguous()?);
     let mut out = vec![0.0_f32; a.elem_count()];
-    values(&a, |a| values(&b, |b| Ok(f(a, b, &mut out))))?;
+    values(&a, |a| {
+        values(&b, |b| {
+            f(a, b, &mut out);
+            Ok(())
+        })
+    })?;
     Tensor::from_vec(out, a.shape(), a.device())
 }
 

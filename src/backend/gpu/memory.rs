@@ -135,6 +135,10 @@ impl Memory {
         for (weight, data) in weights.iter() {
             let table = match shared.get(&Arc::as_ptr(data)) {
                 Some(table) => table.clone(),
+                #[allow(
+                    clippy::arc_with_non_send_sync,
+                    reason = "wgpu's buffers are Send and Sync natively only"
+                )]
                 None => Arc::new(upload(device, weight, data, shard_rows * weights.cfg.d_model).await?),
             };
             shared.insert(Arc::as_ptr(data), table.clone());
