@@ -18,14 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, milliseconds: i32) -> JsValue;
-    #[wasm_bindgen(js_namespace = performance)]
-    fn now() -> f64;
-}
+use web_sys::WorkerGlobalScope;
 
 /// Shows a panic's message and place in the console before the module stops.
 #[wasm_bindgen(start)]
@@ -66,9 +59,12 @@ impl Engine {
         on_progress: Function,
         is_cancelled: Function,
     ) -> std::result::Result<JsValue, JsValue> {
-        self.run_experiment(&experiment, JsControl { on_progress, is_cancelled })
-            .await
-            .map_err(|e| error_to_js(&e))
+        self.run_experiment(
+            &experiment,
+            JsControl { worker: js_sys::global().unchecked_into(), on_progress, is_cancelled },
+        )
+        .await
+        .map_err(|e| error_to_js(&e))
     }
 
     /// The heatmap of an ablation's or patch's result over two axes, else `null`.
@@ -126,15 +122,16 @@ impl Engine {
     }
 }
 
-/// The worker's callbacks.
+/// The worker that this module runs in, and its callbacks.
 struct JsControl {
+    worker: WorkerGlobalScope,
     on_progress: Function,
     is_cancelled: Function,
 }
 
 impl Control for JsControl {
     fn now_ms(&self) -> f64 {
-        now()
+        self.worker.performance().map_or(0.0, |clock| clock.now())
     }
 
     fn progress(&self, done: u64, total: u64) {
@@ -148,10 +145,13 @@ impl Control for JsControl {
 
     fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         // A timer, not a microtask: messages to the worker are delivered between tasks.
-        Box::pin(async {
-            let turn = Promise::new(&mut |resolve, _| _ = set_timeout(&resolve, 0));
-            let _ = JsFuture::from(turn).await;
-        })
+        let turn = Promise::new(&mut |resolve, reject| {
+            // Without a timer the pause is over at once, and a cancel is heard later.
+            if self.worker.set_timeout_with_callback(&resolve).is_err() {
+                let _ = reject.call0(&JsValue::NULL);
+            }
+        });
+        Box::pin(async { _ = JsFuture::from(turn).await })
     }
 }
 

@@ -1,25 +1,22 @@
 //! What the model card of the shipped model claims, through the lab.
 
+use crate::support::golden_model;
 use microtome::Result;
 use microtome::backend::Unattended;
 use microtome::backend::cpu::Cpu;
 use microtome::experiment::Experiment;
-use microtome::lab::{Lab, Model};
+use microtome::lab::Lab;
 use microtome::outcome::Answer;
 use microtome::train::corpus::{
     Question, held_out_object_questions, held_out_tag_questions, notebook_questions, thing_questions,
 };
 use microtome::train::rng::Rng;
 use microtome::train::words::{THINGS, people};
-use microtome::weights::ModelFiles;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 
 fn lab() -> Lab<Cpu> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/pronoun");
-    let model = Model::load(&ModelFiles::from_dir(&dir).unwrap()).unwrap();
-    Lab::new(Arc::new(model), Cpu::new(), "cpu", "test")
+    Lab::new(Arc::new(golden_model("www/models/pronoun")), Cpu::new(), "cpu", "test")
 }
 
 fn run(lab: &mut Lab<Cpu>, experiment: Value) -> Answer {
