@@ -114,6 +114,7 @@ impl Backend for Gpu {
             &Machine {
                 weights: &|weight| self.memory.weight_elements(weight),
                 shard_rows: self.shard_rows(program.d_model),
+                few_rows: self.device.few_rows,
                 dispatch_cost: self.pace.dispatch(),
             },
         )?;

@@ -65,35 +65,37 @@ fn ln_scale_and_ln_normalize() {
     }
 }
 
+const IN_FOURS: [(usize, usize); 6] = [(4, 4), (20, 36), (64, 128), (64, 132), (128, 260), (768, 64)];
+
+fn compare_linear(gpu: &mut Gpu, name: &str, k: usize, n: usize, rows: usize) {
+    let mut bench = Bench::sizes(k, n, rows).tokens(rows);
+    bench.op(Op::Embed { out: Buf::Embed, rows }, Buf::Embed, rows * k);
+    let op = Op::Linear { x: Buf::Embed, w: W_IN, b: B_IN, out: Buf::Pre, rows, k, n };
+    bench.op(op, Buf::Pre, rows * n);
+    bench.keep(Buf::Pre);
+    bench.compare(gpu, name, 4e-6);
+}
+
 #[test]
-fn linear() {
+fn linear_and_linear_any() {
     let Some(mut gpu) = gpu("linear") else { return };
-    // Both kernels: k and n that are multiples of 4, and those that are not; fewer and more than a tile.
-    for (k, n) in [
-        (4, 4),
-        (20, 36),
-        (64, 128),
-        (64, 132),
-        (128, 260),
-        (1, 1),
-        (3, 4),
-        (4, 3),
-        (20, 37),
-        (131, 65),
-        (768, 64),
-    ] {
+    for (k, n) in IN_FOURS.into_iter().chain([(1, 1), (3, 4), (4, 3), (20, 37), (131, 65)]) {
         for rows in [1, 3, 8, 9, 31, 32, 33, 65, 131] {
-            let mut bench = Bench::sizes(k, n, rows).tokens(rows);
-            bench.op(Op::Embed { out: Buf::Embed, rows }, Buf::Embed, rows * k);
-            bench.op(
-                Op::Linear { x: Buf::Embed, w: W_IN, b: B_IN, out: Buf::Pre, rows, k, n },
-                Buf::Pre,
-                rows * n,
-            );
-            bench.keep(Buf::Pre);
-            bench.compare(&mut gpu, "linear", 4e-6);
+            compare_linear(&mut gpu, "linear", k, n, rows);
         }
     }
+}
+
+#[test]
+fn linear_few() {
+    let options = Options { allow_fallback: true, few_rows: Some(32), ..Options::default() };
+    let Some(mut gpu) = gpu_with("linear_few", options) else { return };
+    for (k, n) in IN_FOURS {
+        for rows in [1, 3, 4, 5, 31, 32] {
+            compare_linear(&mut gpu, "linear_few", k, n, rows);
+        }
+    }
+    bench::forward(&[11, 3], gpu.limits()).compare(&mut gpu, "linear_few", 1e-5);
 }
 
 #[test]
@@ -154,6 +156,25 @@ fn attn_scores_pattern_and_z() {
             assert_eq!(future, expected, "scores of the future are -inf");
         }
     }
+}
+
+/// A pattern that was edited may look at the future, which a causal z does not read.
+#[test]
+fn z_of_an_edited_pattern() {
+    let Some(mut gpu) = gpu("z") else { return };
+    let (heads, d_head) = (3, 5);
+    let mut bench = Bench::values().runs(&[7, 2]);
+    let (rows, scores) = (bench.program.rows.len(), bench.scores(heads));
+    let len = rows * heads * d_head;
+    let (pattern, v, out) = (Buf::Pattern, Buf::V, Buf::Z);
+    bench.load(pattern, &random(7, scores));
+    bench.load(v, &random(8, len));
+    for causal in [true, false] {
+        bench.op(Op::Z { pattern, v, out, rows, heads, d_head, causal }, out, len);
+        bench.keep(out);
+    }
+    let kept = bench.compare(&mut gpu, "z", 2e-6);
+    assert_ne!(kept[..len], kept[len..], "the future makes a difference");
 }
 
 #[test]
@@ -266,7 +287,9 @@ fn split_tables() {
     let (k, d_vocab) = (20, 67);
     // 13 rows of W_E and W_U fit, so there are six shards and the last is short.
     let binding_bytes = Some(13 * 4 * k as u64);
-    let Some(mut gpu) = gpu_with("split_tables", Options { allow_fallback: true, binding_bytes }) else {
+    let Some(mut gpu) =
+        gpu_with("split_tables", Options { allow_fallback: true, binding_bytes, ..Options::default() })
+    else {
         return;
     };
     for rows in [1, 9] {
@@ -343,7 +366,7 @@ fn what_lies_outside_a_buffer_is_refused() {
 #[test]
 fn a_lost_device_is_an_error() {
     let Some(mut gpu) =
-        gpu_with("a_lost_device_is_an_error", Options { allow_fallback: true, binding_bytes: None })
+        gpu_with("a_lost_device_is_an_error", Options { allow_fallback: true, ..Options::default() })
     else {
         return;
     };

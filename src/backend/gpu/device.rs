@@ -14,6 +14,8 @@ pub struct Device {
     pub is_fallback: bool,
     /// Most bytes that a kernel may see through one binding.
     pub binding_bytes: u64,
+    /// See [`Options::few_rows`].
+    pub few_rows: usize,
     pub buffer_bytes: u64,
     /// The first fault since opening; there is no way back from one.
     fault: Arc<Mutex<Option<Error>>>,
@@ -27,6 +29,9 @@ pub struct Options {
     /// Keep to WebGPU's default limits, and to this many bytes per binding, whatever the adapter offers: for testing
     /// the paths that split a table.
     pub binding_bytes: Option<u64>,
+    /// Matrix products of at most this many rows take the kernel for few rows. By default 32 on hardware, and 0 on a
+    /// software adapter, whose barriers make it slow.
+    pub few_rows: Option<usize>,
 }
 
 impl Device {
@@ -83,6 +88,7 @@ impl Device {
             device,
             queue,
             is_fallback,
+            few_rows: options.few_rows.unwrap_or(if is_fallback { 0 } else { 32 }),
             binding_bytes: limits
                 .max_storage_buffer_binding_size
                 .min(options.binding_bytes.unwrap_or(u64::MAX)),

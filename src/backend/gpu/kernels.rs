@@ -63,6 +63,7 @@ kernels! {
     LN_SCALE = "ln_scale", [PARAMS, GRID, REDUCE], [1, 1];
     LN_NORMALIZE = "ln_normalize", [PARAMS, GRID, REDUCE], [1, 1];
     LINEAR = "linear", [PARAMS], [128, 32];
+    LINEAR_FEW = "linear_few", [PARAMS], [64, 4];
     LINEAR_ANY = "linear_any", [PARAMS], [64, 1];
     HEAD_LINEAR = "head_linear", [PARAMS], [64, 1];
     HEAD_RESULT = "head_result", [PARAMS], [64, 1];

@@ -71,6 +71,8 @@ pub struct Machine<'a> {
     pub weights: &'a dyn Fn(Weight) -> Result<usize>,
     /// Rows of W_E and W_U in one shard.
     pub shard_rows: usize,
+    /// Most rows for which a matrix product takes the kernel for few.
+    pub few_rows: usize,
     /// Largest estimated work of a dispatch, so that a cancel is heard between two.
     pub dispatch_cost: u64,
 }
@@ -156,7 +158,11 @@ impl Encoder<'_> {
             }
             Op::Linear { x, w, b, out, rows, k, n } => {
                 let in_fours = k.is_multiple_of(4) && n.is_multiple_of(4);
-                let kernel = if in_fours { &kernels::LINEAR } else { &kernels::LINEAR_ANY };
+                let kernel = match in_fours {
+                    true if *rows <= self.machine.few_rows => &kernels::LINEAR_FEW,
+                    true => &kernels::LINEAR,
+                    false => &kernels::LINEAR_ANY,
+                };
                 let (w, b) = (self.weight(*w, k * n)?, self.weight(*b, *n)?);
                 let slots = vec![self.act(*x, rows * k)?, w, b, self.act(*out, rows * n)?];
                 let params = Params { n: *n as u32, ..row_params(*rows, *k) };
