@@ -57,8 +57,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 0,
-            steps: 6000,
-            batch: 16,
+            steps: 4000,
+            batch: 24,
             len: 64,
             learning_rate: 2e-3,
             warm_up: 100,

@@ -71,9 +71,7 @@ impl Batches {
     /// token: those up to the first of the second copy cannot be predicted.
     fn repeated_row(&mut self, len: usize) -> (Vec<u32>, Vec<f32>) {
         let longest = (len - 1) / 2;
-        // Some rows have a short period: copying from nearby is learnt first and leads to the rest.
-        let highest = if self.rng.chance(0.25) { longest.min(8) } else { longest };
-        let period = self.rng.between(longest.min(3), highest);
+        let period = self.rng.between(longest.min(4), longest);
         let random: Vec<u32> = (0..period).map(|_| 1 + self.rng.below(self.d_vocab - 1) as u32).collect();
         let mut row = vec![self.bos];
         row.extend(random.iter().cycle().take(len - 1));
