@@ -2,6 +2,8 @@
 //!
 //! candle can differentiate each of them out of smaller steps, but then writes and reads up to ten arrays of the
 //! size of the activations; fused they read their input once. All but GELU work on rows.
+//!
+//! Longer than most files: six steps, each with its way forward and back, and one test of all gradients.
 
 mod vector;
 
@@ -351,6 +353,16 @@ mod tests {
             check(&[3, width], |x| cross_entropy(x, vec![0, width as u32 / 2, width as u32 - 1]).unwrap());
         }
         for width in [15, 16, 37] {
+            let mut rng = Rng::new(9);
+            let mut constant = |shape: &[usize]| {
+                let values = (0..shape.iter().product()).map(|_| rng.normal()).collect();
+                Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+            };
+            let (rows, vector) = (constant(&[3, width]), constant(&[width]));
+            check(&[3, width], |x| add_bias(x, &vector).unwrap());
+            check(&[width], |b| add_bias(&rows, b).unwrap());
+            check(&[3, width], |x| scale_columns(x, &vector).unwrap());
+            check(&[width], |w| scale_columns(&rows, w).unwrap());
             check(&[3, width], |x| layer_norm(x, 1e-5).unwrap());
         }
     }

@@ -1,6 +1,9 @@
 //! Trains a tiny model for a few steps.
 
+use microtome::lab::Model;
 use microtome::train::{Settings, Trainer};
+use microtome::weights::{ModelFiles, Weight};
+use std::path::Path;
 
 fn tiny() -> Settings {
     Settings {
@@ -37,6 +40,29 @@ fn the_loss_falls_and_the_same_seed_gives_the_same_losses() {
     let bits = |losses: &[f32]| losses.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&first), bits(&losses(tiny())));
     assert_ne!(bits(&first), bits(&losses(Settings { seed: 1, ..tiny() })));
+}
+
+#[test]
+fn the_written_folder_holds_the_trained_weights() {
+    let mut trainer = Trainer::new(tiny()).unwrap();
+    trainer.step().unwrap();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trained");
+    trainer.save(&dir).unwrap();
+
+    let model = Model::load(&ModelFiles::from_dir(&dir).unwrap()).unwrap();
+    let cfg = &trainer.params.cfg;
+    assert_eq!(&model.weights.cfg, cfg);
+    let trained = trainer.params.weights().unwrap();
+    for weight in Weight::all(cfg) {
+        let expected: Vec<f32> =
+            trained.get(weight).unwrap().iter().map(|v| half::f16::from_f32(*v).to_f32()).collect();
+        assert_eq!(**model.weights.get(weight).unwrap(), expected, "{weight}");
+    }
+    let prompt = "Mary is a great friend, isn’t";
+    let ids = trainer.tokenizer.encode(prompt, false).unwrap();
+    let tokenizer = model.tokenizer.unwrap();
+    assert_eq!(tokenizer.encode(prompt).unwrap(), ids.get_ids());
+    assert_eq!(tokenizer.bos(), cfg.bos_token_id);
 }
 
 #[test]
