@@ -15,8 +15,8 @@ pub struct Batch {
     pub weights: Vec<f32>,
 }
 
-/// How much more an answer counts than another token. It brings the tasks forward by thousands of steps and leaves
-/// the best prediction at each position what it was.
+/// How much more an answer counts than another token. An answer is one token of fifteen, and most of
+/// the others are drawn at random; weights leave the best prediction at each position what it was.
 const ANSWER_WEIGHT: f32 = 6.0;
 
 /// An endless stream of batches.
