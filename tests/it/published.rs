@@ -26,7 +26,7 @@ fn the_published_figures_differ_on_other_weights() {
 
 #[test]
 fn a_model_that_cannot_express_the_prompts_fails_the_checks_too() {
-    // Its vocabulary has no token ' she'.
-    let checks = checks("tests/golden/models/gelu-new");
-    assert!(!checks.is_empty() && checks.iter().all(|check| !check.agrees), "{checks:?}");
+    // It has no tokenizer, so no prompt has tokens.
+    let checks = checks("tests/golden/models/relu");
+    assert!(checks.len() >= 8 && checks.iter().all(|check| !check.agrees), "{checks:?}");
 }
