@@ -1,7 +1,7 @@
-// Elements dst..dst + len of a buffer become zero, or a copy of src..src + len of it; one row of workgroups per segment.
+// Elements dst..dst + len of a buffer become zero, or scale times src..src + len of it; one row of workgroups per segment.
 // All segments run at once: the host refuses a list in which one reads what another writes.
-// Host twin of a segment: `Segment` in src/program.rs, three words each.
-@group(0) @binding(1) var<storage, read> index: array<u32>;        // [segment, (dst, src, len)] from params.list
+// Host twin of a segment: `Segment` in src/program.rs, four words each.
+@group(0) @binding(1) var<storage, read> index: array<u32>;        // [segment, (dst, src, len, scale)] from params.list
 @group(0) @binding(2) var<storage, read_write> buf: array<u32>;    // f32 bits: edited scores may hold infinities
 
 const ZERO = 0xffffffffu; // as src
@@ -16,13 +16,18 @@ fn main(
     if (segment >= params.end_row) {
         return;
     }
-    let dst = index[params.list + 3u * segment];
-    let src = index[params.list + 3u * segment + 1u];
-    let len = index[params.list + 3u * segment + 2u];
+    let dst = index[params.list + 4u * segment];
+    let src = index[params.list + 4u * segment + 1u];
+    let len = index[params.list + 4u * segment + 2u];
+    let scale = bitcast<f32>(index[params.list + 4u * segment + 3u]);
     for (var i = group.x * 64u + lane; i < len; i = i + groups.x * 64u) {
         var bits = 0u;
         if (src != ZERO) {
             bits = buf[src + i];
+            // A copy is bit for bit, infinities included.
+            if (scale != 1.0) {
+                bits = bitcast<u32>(bitcast<f32>(bits) * scale);
+            }
         }
         buf[dst + i] = bits;
     }

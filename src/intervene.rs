@@ -15,16 +15,18 @@ pub struct Place {
 }
 
 /// What happens there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Edit {
     /// Becomes 0.
     Zero,
+    /// Is multiplied.
+    Scale { by: f32 },
     /// Becomes the same activation of another run of the batch, by its index.
     Patch { from: usize },
 }
 
 /// One edit of one activation during a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Intervention {
     pub hook: HookName,
     pub place: Place,

@@ -69,18 +69,28 @@ pub struct Row {
     pub first_score: u32,
 }
 
-/// Elements `dst..dst+len` of a buffer become zero or a copy of `src..src+len` of the same buffer.
+/// Elements `dst..dst+len` of a buffer become zero or `scale` times `src..src+len` of the same buffer.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Segment {
     pub dst: u32,
-    /// [`Segment::ZERO`] writes zeros.
+    /// [`Segment::ZERO`] writes zeros, whatever was there: 0 · ∞ would not be 0.
     pub src: u32,
     pub len: u32,
+    /// 1 copies bit for bit.
+    pub scale: f32,
 }
 
 impl Segment {
     pub const ZERO: u32 = u32::MAX;
+
+    pub fn zero(dst: u32, len: u32) -> Self {
+        Self { dst, src: Self::ZERO, len, scale: 1.0 }
+    }
+
+    pub fn copy(dst: u32, src: u32, len: u32) -> Self {
+        Self { dst, src, len, scale: 1.0 }
+    }
 }
 
 /// One step. Each op has one WGSL kernel (`shaders/`), one CPU twin and one test, under its name.
@@ -116,7 +126,7 @@ pub enum Op {
     Z { pattern: Buf, v: Buf, out: Buf, rows: usize, heads: usize, d_head: usize, causal: bool },
     /// The MLP's activation, elementwise.
     Activation { x: Buf, out: Buf, act: ActFn, len: usize },
-    /// Zeroes or copies segments inside one buffer; sources are read before anything is written.
+    /// Zeroes, copies or scales segments inside one buffer; sources are read before anything is written.
     Edit { buf: Buf, segments: Vec<Segment> },
     /// `out[i] = x[index[i]]`, whole rows.
     GatherRows { x: Buf, index: Vec<u32>, out: Buf, width: usize },

@@ -105,10 +105,10 @@ impl<'a> Builder<'a> {
             return;
         }
         let d = self.cfg.d_model;
-        let segments = (self.active_runs..until).map(|run| Segment {
-            dst: (self.row_starts[run] * d) as u32,
-            src: (self.row_starts[self.runs[run].base.unwrap_or(run)] * d) as u32,
-            len: (self.runs[run].tokens.len() * d) as u32,
+        let segments = (self.active_runs..until).map(|run| {
+            let base = self.runs[run].base.unwrap_or(run);
+            let at = |run: usize| (self.row_starts[run] * d) as u32;
+            Segment::copy(at(run), at(base), (self.runs[run].tokens.len() * d) as u32)
         });
         let op = Op::Edit { buf: Buf::Resid, segments: segments.collect() };
         self.active_runs = until;
@@ -142,24 +142,19 @@ impl<'a> Builder<'a> {
     pub(super) fn hook(&mut self, site: Site, layer: usize, buf: Buf) -> Result<()> {
         let mut segments = Vec::new();
         for (run, intervention) in self.edits_of(site, layer) {
-            let source = match intervention.edit {
-                Edit::Zero => None,
-                Edit::Patch { from } => Some(from),
-            };
             for (start, len) in intervention.place.ranges(site, self.cfg, self.runs[run].tokens.len())? {
                 let Some((dst, len)) = self.locate(site, run, start, len) else { continue };
-                let src = match source {
-                    None => Segment::ZERO,
-                    Some(from) => match self.locate(site, from, start, len) {
-                        Some((src, _)) => src as u32,
-                        None => {
-                            return Err(Error::internal(format!(
-                                "{site}: run {from} has no such rows to patch from"
-                            )));
-                        }
-                    },
-                };
-                segments.push(Segment { dst: dst as u32, src, len: len as u32 });
+                let (at, n) = (dst as u32, len as u32);
+                segments.push(match intervention.edit {
+                    Edit::Zero => Segment::zero(at, n),
+                    Edit::Scale { by } => Segment { scale: by, ..Segment::copy(at, at, n) },
+                    Edit::Patch { from } => {
+                        let (src, _) = self.locate(site, from, start, len).ok_or_else(|| {
+                            Error::internal(format!("{site}: run {from} has no such rows to patch from"))
+                        })?;
+                        Segment::copy(at, src as u32, n)
+                    }
+                });
             }
         }
         if !segments.is_empty() {

@@ -111,7 +111,7 @@ fn head_linear_head_result_sum_heads_repeat_heads() {
             bench.op(op, Buf::QInput, rows * heads * d);
             bench.keep(Buf::QInput);
             // Make the heads' inputs differ.
-            let segments = vec![Segment { dst: (heads * d - d) as u32, src: Segment::ZERO, len: d as u32 }];
+            let segments = vec![Segment::zero((heads * d - d) as u32, d as u32)];
             bench.program.ops.push(Op::Edit { buf: Buf::QInput, segments });
             let (x, w, b) = (Buf::QInput, block(Part::WQ), block(Part::BQ));
             bench.op(Op::HeadLinear { x, w, b, out: Buf::Q, rows, heads, k: d, n: d_head }, Buf::Q, rows * d);
@@ -225,7 +225,7 @@ fn activation() {
 #[test]
 fn edit() {
     let Some(mut gpu) = gpu("edit") else { return };
-    let segment = |dst, src, len| Segment { dst, src, len };
+    let segment = |dst, src, len| Segment { dst, src, len, scale: 1.0 };
     let mut bench = Bench::values();
     bench.load(Buf::Resid, &random(5, 5000));
     let segments = vec![
@@ -236,6 +236,8 @@ fn edit() {
         segment(1100, 2100, 65),
         segment(4990, 4990, 3), // from itself: changes nothing
         segment(3000, 2000, 0), // empty
+        Segment { scale: -2.5, ..segment(4000, 4000, 70) },
+        Segment { scale: 0.5, ..segment(4100, 2000, 3) },
     ];
     bench.program.ops.push(Op::Edit { buf: Buf::Resid, segments });
     bench.keep(Buf::Resid);
@@ -335,7 +337,7 @@ fn what_lies_outside_a_buffer_is_refused() {
         bench.keep(Buf::Resid);
         bench
     };
-    let zero = |dst, len| vec![Segment { dst, src: Segment::ZERO, len }];
+    let zero = |dst, len| vec![Segment::zero(dst, len)];
     let x = Buf::Resid;
     let cases = [
         (Op::GatherRows { x, index: vec![2], out: Buf::FinalResid, width: 4 }, "GatherRows"),

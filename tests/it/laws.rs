@@ -113,6 +113,38 @@ fn patching_from_the_same_prompt_changes_nothing() {
 }
 
 #[test]
+fn scaling_by_one_changes_nothing_and_scaling_is_multiplication() {
+    law("scale", |machine, case| {
+        let weights = case.weights();
+        let hook = HookName { site: case.site, layer: 0 };
+        let run = |by: Option<f32>| Run {
+            tokens: case.prompt(0, case.len),
+            interventions: by
+                .map(|by| Intervention { hook, place: Place::default(), edit: Edit::Scale { by } })
+                .into_iter()
+                .collect(),
+            readout: Readout { last_logits: true, ..keep(&[(case.site, 0)]) },
+            ..Run::default()
+        };
+        // Alone, so that both go through the very same products.
+        let mut bits = |by| {
+            let (data, outputs) = machine.run(&weights, &[run(by)]);
+            let len: usize = case.site.shape(&weights.cfg, case.len).iter().product();
+            let logits = data[outputs[0].last_logits.unwrap()..][..weights.cfg.d_vocab].to_vec();
+            (tensor(&data, &outputs[0], 0, len).to_vec(), logits)
+        };
+        let (plain, logits) = bits(None);
+        let (same, same_logits) = bits(Some(1.0));
+        prop_assert_eq!(&plain, &same);
+        // An edited head input is multiplied head by head, in another order of additions.
+        close(&same_logits, &logits, 2e-5)?;
+        let (doubled, _) = bits(Some(-2.0));
+        prop_assert_eq!(plain.iter().map(|x| x * -2.0).collect::<Vec<_>>(), doubled);
+        Ok(())
+    });
+}
+
+#[test]
 fn zeroing_every_z_leaves_the_output_bias() {
     law("zero z", |machine, case| {
         let weights = case.weights();

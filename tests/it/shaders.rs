@@ -117,10 +117,10 @@ fn structs_have_the_same_layout_on_both_sides() {
     let row = host_layout!(Row: pos, len, first_row, first_score);
     assert_eq!(layout(&module, "Row"), row);
     assert_eq!(size_of::<Row>(), 4 * row.len());
-    // edit.wgsl reads three words a segment.
-    let segment = host_layout!(Segment: dst, src, len);
-    assert_eq!(segment.iter().map(|(_, offset)| *offset).collect::<Vec<_>>(), [0, 4, 8]);
-    assert_eq!(size_of::<Segment>(), 12);
+    // edit.wgsl reads four words a segment.
+    let segment = host_layout!(Segment: dst, src, len, scale);
+    assert_eq!(segment.iter().map(|(_, offset)| *offset).collect::<Vec<_>>(), [0, 4, 8, 12]);
+    assert_eq!(size_of::<Segment>(), 16);
 }
 
 #[test]

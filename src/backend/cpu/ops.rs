@@ -144,7 +144,7 @@ pub fn activation(x: &[f32], act: ActFn) -> Vec<f32> {
     }
 }
 
-/// Sources are other runs' unedited rows, so no segment reads what another writes.
+/// Sources are other runs' unedited rows or the segment itself, so no segment reads what another writes.
 pub fn edit(x: &mut [f32], segments: &[Segment]) {
     for segment in segments {
         let (dst, src, len) = (segment.dst as usize, segment.src as usize, segment.len as usize);
@@ -152,6 +152,7 @@ pub fn edit(x: &mut [f32], segments: &[Segment]) {
             x[dst..dst + len].fill(0.0);
         } else {
             x.copy_within(src..src + len, dst);
+            x[dst..dst + len].iter_mut().for_each(|x| *x *= segment.scale);
         }
     }
 }

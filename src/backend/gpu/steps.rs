@@ -318,7 +318,7 @@ impl Encoder<'_> {
     /// after the other; a segment that reads what another writes has no meaning and is refused.
     fn edit(&mut self, buf: Buf, segments: &[Segment]) -> Result<()> {
         let segments: Vec<Segment> =
-            segments.iter().copied().filter(|s| s.len > 0 && s.src != s.dst).collect();
+            segments.iter().copied().filter(|s| s.len > 0 && (s.src != s.dst || s.scale != 1.0)).collect();
         let Some(end) = segments.iter().map(|s| (s.dst + s.len) as usize).max() else { return Ok(()) };
         let slot = self.act(buf, end)?;
         let mut written: Vec<Range<u32>> = segments.iter().map(|s| s.dst..s.dst + s.len).collect();
@@ -333,7 +333,7 @@ impl Encoder<'_> {
                 furthest
             })
             .collect();
-        for segment in segments.iter().filter(|s| s.src != Segment::ZERO) {
+        for segment in segments.iter().filter(|s| s.src != Segment::ZERO && s.src != s.dst) {
             let (start, end) = (segment.src, segment.src + segment.len);
             self.act(buf, end as usize)?;
             let after = ends.partition_point(|e| *e <= start);
