@@ -5,7 +5,8 @@ mod resolve;
 
 pub use resolve::{Question, Tokens};
 
-use crate::backend::{Backend, Control, Output};
+use crate::backend::engine::{Engine, Opened};
+use crate::backend::{Backend, Choice, Control, Output};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
@@ -61,6 +62,18 @@ pub struct Lab<B> {
     /// Name of the engine (`cpu`, `gpu`) and why it was taken.
     engine: (&'static str, String),
     prepared: Option<Prepared>,
+}
+
+impl Lab<Engine> {
+    /// Opens the engine asked for and puts the model on it.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open(model: Arc<Model>, choice: Choice) -> Result<Self> {
+        let Opened { engine, reason } = Engine::open(choice).await?;
+        let name = engine.name();
+        Ok(Self::new(model, engine, name, reason))
+    }
 }
 
 impl<B: Backend> Lab<B> {

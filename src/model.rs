@@ -12,10 +12,10 @@ pub use run::{Limits, Readout, Run, RunOutput};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::hook::Site;
+use crate::hook::{HookName, Site};
 use crate::program::{Buf, Op, Program};
 use crate::weights::{Part, Weight};
-use builder::Builder;
+use builder::{Builder, LayerNorm};
 
 /// Builds the forward pass of a batch of runs, sorted by the layer at which they start ([`Run::start_layer`]).
 /// Returns the program and where each run's results lie in its output.
@@ -62,7 +62,10 @@ fn attention(b: &mut Builder, layer: usize) -> Result<()> {
         b.repeat_heads(Buf::Resid, Buf::AttnIn, rows, heads, d_model);
         b.hook(Site::AttnIn, layer, Buf::AttnIn)?; // [pos, head, d_model]
     }
-    b.layer_norm(Buf::Resid, layer, (Site::Ln1Scale, Site::Ln1Normalized), (Part::Ln1W, Part::Ln1B))?;
+    let ln = (w(Part::Ln1W), w(Part::Ln1B));
+    let hooks = [Site::Ln1Scale, Site::Ln1Normalized].map(|site| HookName { site, layer });
+    let norm = LayerNorm { x: Buf::Resid, scale: Buf::Scale, out: Buf::Normalized, ln };
+    b.layer_norm(norm, rows, Some(hooks))?;
 
     let (qs, ks, vs) = (
         (Site::QInput, Buf::QInput, Site::Q, Buf::Q, Part::WQ, Part::BQ),
@@ -71,9 +74,8 @@ fn attention(b: &mut Builder, layer: usize) -> Result<()> {
     );
     for (input_site, input, site, out, weight, bias) in [qs, ks, vs] {
         if b.head_input(input_site, input, layer)? {
-            let ln = (w(Part::Ln1W), w(Part::Ln1B));
-            b.head_layer_norm(input, layer, ln)?;
-            let x = Buf::HeadNormalized;
+            let x = Buf::HeadNormalized; // [pos, head, d_model]
+            b.layer_norm(LayerNorm { x: input, scale: Buf::HeadScale, out: x, ln }, rows * heads, None)?;
             let op = Op::HeadLinear { x, w: w(weight), b: w(bias), out, rows, heads, k: d_model, n: d_head };
             b.emit(op, out, rows * d_model);
         } else {
@@ -121,7 +123,10 @@ fn mlp(b: &mut Builder, layer: usize) -> Result<()> {
         b.hook(Site::MlpIn, layer, Buf::MlpIn)?; // [pos, d_model]
         input = Buf::MlpIn;
     }
-    b.layer_norm(input, layer, (Site::Ln2Scale, Site::Ln2Normalized), (Part::Ln2W, Part::Ln2B))?;
+    let ln = (w(Part::Ln2W), w(Part::Ln2B));
+    let hooks = [Site::Ln2Scale, Site::Ln2Normalized].map(|site| HookName { site, layer });
+    let norm = LayerNorm { x: input, scale: Buf::Scale, out: Buf::Normalized, ln };
+    b.layer_norm(norm, rows, Some(hooks))?;
     b.linear(Buf::Normalized, w(Part::WIn), w(Part::BIn), Buf::Pre, d_model, d_mlp);
     b.hook(Site::Pre, layer, Buf::Pre)?; // [pos, d_mlp]
     let len = rows * d_mlp;

@@ -1,7 +1,7 @@
 //! The browser module: the only file that knows JavaScript. It converts and delegates; `www/worker.js` is its only
 //! caller, and the public API is `www/microtome.js`.
 
-use crate::backend::engine::{Engine as Backend, Opened};
+use crate::backend::engine::Engine as Backend;
 use crate::backend::{Choice, Control};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Prompt};
@@ -105,9 +105,7 @@ impl Engine {
         };
         let model = Arc::new(Model::load(&files)?);
         drop(files);
-        let Opened { engine, reason } = Backend::open(choice).await?;
-        let name = engine.name();
-        let lab = Lab::new(Arc::clone(&model), engine, name, reason);
+        let lab = Lab::open(Arc::clone(&model), choice).await?;
         Ok(Engine { model, info: lab.engine_info(), lab: RefCell::new(Some(lab)) })
     }
 

@@ -1,6 +1,6 @@
 //! `microtome run EXPERIMENT.json --model DIR`: one experiment, its result as JSON on standard output.
 
-use crate::backend::engine::{Engine, Opened};
+use crate::backend::engine::Engine;
 use crate::backend::{Choice, Unattended};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -52,9 +52,7 @@ impl ModelArgs {
 
     fn open_with(&self, model: Model) -> Result<Lab<Engine>> {
         let choice: Choice = self.backend.parse()?;
-        let Opened { engine, reason } = pollster::block_on(Engine::open(choice))?;
-        let name = engine.name();
-        Ok(Lab::new(Arc::new(model), engine, name, reason))
+        pollster::block_on(Lab::open(Arc::new(model), choice))
     }
 }
 

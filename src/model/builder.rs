@@ -6,8 +6,16 @@ use crate::error::{Error, Result};
 use crate::hook::{Family, HookName, Site};
 use crate::intervene::{Edit, Intervention};
 use crate::program::{Buf, Op, Program, Row, Segment};
-use crate::weights::{Part, Weight};
+use crate::weights::Weight;
 use std::collections::BTreeMap;
+
+/// The buffers and weights of one LayerNorm.
+pub(super) struct LayerNorm {
+    pub(super) x: Buf,
+    pub(super) scale: Buf,
+    pub(super) out: Buf,
+    pub(super) ln: (Weight, Weight),
+}
 
 pub(super) struct Builder<'a> {
     pub(super) cfg: &'a Config,
@@ -22,6 +30,8 @@ pub(super) struct Builder<'a> {
     active_runs: usize,
     /// Rows of the residual stream that go through the final LayerNorm, per run.
     pub(super) final_rows: Vec<std::ops::Range<usize>>,
+    /// Where each run's begin among them.
+    pub(super) final_starts: Vec<usize>,
     pub(super) program: Program,
     sizes: BTreeMap<Buf, usize>,
     pub(super) outputs: Vec<RunOutput>,
@@ -50,6 +60,7 @@ impl<'a> Builder<'a> {
             score_starts.push(first_score);
         }
         let final_edits = runs.iter().flat_map(|run| &run.interventions).any(|i| is_final(i.hook.site));
+        let final_rows: Vec<_> = runs.iter().map(|run| final_positions(run, final_edits)).collect();
         let outputs = runs
             .iter()
             .map(|run| RunOutput { hooks: vec![usize::MAX; run.readout.hooks.len()], ..RunOutput::default() })
@@ -63,7 +74,11 @@ impl<'a> Builder<'a> {
             starts,
             row_starts,
             score_starts,
-            final_rows: runs.iter().map(|run| final_positions(run, final_edits)).collect(),
+            final_starts: final_rows
+                .iter()
+                .scan(0, |next, rows| Some(std::mem::replace(next, *next + rows.len())))
+                .collect(),
+            final_rows,
             program: Program {
                 tokens,
                 rows,
@@ -185,8 +200,7 @@ impl<'a> Builder<'a> {
         }
         let rows = &self.final_rows[run];
         let (first, last) = (start.max(rows.start * width), (start + len).min(rows.end * width));
-        let before: usize = self.final_rows[..run].iter().map(ExactSizeIterator::len).sum();
-        (first < last).then(|| ((before * width) + first - rows.start * width, last - first))
+        (first < last).then(|| ((self.final_starts[run] * width) + first - rows.start * width, last - first))
     }
 
     pub(super) fn keep(&mut self, buf: Buf, start: usize, len: usize) -> usize {
@@ -210,24 +224,25 @@ impl<'a> Builder<'a> {
         self.emit(Op::RepeatHeads { x, out, rows, heads, width }, out, rows * heads * width);
     }
 
-    /// The LayerNorm of a layer, with its two hook points, into [`Buf::Normalized`].
+    /// LayerNorm of `rows` rows with its two hook points, into `out`; `ln` are its weights, left out where they are
+    /// folded into what follows.
     pub(super) fn layer_norm(
         &mut self,
-        x: Buf,
-        layer: usize,
-        sites: (Site, Site),
-        parts: (Part, Part),
+        norm: LayerNorm,
+        rows: usize,
+        hooks: Option<[HookName; 2]>,
     ) -> Result<()> {
-        let (rows, (scale, out)) = (self.active_rows(), (Buf::Scale, Buf::Normalized));
+        let LayerNorm { x, scale, out, ln: (w, b) } = norm;
         self.emit(Op::LnScale { x, out: scale, rows }, scale, rows);
-        self.hook(sites.0, layer, scale)?;
-        let affine = self.affine(Weight::Block(layer, parts.0), Weight::Block(layer, parts.1));
+        if let Some([HookName { site, layer }, _]) = hooks {
+            self.hook(site, layer, scale)?;
+        }
+        let affine = (!self.ln_folded).then_some((w, b));
         self.emit(Op::LnNormalize { x, scale, affine, out, rows }, out, rows * self.cfg.d_model);
-        self.hook(sites.1, layer, out)
-    }
-
-    pub(super) fn affine(&self, w: Weight, b: Weight) -> Option<(Weight, Weight)> {
-        (!self.ln_folded).then_some((w, b))
+        match hooks {
+            Some([_, HookName { site, layer }]) => self.hook(site, layer, out),
+            None => Ok(()),
+        }
     }
 
     /// Makes `buf` the input of one of q, k, v with a head axis, where it is read or edited. True when it was edited,
@@ -253,16 +268,6 @@ impl<'a> Builder<'a> {
         }
         self.hook(site, layer, buf)?;
         Ok(split)
-    }
-
-    /// LayerNorm of `[rows, head, d_model]` into [`Buf::HeadNormalized`].
-    pub(super) fn head_layer_norm(&mut self, x: Buf, layer: usize, ln: (Weight, Weight)) -> Result<()> {
-        debug_assert!(matches!(ln.0, Weight::Block(l, _) if l == layer));
-        let (rows, scale, out) = (self.active_rows() * self.cfg.n_heads, Buf::HeadScale, Buf::HeadNormalized);
-        self.emit(Op::LnScale { x, out: scale, rows }, scale, rows);
-        let affine = self.affine(ln.0, ln.1);
-        self.emit(Op::LnNormalize { x, scale, affine, out, rows }, out, rows * self.cfg.d_model);
-        Ok(())
     }
 
     pub(super) fn finish(mut self) -> (Program, Vec<RunOutput>) {

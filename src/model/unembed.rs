@@ -1,8 +1,8 @@
 //! The end of the forward pass: final LayerNorm and the logits that a batch asks for, on the rows that need them.
 
-use super::builder::Builder;
+use super::builder::{Builder, LayerNorm};
 use crate::error::Result;
-use crate::hook::Site;
+use crate::hook::{HookName, Site};
 use crate::program::{Buf, Op};
 use crate::weights::Weight;
 
@@ -20,11 +20,9 @@ impl Builder<'_> {
         }
         let (x, scale, out) = (Buf::FinalResid, Buf::FinalScale, Buf::FinalNormalized);
         self.emit(Op::GatherRows { x: Buf::Resid, index, out: x, width: d }, x, rows * d);
-        self.emit(Op::LnScale { x, out: scale, rows }, scale, rows);
-        self.hook(Site::LnFinalScale, 0, scale)?;
-        let affine = self.affine(Weight::LnFinalW, Weight::LnFinalB);
-        self.emit(Op::LnNormalize { x, scale, affine, out, rows }, out, rows * d);
-        self.hook(Site::LnFinalNormalized, 0, out)?;
+        let norm = LayerNorm { x, scale, out, ln: (Weight::LnFinalW, Weight::LnFinalB) };
+        let hooks = [Site::LnFinalScale, Site::LnFinalNormalized].map(|site| HookName { site, layer: 0 });
+        self.layer_norm(norm, rows, Some(hooks))?;
         self.logit_diffs();
         self.logits();
         Ok(())
@@ -32,8 +30,7 @@ impl Builder<'_> {
 
     /// Row of the final buffers that holds position `pos` of `run`.
     fn final_row(&self, run: usize, pos: usize) -> u32 {
-        let before: usize = self.final_rows[..run].iter().map(ExactSizeIterator::len).sum();
-        (before + pos - self.final_rows[run].start) as u32
+        (self.final_starts[run] + pos - self.final_rows[run].start) as u32
     }
 
     fn logit_diffs(&mut self) {
