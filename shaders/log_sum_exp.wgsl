@@ -12,7 +12,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group_index(group, groups);
+    let row = params.first_row + group_index(group, groups);
     if (row >= params.end_row) {
         return;
     }
@@ -23,14 +23,14 @@ fn main(
     for (var i = lane; i < params.n; i = i + GROUP) {
         largest = max(largest, tile[start + i]);
     }
-    largest = workgroup_max(lane, largest);
+    largest = max_over(GROUP, lane, largest);
 
     // Sum of exponentials of the tile.
     var sum = 0.0;
     for (var i = lane; i < params.n; i = i + GROUP) {
         sum = sum + exp(tile[start + i] - largest);
     }
-    sum = workgroup_sum(lane, sum);
+    sum = sum_over(GROUP, lane, sum);
 
     // Fold into the running values; one thread, as they are three numbers.
     if (lane == 0u) {
