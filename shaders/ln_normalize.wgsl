@@ -23,7 +23,7 @@ fn main(
     for (var i = first; i < params.k; i = i + SHARE) {
         sum = sum + x[start + i];
     }
-    let mean = sum_over(SHARE, lane, sum) / f32(params.k);
+    let mean = shared_sum(lane, sum) / f32(params.k);
     if (row >= params.end_row) {
         return;
     }

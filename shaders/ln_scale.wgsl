@@ -17,7 +17,7 @@ fn main(
     for (var i = first; i < params.k; i = i + SHARE) {
         sum = sum + x[start + i];
     }
-    let mean = sum_over(SHARE, lane, sum) / f32(params.k);
+    let mean = shared_sum(lane, sum) / f32(params.k);
 
     // Mean square of what is left: a second pass, as E[x²] − mean² would cancel.
     var squares = 0.0;
@@ -25,7 +25,7 @@ fn main(
         let centred = x[start + i] - mean;
         squares = squares + centred * centred;
     }
-    let variance = sum_over(SHARE, lane, squares) / f32(params.k);
+    let variance = shared_sum(lane, squares) / f32(params.k);
     if (first == 0u && row < params.end_row) {
         out[row] = sqrt(variance + params.eps);
     }

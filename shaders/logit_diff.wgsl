@@ -32,8 +32,8 @@ fn main(
     let near = min(row, params.end_row - 1u); // rows past the end read the last one again, and are not stored
     let correct = index[params.list + 2u * near];
     let incorrect = index[params.list + 2u * near + 1u];
-    let plus = sum_over(SHARE, lane, part(near, correct, lane % SHARE));
-    let minus = sum_over(SHARE, lane, part(near, incorrect, lane % SHARE));
+    let plus = shared_sum(lane, part(near, correct, lane % SHARE));
+    let minus = shared_sum(lane, part(near, incorrect, lane % SHARE));
     if (lane % SHARE == 0u && row < params.end_row) {
         var sum = plus - minus;
         if ((params.mode & FIRST_SHARD) == 0u) {

@@ -80,6 +80,6 @@ kernels! {
     UNEMBED = "unembed", [PARAMS], [64, 32];
     UNEMBED_ANY = "unembed_any", [PARAMS], [64, 1];
     LOGIT_DIFF = "logit_diff", [PARAMS, GRID, REDUCE], [1, 4];
-    LOG_SUM_EXP = "log_sum_exp", [PARAMS, GRID, REDUCE], [1, 1];
+    LOG_SUM_EXP = "log_sum_exp", [PARAMS, GRID], [1, 1];
     CANARY = "canary", [PARAMS], [1, 1];
 }
