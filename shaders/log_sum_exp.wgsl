@@ -27,7 +27,7 @@ fn main(
     }
     let start = row * params.n;
 
-    // This thread's logits: the largest, then the sum of exponentials. A thread without any is left out below.
+    // This thread's logits: the largest, then the sum of exponentials; 0 for a thread without any.
     var largest = tile[start + min(lane, params.n - 1u)];
     for (var i = lane + GROUP; i < params.n; i = i + GROUP) {
         largest = max(largest, tile[start + i]);
@@ -45,7 +45,7 @@ fn main(
 
     // All threads', and what the tiles before gave.
     var running = vec3<f32>(largest, sum, 0.0);
-    for (var i = 1u; i < min(GROUP, params.n); i = i + 1u) {
+    for (var i = 1u; i < GROUP; i = i + 1u) {
         running = fold(running, largests[i], sums[i]);
     }
     if (params.mode != RESET) {

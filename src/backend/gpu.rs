@@ -34,6 +34,8 @@ pub struct Gpu {
     pipelines: Pipelines,
     memory: Memory,
     pace: Pace,
+    /// See [`Options::dispatch_cost`].
+    dispatch_cost: Option<u64>,
     /// Sizes of the model that was uploaded.
     d_model: Option<usize>,
     /// Counts runs; the canary sings it.
@@ -69,7 +71,15 @@ impl Gpu {
         let device = Device::open(options).await?;
         let pipelines = Pipelines::new(&device).await?;
         let memory = Memory::new(&device);
-        Ok(Self { device, pipelines, memory, pace: Pace::default(), d_model: None, run: 0 })
+        Ok(Self {
+            device,
+            pipelines,
+            memory,
+            pace: Pace::default(),
+            dispatch_cost: options.dispatch_cost,
+            d_model: None,
+            run: 0,
+        })
     }
 
     /// Whether the adapter is software (SwiftShader, lavapipe, WARP): slower than the CPU engine.
@@ -117,7 +127,7 @@ impl Backend for Gpu {
                 weights: &|weight| self.memory.weight_elements(weight),
                 shard_rows: self.shard_rows(program.d_model),
                 few_rows: self.device.few_rows,
-                dispatch_cost: self.pace.dispatch(),
+                dispatch_cost: self.dispatch_cost.unwrap_or(self.pace.dispatch()),
             },
         )?;
         self.run = self.run.wrapping_add(1);
