@@ -309,6 +309,8 @@ fn cuts_change_nothing() {
     let bench = bench::forward(&[11, 3, 40], whole.limits());
     let (pieces, once) = (bench.run(&mut cut).unwrap(), bench.run(&mut *whole).unwrap());
     assert_eq!(pieces.data, once.data);
+    compare_linear(&mut cut, "cuts_change_nothing", 20, 37, 9);
+    bench::unembedding(37, 131, 33, usize::MAX).compare(&mut cut, "cuts_change_nothing", 3e-6);
     assert!(pieces.dispatches > 20 * once.dispatches, "{} and {}", pieces.dispatches, once.dispatches);
 }
 
