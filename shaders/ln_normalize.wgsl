@@ -1,4 +1,4 @@
-// out = (x - mean x) / scale, then · w + b where LayerNorm is not folded. One workgroup per row.
+// out = (x - mean x) / scale, then · w + b where LayerNorm is not folded. 16 threads share a row.
 // The scale is read back, not computed again: an experiment may have edited it.
 @group(0) @binding(1) var<storage, read> x: array<f32>;          // [rows, k]
 @group(0) @binding(2) var<storage, read> scale: array<f32>;      // [rows]
@@ -14,22 +14,23 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group_index(group, groups);
-    if (row >= params.end_row) {
-        return;
-    }
-    let start = row * params.k;
+    let row = params.first_row + thread_index(group, groups, lane) / SHARE;
+    let start = min(row, params.end_row - 1u) * params.k;
+    let first = lane % SHARE;
 
     // Mean.
     var sum = 0.0;
-    for (var i = lane; i < params.k; i = i + GROUP) {
+    for (var i = first; i < params.k; i = i + SHARE) {
         sum = sum + x[start + i];
     }
-    let mean = workgroup_sum(lane, sum) / f32(params.k);
+    let mean = shared_sum(lane, sum) / f32(params.k);
+    if (row >= params.end_row) {
+        return;
+    }
 
     // Apply.
     let divisor = scale[row];
-    for (var i = lane; i < params.k; i = i + GROUP) {
+    for (var i = first; i < params.k; i = i + SHARE) {
         var y = (x[start + i] - mean) / divisor;
         if (params.mode == AFFINE) {
             y = y * w[i] + b[i];

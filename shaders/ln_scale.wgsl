@@ -1,4 +1,4 @@
-// out[row] = sqrt(mean((x - mean x)²) + eps): what LayerNorm divides by. One workgroup per row.
+// out[row] = sqrt(mean((x - mean x)²) + eps): what LayerNorm divides by. 16 threads share a row.
 @group(0) @binding(1) var<storage, read> x: array<f32>;          // [rows, k]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;  // [rows]
 
@@ -8,27 +8,25 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group_index(group, groups);
-    if (row >= params.end_row) {
-        return;
-    }
-    let start = row * params.k;
+    let row = params.first_row + thread_index(group, groups, lane) / SHARE;
+    let start = min(row, params.end_row - 1u) * params.k;
+    let first = lane % SHARE;
 
     // Mean.
     var sum = 0.0;
-    for (var i = lane; i < params.k; i = i + GROUP) {
+    for (var i = first; i < params.k; i = i + SHARE) {
         sum = sum + x[start + i];
     }
-    let mean = workgroup_sum(lane, sum) / f32(params.k);
+    let mean = shared_sum(lane, sum) / f32(params.k);
 
     // Mean square of what is left: a second pass, as E[x²] − mean² would cancel.
     var squares = 0.0;
-    for (var i = lane; i < params.k; i = i + GROUP) {
+    for (var i = first; i < params.k; i = i + SHARE) {
         let centred = x[start + i] - mean;
         squares = squares + centred * centred;
     }
-    let variance = workgroup_sum(lane, squares) / f32(params.k);
-    if (lane == 0u) {
+    let variance = shared_sum(lane, squares) / f32(params.k);
+    if (first == 0u && row < params.end_row) {
         out[row] = sqrt(variance + params.eps);
     }
 }

@@ -1,5 +1,5 @@
-// out[row] = logit(correct[row]) − logit(incorrect[row]), from two rows of W_U. One workgroup per row; one dispatch per
-// shard of W_U, each adding what its tokens give.
+// out[row] = logit(correct[row]) − logit(incorrect[row]), from two rows of W_U. 16 threads share a row; one dispatch
+// per shard of W_U, each adding what its tokens give.
 @group(0) @binding(1) var<storage, read> index: array<u32>;      // [rows, (correct, incorrect)] from params.list
 @group(0) @binding(2) var<storage, read> x: array<f32>;          // [rows, k]
 @group(0) @binding(3) var<storage, read> w: array<f32>;          // [n, k]: tokens shard..shard + n
@@ -9,14 +9,14 @@
 const FIRST_SHARD = 1u; // params.mode, added up: out starts at 0
 const LAST_SHARD = 2u;  // the biases are added
 
-// This lane's part of x[row]·W_U[token]; 0 for a token of another shard.
-fn part(row: u32, token: u32, lane: u32) -> f32 {
+// The part of x[row]·W_U[token] that starts at `first`; 0 for a token of another shard.
+fn part(row: u32, token: u32, first: u32) -> f32 {
     if (token < params.shard || token >= params.shard + params.n) {
         return 0.0;
     }
     let start = (token - params.shard) * params.k;
     var sum = 0.0;
-    for (var i = lane; i < params.k; i = i + GROUP) {
+    for (var i = first; i < params.k; i = i + SHARE) {
         sum = sum + x[row * params.k + i] * w[start + i];
     }
     return sum;
@@ -28,15 +28,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group_index(group, groups);
-    if (row >= params.end_row) {
-        return;
-    }
-    let correct = index[params.list + 2u * row];
-    let incorrect = index[params.list + 2u * row + 1u];
-    let plus = workgroup_sum(lane, part(row, correct, lane));
-    let minus = workgroup_sum(lane, part(row, incorrect, lane));
-    if (lane == 0u) {
+    let row = params.first_row + thread_index(group, groups, lane) / SHARE;
+    let near = min(row, params.end_row - 1u); // rows past the end read the last one again, and are not stored
+    let correct = index[params.list + 2u * near];
+    let incorrect = index[params.list + 2u * near + 1u];
+    let plus = shared_sum(lane, part(near, correct, lane % SHARE));
+    let minus = shared_sum(lane, part(near, incorrect, lane % SHARE));
+    if (lane % SHARE == 0u && row < params.end_row) {
         var sum = plus - minus;
         if ((params.mode & FIRST_SHARD) == 0u) {
             sum = out[row] + sum;

@@ -8,9 +8,10 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = thread_index(group, groups, lane);
-    if (i >= params.end_row * params.heads * params.k) {
+    let width = params.heads * params.k;
+    let i = params.first_row * width + thread_index(group, groups, lane);
+    if (i >= params.end_row * width) {
         return;
     }
-    out[i] = x[i / (params.heads * params.k) * params.k + i % params.k];
+    out[i] = x[i / width * params.k + i % params.k];
 }

@@ -9,7 +9,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = thread_index(group, groups, lane);
+    let i = params.first_row * params.k + thread_index(group, groups, lane);
     if (i >= params.end_row * params.k) {
         return;
     }

@@ -1,31 +1,18 @@
-// Reductions over the 64 threads of a workgroup, as a tree of fixed shape: the same input gives the same bits.
-// Needs shared/grid.wgsl. To be called by all threads together; each receives the result.
+// A sum over 16 neighbouring threads of a workgroup of 64, in the order of the threads: the same input gives the same
+// bits. One barrier before reading and one after, as software adapters pay for each; a tree would need one a level.
+// To be called by all threads together; all that share receive the result.
+const SHARE = 16u; // threads that share a row: 4 rows a workgroup
+
 var<workgroup> values: array<f32, 64>;
 
-fn workgroup_sum(lane: u32, value: f32) -> f32 {
+fn shared_sum(lane: u32, value: f32) -> f32 {
     values[lane] = value;
     workgroupBarrier();
-    for (var width = GROUP / 2u; width > 0u; width = width / 2u) {
-        if (lane < width) {
-            values[lane] = values[lane] + values[lane + width];
-        }
-        workgroupBarrier();
+    let first = lane / SHARE * SHARE;
+    var total = values[first];
+    for (var i = 1u; i < SHARE; i = i + 1u) {
+        total = total + values[first + i];
     }
-    let total = values[0];
     workgroupBarrier(); // everyone has read before the next reduction writes
     return total;
-}
-
-fn workgroup_max(lane: u32, value: f32) -> f32 {
-    values[lane] = value;
-    workgroupBarrier();
-    for (var width = GROUP / 2u; width > 0u; width = width / 2u) {
-        if (lane < width) {
-            values[lane] = max(values[lane], values[lane + width]);
-        }
-        workgroupBarrier();
-    }
-    let largest = values[0];
-    workgroupBarrier();
-    return largest;
 }

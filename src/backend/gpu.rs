@@ -9,6 +9,7 @@ pub mod kernels;
 mod memory;
 mod pace;
 pub mod params;
+mod pipelines;
 mod signal;
 mod steps;
 
@@ -19,9 +20,10 @@ use crate::program::Program;
 use crate::weights::Weights;
 use device::Device;
 pub use device::Options;
-use memory::{Memory, Pipelines};
+use memory::Memory;
 use pace::Pace;
 use params::Params;
+use pipelines::Pipelines;
 use signal::Signal;
 use std::collections::VecDeque;
 use steps::{Machine, Slot, Step};
@@ -32,6 +34,8 @@ pub struct Gpu {
     pipelines: Pipelines,
     memory: Memory,
     pace: Pace,
+    /// See [`Options::dispatch_cost`].
+    dispatch_cost: Option<u64>,
     /// Sizes of the model that was uploaded.
     d_model: Option<usize>,
     /// Counts runs; the canary sings it.
@@ -67,7 +71,15 @@ impl Gpu {
         let device = Device::open(options).await?;
         let pipelines = Pipelines::new(&device).await?;
         let memory = Memory::new(&device);
-        Ok(Self { device, pipelines, memory, pace: Pace::default(), d_model: None, run: 0 })
+        Ok(Self {
+            device,
+            pipelines,
+            memory,
+            pace: Pace::default(),
+            dispatch_cost: options.dispatch_cost,
+            d_model: None,
+            run: 0,
+        })
     }
 
     /// Whether the adapter is software (SwiftShader, lavapipe, WARP): slower than the CPU engine.
@@ -115,7 +127,7 @@ impl Backend for Gpu {
                 weights: &|weight| self.memory.weight_elements(weight),
                 shard_rows: self.shard_rows(program.d_model),
                 few_rows: self.device.few_rows,
-                dispatch_cost: self.pace.dispatch(),
+                dispatch_cost: self.dispatch_cost.unwrap_or(self.pace.dispatch()),
             },
         )?;
         self.run = self.run.wrapping_add(1);

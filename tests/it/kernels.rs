@@ -162,19 +162,20 @@ fn attn_scores_pattern_and_z() {
 #[test]
 fn z_of_an_edited_pattern() {
     let Some(mut gpu) = gpu("z") else { return };
-    let (heads, d_head) = (3, 5);
-    let mut bench = Bench::values().runs(&[7, 2]);
-    let (rows, scores) = (bench.program.rows.len(), bench.scores(heads));
-    let len = rows * heads * d_head;
-    let (pattern, v, out) = (Buf::Pattern, Buf::V, Buf::Z);
-    bench.load(pattern, &random(7, scores));
-    bench.load(v, &random(8, len));
-    for causal in [true, false] {
-        bench.op(Op::Z { pattern, v, out, rows, heads, d_head, causal }, out, len);
-        bench.keep(out);
+    for (heads, d_head) in [(3, 5), (3, 8)] {
+        let mut bench = Bench::values().runs(&[7, 2]);
+        let (rows, scores) = (bench.program.rows.len(), bench.scores(heads));
+        let len = rows * heads * d_head;
+        let (pattern, v, out) = (Buf::Pattern, Buf::V, Buf::Z);
+        bench.load(pattern, &random(7, scores));
+        bench.load(v, &random(8, len));
+        for causal in [true, false] {
+            bench.op(Op::Z { pattern, v, out, rows, heads, d_head, causal }, out, len);
+            bench.keep(out);
+        }
+        let kept = bench.compare(&mut gpu, "z", 2e-6);
+        assert_ne!(kept[..len], kept[len..], "the future makes a difference");
     }
-    let kept = bench.compare(&mut gpu, "z", 2e-6);
-    assert_ne!(kept[..len], kept[len..], "the future makes a difference");
 }
 
 #[test]
@@ -281,6 +282,36 @@ fn unembed_logit_diff_and_log_sum_exp() {
             bench::unembedding(k, d_vocab, rows, usize::MAX).compare(&mut gpu, "unembed", 3e-6);
         }
     }
+}
+
+/// Logits so large that their exponentials overflow, in tiles narrower and wider than a workgroup.
+#[test]
+fn log_sum_exp_of_large_logits() {
+    let Some(mut gpu) = gpu("log_sum_exp") else { return };
+    let (tile, out, targets) = (Buf::LogitTile, Buf::LogSumExp, vec![0, 66, 299]);
+    let mut bench = Bench::values();
+    for (first, n) in [(0, 3), (3, 64), (67, 233)] {
+        let logits: Vec<f32> = random(first as u64, 3 * n).iter().map(|x| x * 300.0).collect();
+        bench.load(tile, &logits);
+        let (targets, reset) = (targets.clone(), first == 0);
+        bench.op(Op::LogSumExp { tile, out, targets, first, n, reset }, out, 9);
+    }
+    bench.keep(out);
+    bench.compare(&mut gpu, "log_sum_exp", 2e-6);
+}
+
+/// A slow adapter gets an op in many pieces, which must not change a bit.
+#[test]
+fn cuts_change_nothing() {
+    let options = Options { allow_fallback: true, dispatch_cost: Some(1), ..Options::default() };
+    let Some(mut cut) = gpu_with("cuts_change_nothing", options) else { return };
+    let Some(mut whole) = gpu("cuts_change_nothing") else { return };
+    let bench = bench::forward(&[11, 3, 40], whole.limits());
+    let (pieces, once) = (bench.run(&mut cut).unwrap(), bench.run(&mut *whole).unwrap());
+    assert_eq!(pieces.data, once.data);
+    compare_linear(&mut cut, "cuts_change_nothing", 20, 37, 9);
+    bench::unembedding(37, 131, 33, usize::MAX).compare(&mut cut, "cuts_change_nothing", 3e-6);
+    assert!(pieces.dispatches > 20 * once.dispatches, "{} and {}", pieces.dispatches, once.dispatches);
 }
 
 /// Tables larger than a binding: W_E, W_U and logit differences across shards.

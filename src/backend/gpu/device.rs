@@ -32,6 +32,8 @@ pub struct Options {
     /// Matrix products of at most this many rows take the kernel for few rows. By default 32 on hardware, and 0 on a
     /// software adapter, whose barriers make it slow.
     pub few_rows: Option<usize>,
+    /// Cut every op into dispatches of this much estimated work, however fast the adapter is: for testing the cuts.
+    pub dispatch_cost: Option<u64>,
 }
 
 impl Device {

@@ -8,8 +8,8 @@ pub struct Kernel {
     source: &'static str,
     /// Files of `shaders/shared/` that stand before it, in this order.
     pub shared: &'static [(&'static str, &'static str)],
-    /// `[columns, rows]` of the output that a workgroup covers; `[threads, 1]` for a one-dimensional kernel, and
-    /// `[1, 1]` where a workgroup serves one row.
+    /// `[columns, rows]` of the output that a workgroup covers; `[64, 1]` is 64 elements anywhere, and one column is a
+    /// whole row.
     pub tile: [u32; 2],
 }
 
@@ -60,8 +60,8 @@ kernels! {
     EMBED = "embed", [PARAMS, GRID], [64, 1];
     POS_EMBED = "pos_embed", [PARAMS, GRID, ROWS], [64, 1];
     ADD = "add", [PARAMS, GRID], [64, 1];
-    LN_SCALE = "ln_scale", [PARAMS, GRID, REDUCE], [1, 1];
-    LN_NORMALIZE = "ln_normalize", [PARAMS, GRID, REDUCE], [1, 1];
+    LN_SCALE = "ln_scale", [PARAMS, GRID, REDUCE], [1, 4];
+    LN_NORMALIZE = "ln_normalize", [PARAMS, GRID, REDUCE], [1, 4];
     LINEAR = "linear", [PARAMS], [128, 32];
     LINEAR_FEW = "linear_few", [PARAMS], [64, 4];
     LINEAR_ANY = "linear_any", [PARAMS], [64, 1];
@@ -69,15 +69,17 @@ kernels! {
     HEAD_RESULT = "head_result", [PARAMS], [64, 1];
     SUM_HEADS = "sum_heads", [PARAMS, GRID], [64, 1];
     REPEAT_HEADS = "repeat_heads", [PARAMS, GRID], [64, 1];
-    ATTN_SCORES = "attn_scores", [PARAMS, ROWS], [16, 4];
+    ATTN_SCORES = "attn_scores", [PARAMS, ROWS], [16, 16];
+    ATTN_SCORES_ANY = "attn_scores_any", [PARAMS, ROWS], [16, 4];
     PATTERN = "pattern", [PARAMS, GRID, ROWS], [64, 1];
-    Z = "z", [PARAMS, ROWS], [64, 1];
+    Z = "z", [PARAMS, ROWS], [64, 4];
+    Z_ANY = "z_any", [PARAMS, ROWS], [64, 1];
     ACTIVATION = "activation", [PARAMS, GRID], [64, 1];
     EDIT = "edit", [PARAMS], [64, 1];
     GATHER_ROWS = "gather_rows", [PARAMS, GRID], [64, 1];
     UNEMBED = "unembed", [PARAMS], [64, 32];
     UNEMBED_ANY = "unembed_any", [PARAMS], [64, 1];
-    LOGIT_DIFF = "logit_diff", [PARAMS, GRID, REDUCE], [1, 1];
-    LOG_SUM_EXP = "log_sum_exp", [PARAMS, GRID, REDUCE], [1, 1];
+    LOGIT_DIFF = "logit_diff", [PARAMS, GRID, REDUCE], [1, 4];
+    LOG_SUM_EXP = "log_sum_exp", [PARAMS, GRID], [1, 1];
     CANARY = "canary", [PARAMS], [1, 1];
 }

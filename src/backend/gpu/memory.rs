@@ -1,77 +1,15 @@
 //! What lies on the GPU: weights, the arena of activation buffers, a run's tables, and the bind groups over them.
 
 use super::device::{Device, out_of_memory};
-use super::kernels::{self, Access, Kernel};
+use super::kernels::Kernel;
 use super::params::Params;
+use super::pipelines::{Pipeline, Pipelines};
 use super::steps::{Slot, Step, Steps};
 use crate::error::{Error, Result};
 use crate::program::{Buf, Program};
 use crate::weights::{Weight, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// One kernel, ready to run.
-struct Pipeline {
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
-}
-
-/// Every kernel, compiled when the engine opens, so that a kernel that an adapter refuses is found then.
-pub struct Pipelines(HashMap<&'static str, Pipeline>);
-
-impl Pipelines {
-    /// # Errors
-    /// `gpu.validation` with the kernel's name and the compiler's message.
-    pub async fn new(device: &Device) -> Result<Self> {
-        let mut pipelines = HashMap::new();
-        for kernel in kernels::ALL {
-            let create = || Ok(Pipeline::new(&device.device, kernel));
-            pipelines.insert(kernel.name, device.caught(kernel.name, create).await?);
-        }
-        Ok(Self(pipelines))
-    }
-
-    fn get(&self, kernel: &Kernel) -> Result<&Pipeline> {
-        self.0
-            .get(kernel.name)
-            .ok_or_else(|| Error::internal(format!("kernel {} was not compiled", kernel.name)))
-    }
-}
-
-impl Pipeline {
-    fn new(device: &wgpu::Device, kernel: &'static Kernel) -> Self {
-        let entry = |binding: usize, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
-            count: None,
-        };
-        let storage = kernel.bindings().into_iter().enumerate().map(|(i, access)| {
-            entry(i + 1, wgpu::BufferBindingType::Storage { read_only: access == Access::Read }, false)
-        });
-        let entries: Vec<_> =
-            [entry(0, wgpu::BufferBindingType::Uniform, true)].into_iter().chain(storage).collect();
-        let label = Some(kernel.name);
-        let layout =
-            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let source = wgpu::ShaderSource::Wgsl(kernel.text().into());
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
-        });
-        Self { pipeline, layout }
-    }
-}
 
 /// A weight in its shards.
 struct Table {
