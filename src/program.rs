@@ -28,8 +28,7 @@ pub enum Buf {
     MlpIn,
     Scale,
     Normalized,
-    /// `scale` and `normalized` of a per-head input, `[rows, head]` and `[rows, head, d_model]`.
-    HeadScale,
+    /// `normalized` of a per-head input, `[rows, head, d_model]`.
     HeadNormalized,
     Q,
     K,
@@ -51,6 +50,8 @@ pub enum Buf {
     LogitDiff,
     /// Values that an edit writes.
     Given,
+    /// Rows that an engine has picked out for a product.
+    Picked,
     /// One tile of the vocabulary at a time, `[rows, tile]`.
     LogitTile,
     /// Running `(max, sum of exp, logit of the target)` per row.
