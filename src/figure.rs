@@ -1,7 +1,6 @@
 //! A figure as a value: numbers, labels and a scale, no colours. The page draws it.
 
-use crate::experiment::{Experiment, Kind, Metric, PatchMetric, Prompt};
-use crate::hook::Axis;
+use crate::experiment::{Edit, Experiment, Kind, Metric, Places, Prompt};
 use crate::lab::Model;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +35,7 @@ pub struct Scale {
 /// The part of an ablation's or patch's result that is drawn.
 #[derive(Deserialize)]
 pub struct SweepResult {
-    pub axes: Vec<Axis>,
+    pub axes: Vec<String>,
     pub shape: Vec<usize>,
     pub values: Vec<Option<f64>>,
     pub baseline: Option<f64>,
@@ -53,45 +52,45 @@ impl Figure {
         if rows.checked_mul(*cols) != Some(result.values.len()) {
             return None;
         }
-        let (prompt, title, caption, mid) = match &experiment.kind {
+        let (prompts, places, title, caption, mid): (Vec<&Prompt>, _, _, _, _) = match &experiment.kind {
             Kind::Ablate(k) => {
-                let metric = match k.metric {
-                    Metric::LogitDiff { .. } => "logit difference",
-                    Metric::Loss {} => "loss",
-                };
+                let metric = averaged(&k.metric, k.prompts.len());
                 let baseline = result.baseline?;
-                let title = capitalised(&format!("{metric} with {} set to zero", k.site));
-                (
-                    &k.prompt,
-                    title,
-                    format!("White is the {metric} without any edit, {baseline:.4}."),
-                    baseline,
-                )
+                let edit = match k.edit {
+                    Edit::Zero {} => "set to zero",
+                    Edit::Mean { .. } => "set to its mean",
+                    Edit::Resample { .. } => "resampled",
+                };
+                let title = format!("{metric} with {} {edit}", names(&k.places));
+                let caption = format!("White is the {metric} without any edit, {baseline:.4}.");
+                (k.prompts.iter().map(|entry| &entry.prompt).collect(), &k.places, title, caption, baseline)
             }
             Kind::Patch(k) => {
-                let metric = match k.metric {
-                    PatchMetric::LogitDiff { .. } => "logit difference",
-                    PatchMetric::Loss { .. } => "loss",
-                };
+                let metric = averaged(&k.metric.metric(), k.pairs.len());
                 let (clean, corrupted) = (result.clean?, result.corrupted?);
                 let normalised = if k.metric.normalize() { "normalised " } else { "" };
-                let title = capitalised(&format!("{normalised}{metric} after patching {}", k.site));
-                let caption = if k.metric.normalize() {
-                    format!("0 is the corrupted run ({corrupted:.4}), 1 the clean run ({clean:.4}).")
+                let title = format!("{normalised}{metric} after patching {}", names(&k.places));
+                let (caption, mid) = if k.metric.normalize() {
+                    (format!("0 is the corrupted run ({corrupted:.4}), 1 the clean run ({clean:.4})."), 0.0)
                 } else {
-                    format!("White is the corrupted run, {corrupted:.4}; the clean run has {clean:.4}.")
+                    let runs = format!("the corrupted run, {corrupted:.4}; the clean run has {clean:.4}");
+                    (format!("White is {runs}."), corrupted)
                 };
-                (&k.clean, title, caption, if k.metric.normalize() { 0.0 } else { corrupted })
+                (k.pairs.iter().map(|pair| &pair.clean).collect(), &k.places, title, caption, mid)
             }
             _ => return None,
         };
         let reach = result.values.iter().flatten().map(|v| (v - mid).abs()).fold(0.0, f64::max);
         let reach = if reach > 0.0 { reach } else { 1.0 };
-        let labels = |axis: Axis, n: usize| labels(model, experiment, prompt, axis, n);
+        let prompts: Vec<Vec<u32>> = prompts
+            .into_iter()
+            .map(|prompt| model.tokens(prompt, experiment.prepend_bos).unwrap_or_default())
+            .collect();
+        let labels = |axis: &str, n: usize| labels(model, &prompts, places, axis, n);
         Some(Self {
-            title,
-            row_axis: labels(*row_axis, *rows),
-            col_axis: labels(*col_axis, *cols),
+            title: capitalised(&title),
+            row_axis: labels(row_axis, *rows)?,
+            col_axis: labels(col_axis, *cols)?,
             rows: *rows,
             cols: *cols,
             values: result.values.clone(),
@@ -101,22 +100,54 @@ impl Figure {
     }
 }
 
-fn labels(model: &Model, experiment: &Experiment, prompt: &Prompt, axis: Axis, n: usize) -> Labels {
-    let (title, labels) = match axis {
-        Axis::Layer => ("Layer", (0..n).map(|i| i.to_string()).collect()),
-        Axis::Head => ("Head", (0..n).map(|i| i.to_string()).collect()),
-        Axis::Pos => ("Position", positions(model, experiment, prompt, n)),
-        Axis::Dest => ("Destination", positions(model, experiment, prompt, n)),
-        Axis::Src => ("Source", positions(model, experiment, prompt, n)),
+/// `mean logit difference over 25 prompts`
+fn averaged(metric: &Metric, prompts: usize) -> String {
+    let name = match metric {
+        Metric::LogitDiff { .. } => "logit difference",
+        Metric::Loss {} => "loss",
     };
-    Labels { title, labels }
+    if prompts > 1 { format!("mean {name} over {prompts} prompts") } else { name.into() }
 }
 
-/// `Mary_1`: the token and its index, since tokens repeat.
-fn positions(model: &Model, experiment: &Experiment, prompt: &Prompt, n: usize) -> Vec<String> {
-    let tokens = model.tokens(prompt, experiment.prepend_bos).unwrap_or_default();
-    let text = |i: usize| tokens.get(i).and_then(|id| model.text(*id).text).unwrap_or_default();
-    (0..n).map(|i| format!("{}_{i}", text(i))).collect()
+/// The sites of the places.
+fn names(places: &Places) -> String {
+    match places {
+        Places::Site { site, .. } => site.to_string(),
+        Places::Sites { sites, .. } => sites.iter().map(|site| site.name()).collect::<Vec<_>>().join(", "),
+        Places::Sets(_) => "sets".into(),
+    }
+}
+
+/// The labels of an axis; `None` for one that a heatmap does not have.
+fn labels(model: &Model, prompts: &[Vec<u32>], places: &Places, axis: &str, n: usize) -> Option<Labels> {
+    let (title, labels) = match axis {
+        "layer" => ("Layer", (0..n).map(|i| i.to_string()).collect()),
+        "head" => ("Head", (0..n).map(|i| i.to_string()).collect()),
+        "pos" => ("Position", positions(model, prompts, n)),
+        "dest" => ("Destination", positions(model, prompts, n)),
+        "src" => ("Source", positions(model, prompts, n)),
+        "site" => match places {
+            Places::Sites { sites, .. } if sites.len() == n => {
+                ("Site", sites.iter().map(|site| site.to_string()).collect())
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(Labels { title, labels })
+}
+
+/// `Mary_1`: the token and its index, since tokens repeat; the index alone where prompts of a batch differ.
+fn positions(model: &Model, prompts: &[Vec<u32>], n: usize) -> Vec<String> {
+    let token = |i: usize| {
+        let first = prompts.first()?.get(i)?;
+        prompts.iter().all(|tokens| tokens.get(i) == Some(first)).then_some(*first)
+    };
+    let text = |i: usize| match token(i) {
+        Some(id) => format!("{}_{i}", model.text(id).text.unwrap_or_default()),
+        None => i.to_string(),
+    };
+    (0..n).map(text).collect()
 }
 
 fn capitalised(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod resolve;
+mod sweeps;
 
 pub use resolve::{Question, Tokens};
 
