@@ -76,6 +76,8 @@ pub trait Control {
     fn now_ms(&self) -> f64;
     /// Called as the run advances, in operations (`flops`) done of all.
     fn progress(&self, done: u64, total: u64);
+    /// Called as cells of a sweep are done, with all of them: NaN where one is not.
+    fn partial(&self, _values: &[f64]) {}
     /// Asked between pieces of work of at most about 50 ms.
     fn cancelled(&self) -> bool;
     /// Lets the event loop run once; at once ready where there is none.

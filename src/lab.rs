@@ -3,6 +3,7 @@
 mod answers;
 mod resolve;
 mod sweeps;
+mod swept;
 
 pub use resolve::{Question, Tokens};
 
@@ -101,7 +102,7 @@ impl<B: Backend> Lab<B> {
         let start_ms = control.now_ms();
         let question = self.model.resolve(experiment)?;
         self.prepare(experiment.processing).await?;
-        let mut job = Job { info: self.engine_info(), control };
+        let mut job = Job { info: self.engine_info(), control, part: (0, 1) };
         let answer = self.answer(question, &mut job).await?;
         job.info.milliseconds = control.now_ms() - start_ms;
         Ok(Outcome {
@@ -138,8 +139,9 @@ impl<B: Backend> Lab<B> {
         for (i, batch) in batches.iter().enumerate() {
             let limits = self.backend.limits();
             let cfg = &self.model.weights.cfg;
-            let (program, outputs) = model::program(cfg, ln_folded, &batch.runs, &limits)?;
-            let part = Part { control: job.control, index: i as u64, of: batches.len() as u64 };
+            let (program, outputs) = model::program(cfg, ln_folded, &batch.runs, &batch.given, &limits)?;
+            let (index, of) = (job.part.0 * batches.len() + i, job.part.1 * batches.len());
+            let part = Part { control: job.control, index: index as u64, of: of as u64 };
             let Output { data, dispatches, readbacks } = self.backend.run(&program, &part).await?;
             if data.len() != program.output_len {
                 return Err(Error::internal(format!(
@@ -165,6 +167,8 @@ impl<B: Backend> Lab<B> {
 struct Job<'a> {
     info: EngineInfo,
     control: &'a dyn Control,
+    /// Which of how many parts is under way.
+    part: (usize, usize),
 }
 
 /// Progress of one batch as a part of the whole.

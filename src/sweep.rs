@@ -228,7 +228,7 @@ impl Sweep {
             Some((name, _)) => self.len(&format!("the index '{name}'"))?,
             None => 1,
         };
-        place.ranges(*site, cfg, len).map(|_| ())
+        place.check(*site, cfg, len)
     }
 
     /// The number of tokens that all cases have; `for_what` needs it.

@@ -1,5 +1,6 @@
 //! One function per kind of question: from token ids to the answer.
 
+use super::swept::Swept;
 use super::{Job, Lab, Question, Tokens};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
@@ -7,7 +8,8 @@ use crate::hook::HookName;
 use crate::metric::{Metric, log_sum_exp, mean_loss, ranking};
 use crate::model::Readout;
 use crate::outcome::{Answer, Candidate, Ranked, Tensor};
-use crate::plan::{self, Sweep};
+use crate::plan;
+use crate::sweep::Sweep;
 use std::collections::BTreeMap;
 
 impl<B: Backend> Lab<B> {
@@ -18,8 +20,9 @@ impl<B: Backend> Lab<B> {
             Question::LogitDiff(prompts) => self.logit_diff(prompts, job).await,
             Question::Trace { prompts, hooks } => self.trace(prompts, &hooks, job).await,
             Question::Ablate(sweep) => {
-                let Swept { shape, values, base, .. } = self.sweep(&sweep, job).await?;
-                Ok(Answer::Ablate { axes: sweep.axes, shape, values, baseline: base })
+                let Swept { values, base, .. } = self.sweep(&sweep, job).await?;
+                let shape = sweep.shape(&self.model.weights.cfg)?;
+                Ok(Answer::Ablate { axes: sweep.axes(), shape, values, baseline: base })
             }
             Question::Patch { sweep, normalize } => self.patch(sweep, normalize, job).await,
             Question::UnembedBias(ids) => self.unembed_bias(&ids),
@@ -81,7 +84,7 @@ impl<B: Backend> Lab<B> {
         let batches = plan::prompts(&self.model.weights.cfg, &self.backend.limits(), prompts);
         let mut values = vec![f64::NAN; metrics.len()];
         self.execute(&batches, job, |answer, data, output| {
-            if let plan::Answer::Cell(i) = answer {
+            if let plan::Answer::Prompt(i) = answer {
                 values[i] = metrics[i].value(data, output)?;
             }
             Ok(())
@@ -99,7 +102,7 @@ impl<B: Backend> Lab<B> {
         let batches = plan::prompts(&cfg, &self.backend.limits(), prompts);
         let mut tensors = vec![BTreeMap::new(); lengths.len()];
         self.execute(&batches, job, |answer, data, output| {
-            let plan::Answer::Cell(i) = answer else { return Ok(()) };
+            let plan::Answer::Prompt(i) = answer else { return Ok(()) };
             for (hook, at) in hooks.iter().zip(&output.hooks) {
                 let shape = hook.site.shape(&cfg, lengths[i]);
                 let len: usize = shape.iter().product();
@@ -112,7 +115,7 @@ impl<B: Backend> Lab<B> {
     }
 
     async fn patch(&mut self, sweep: Sweep, normalize: bool, job: &mut Job<'_>) -> Result<Answer> {
-        let Swept { shape, mut values, base: corrupted, clean } = self.sweep(&sweep, job).await?;
+        let Swept { mut values, base: corrupted, clean } = self.sweep(&sweep, job).await?;
         let clean = clean.ok_or_else(|| Error::internal("the clean run is missing"))?;
         if normalize {
             if clean == corrupted {
@@ -125,27 +128,8 @@ impl<B: Backend> Lab<B> {
             }
             values.iter_mut().for_each(|value| *value = (*value - corrupted) / (clean - corrupted));
         }
-        Ok(Answer::Patch { axes: sweep.axes, shape, values, clean, corrupted })
-    }
-
-    async fn sweep(&mut self, sweep: &Sweep, job: &mut Job<'_>) -> Result<Swept> {
         let shape = sweep.shape(&self.model.weights.cfg)?;
-        let batches = sweep.batches(&self.model.weights.cfg, &self.backend.limits())?;
-        let mut values = vec![f64::NAN; shape.iter().product()];
-        let (mut base, mut clean) = (None, None);
-        self.execute(&batches, job, |answer, data, output| {
-            let value = sweep.metric.value(data, output)?;
-            match answer {
-                plan::Answer::Cell(i) => values[i] = value,
-                // Every batch holds the base runs; the first one's are reported.
-                plan::Answer::Base => _ = base.get_or_insert(value),
-                plan::Answer::Clean => _ = clean.get_or_insert(value),
-            }
-            Ok(())
-        })
-        .await?;
-        let base = base.ok_or_else(|| Error::internal("the base run is missing"))?;
-        Ok(Swept { shape, values, base, clean })
+        Ok(Answer::Patch { axes: sweep.axes(), shape, values, clean, corrupted })
     }
 
     fn unembed_bias(&self, ids: &[u32]) -> Result<Answer> {
@@ -154,12 +138,4 @@ impl<B: Backend> Lab<B> {
         let prob_ratio = (values.len() >= 2).then(|| (values[0] - values[1]).exp());
         Ok(Answer::UnembedBias { values, prob_ratio })
     }
-}
-
-/// The metric of every cell and of the unedited runs.
-struct Swept {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-    base: f64,
-    clean: Option<f64>,
 }
