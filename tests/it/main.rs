@@ -7,14 +7,15 @@
 )]
 
 mod cli;
+mod counts;
 mod files;
 mod golden;
 mod header;
-//TMP mod kernels;
+mod kernels;
 mod laws;
 mod published;
 mod server;
-//TMP mod shaders;
+mod shaders;
 mod shipped_model;
 mod support;
 mod tokens;
