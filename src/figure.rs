@@ -154,3 +154,59 @@ fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::weights::Weights;
+    use serde_json::json;
+
+    /// The figure of a result over `axes` with the values 0, 1, 2…
+    fn figure(experiment: serde_json::Value, axes: &[&str], shape: &[usize]) -> Option<Figure> {
+        let cfg = br#"{"n_layer":3,"n_head":2,"n_embd":8,"n_positions":8,"vocab_size":9}"#;
+        let weights = Weights::new(Config::from_json(cfg).unwrap());
+        let model = Model { name: "small".into(), weights, sha256: None, tokenizer: None };
+        let values: Vec<f64> = (0..shape.iter().product::<usize>()).map(|i| i as f64).collect();
+        let result = json!({"axes": axes, "shape": shape, "values": values, "baseline": 2.0,
+            "clean": 4.0, "corrupted": 1.0});
+        let result = serde_json::from_value(result).unwrap();
+        Figure::heatmap(&model, &Experiment::from_value(experiment).unwrap(), &result)
+    }
+
+    fn ablation(places: serde_json::Value) -> serde_json::Value {
+        let mut experiment = json!({"version": 1, "kind": "ablate", "prompts": [{"prompt": [1, 2]},
+            {"prompt": [1, 3]}], "edit": {"kind": "mean", "prompts": [[1]]}, "metric": {"kind": "loss"}});
+        experiment.as_object_mut().unwrap().extend(places.as_object().unwrap().clone());
+        experiment
+    }
+
+    #[test]
+    fn sites_are_labelled_by_name_and_positions_of_differing_prompts_by_index() {
+        let sites = ablation(json!({"sites": ["resid_pre", "mlp_out"], "axes": ["pos"]}));
+        let figure = figure(sites, &["site", "pos"], &[2, 2]).unwrap();
+        assert_eq!(figure.row_axis.labels, ["resid_pre", "mlp_out"]);
+        assert_eq!(figure.col_axis.labels, ["_0", "1"]);
+        assert_eq!(figure.title, "Mean loss over 2 prompts with resid_pre, mlp_out set to its mean");
+        assert_eq!((figure.scale.min, figure.scale.mid, figure.scale.max), (0.0, 2.0, 4.0));
+    }
+
+    #[test]
+    fn a_pair_list_is_a_patch_like_any_other() {
+        let patch = json!({"version": 1, "kind": "patch", "pairs": [{"clean": [1, 2], "corrupted": [3, 2]}],
+            "site": "z", "axes": ["layer", "head"], "metric": {"kind": "loss"}});
+        let figure = figure(patch, &["layer", "head"], &[3, 2]).unwrap();
+        assert_eq!(figure.title, "Loss after patching z");
+        assert_eq!((figure.scale.mid, figure.scale.max), (1.0, 5.0));
+    }
+
+    #[test]
+    fn what_is_no_heatmap_gives_no_figure() {
+        let sets = ablation(json!({"sets": [[{"site": "z"}], [{"site": "q"}]]}));
+        assert_eq!(figure(sets.clone(), &["set"], &[2]), None);
+        assert_eq!(figure(sets.clone(), &["set", "pos"], &[2, 2]), None);
+        assert_eq!(figure(sets, &["site", "pos"], &[2, 2]), None);
+        let sites = ablation(json!({"sites": ["z", "q"], "axes": ["layer", "head"]}));
+        assert_eq!(figure(sites, &["site", "layer", "head"], &[2, 3, 2]), None);
+    }
+}

@@ -1,5 +1,8 @@
 //! From an ablation or a patch to a sweep over token ids, checked.
 
+#[cfg(test)]
+mod tests;
+
 use super::Model;
 use super::resolve::each;
 use crate::error::{Error, Result};
