@@ -69,7 +69,7 @@ async function load(id, build, report) {
   if (!wasm) throw new LabError("engine.missing", `${build.wasm.href} does not exist.`, "Build the site again.");
   await glue.default({ module_or_path: wasm });
   if (build.threads > 1) {
-    const alarms = await startThreads(build, glue);
+    const alarms = await startThreads(build, /** @type {import("./engine.js").Threaded} */ (/** @type {unknown} */ (glue)));
     post({ id, kind: "threads", alarms }, alarms);
   }
   return glue;
