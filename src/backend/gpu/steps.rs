@@ -1,20 +1,21 @@
 //! Turns a program into dispatches and copies: a pure function, so that all of it can be looked at before the GPU sees
 //! any of it. Checks every range, since a write outside a buffer would land silently on another element.
-//!
-//! Longer than most files, as it has one arm for every op.
 
+mod attention;
 mod check;
 mod cut;
+mod edit;
+mod elements;
+mod product;
 
-use super::kernels::{self, Kernel};
-use super::params::{Params, mode};
-use crate::config::ActFn;
+use super::kernels::Kernel;
+use super::params::Params;
+use super::variants::Variants;
 use crate::error::{Error, Result};
-use crate::program::{Buf, Op, Program};
+use crate::program::{Attn, Buf, Op, Program};
 use crate::weights::Weight;
-use check::outside;
 use std::collections::HashMap;
-use std::ops::Range;
+use std::sync::Arc;
 
 /// A buffer that a dispatch binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,13 +23,24 @@ pub enum Slot {
     Act(Buf),
     /// A shard of a weight; all but W_E and W_U have one.
     Weight(Weight, usize),
-    /// The program's table of rows.
-    Rows,
-    /// Tokens and all lists of all ops.
+    /// q, k and v of all rows as planes.
+    Qkv,
+    /// W_Q, W_K and W_V of a layer as planes.
+    QkvWeights(usize),
+    QkvBiases(usize),
+    /// All lists of all ops.
     Index,
     Canary,
     /// For a binding that the kernel does not read this time.
     Nothing,
+}
+
+/// q, k and v in the order of their planes, as activations and as weights.
+pub const QKV: [Buf; 3] = [Buf::Q, Buf::K, Buf::V];
+
+/// Elements from one plane to the next: WebGPU wants the offset of a binding to be a multiple of 256 bytes.
+pub fn plane(elements: usize) -> usize {
+    elements.next_multiple_of(64)
 }
 
 #[derive(Debug)]
@@ -45,11 +57,12 @@ pub enum Step {
     Copy { buf: Buf, start: usize, len: usize, at: usize },
 }
 
-/// The steps of a program, and what the `index` buffer must hold for them.
+/// The steps of a program, and what must lie on the GPU before the first.
 #[derive(Debug)]
 pub struct Steps {
     pub steps: Vec<Step>,
     pub index: Vec<u32>,
+    pub given: Vec<(Buf, Arc<Vec<f32>>)>,
 }
 
 impl Steps {
@@ -77,27 +90,32 @@ pub struct Machine<'a> {
     pub weights: &'a dyn Fn(Weight) -> Result<usize>,
     /// Rows of W_E and W_U in one shard.
     pub shard_rows: usize,
-    /// Most rows for which a matrix product takes the kernel for few.
-    pub few_rows: usize,
+    /// Elements between the planes of [`Slot::Qkv`].
+    pub plane: usize,
+    pub variants: Variants,
+    /// Short attention takes the kernel without barriers.
+    pub short_attention: bool,
     /// Largest estimated work of a dispatch, so that a cancel is heard between two.
     pub dispatch_cost: u64,
 }
 
 /// # Errors
-/// `internal` when an op reaches outside a buffer, or one segment of an edit reads what another writes.
+/// `internal` when an op reaches outside a buffer, or reads what it writes.
 pub fn steps(program: &Program, machine: &Machine) -> Result<Steps> {
     let mut encoder = Encoder {
         program,
         machine,
         sizes: program.buffers.iter().copied().collect(),
         steps: Vec::new(),
-        index: program.tokens.clone(),
+        index: Vec::new(),
+        lists: HashMap::new(),
+        attns: HashMap::new(),
+        given: Vec::new(),
     };
-    encoder.check_rows()?;
     for op in &program.ops {
         encoder.op(op).map_err(|e| e.at(name(op)))?;
     }
-    Ok(Steps { steps: encoder.steps, index: encoder.index })
+    Ok(Steps { steps: encoder.steps, index: encoder.index, given: encoder.given })
 }
 
 /// A kernel with what it works on: rows `0..params.end_row`, unless it is cut into pieces.
@@ -113,219 +131,77 @@ struct Encoder<'a> {
     sizes: HashMap<Buf, usize>,
     steps: Vec<Step>,
     index: Vec<u32>,
+    /// Where a shared list stands in `index`, by its address: the program outlives the encoder.
+    lists: HashMap<(*const u32, usize), u32>,
+    attns: HashMap<*const Attn, [u32; 2]>,
+    given: Vec<(Buf, Arc<Vec<f32>>)>,
 }
 
 impl Encoder<'_> {
     fn op(&mut self, op: &Op) -> Result<()> {
-        let d_model = self.program.d_model;
         match op {
-            Op::Embed { out, rows } => {
-                if *rows > self.program.tokens.len() {
-                    return Err(outside("tokens", *rows, self.program.tokens.len()));
-                }
-                (self.machine.weights)(Weight::Embed)?;
-                let out = self.act(*out, rows * d_model)?;
-                let shards = self.shards();
-                for (shard, tokens) in shards.into_iter().enumerate() {
-                    let params = Params {
-                        shard: tokens.start as u32,
-                        n: tokens.len() as u32,
-                        ..row_params(*rows, d_model)
-                    };
-                    let slots = vec![Slot::Index, Slot::Weight(Weight::Embed, shard), out];
-                    self.elements(Call { kernel: &kernels::EMBED, params, slots }, d_model)?;
-                }
-                Ok(())
-            }
-            Op::PosEmbed { out, rows } => {
-                let longest = self.rows(*rows)?.iter().map(|row| row.len as usize).max().unwrap_or(0);
-                let table = self.weight(Weight::PosEmbed, longest * d_model)?;
-                let slots = vec![Slot::Rows, table, self.act(*out, rows * d_model)?];
-                let params = row_params(*rows, d_model);
-                self.elements(Call { kernel: &kernels::POS_EMBED, params, slots }, d_model)
-            }
-            Op::Add { a, b, out, len } => {
-                let slots = vec![self.act(*a, *len)?, self.act(*b, *len)?, self.act(*out, *len)?];
-                self.elements(Call { kernel: &kernels::ADD, params: row_params(*len, 1), slots }, 1)
-            }
-            Op::LnScale { x, out, rows } => {
-                let slots = vec![self.act(*x, rows * d_model)?, self.act(*out, *rows)?];
-                let params = Params { eps: self.program.eps, ..row_params(*rows, d_model) };
-                self.reductions(Call { kernel: &kernels::LN_SCALE, params, slots }, d_model)
-            }
+            Op::Embed { tokens, pos, out } => self.embed(tokens, pos.as_ref(), *out),
+            Op::PosEmbed { pos, out } => self.pos_embed(pos, *out),
+            Op::Add { a, b, out, first, rows, width } => self.add([a, b], *out, *first, *rows, *width),
+            Op::LayerNorm { x, affine, out, rows } => self.layer_norm(x, *affine, *out, *rows),
+            Op::LnScale { x, out, rows } => self.ln_scale(*x, *out, *rows),
             Op::LnNormalize { x, scale, affine, out, rows } => {
-                let (mode, w, b) = match affine {
-                    Some((w, b)) => (mode::AFFINE, self.weight(*w, d_model)?, self.weight(*b, d_model)?),
-                    None => (0, Slot::Nothing, Slot::Nothing),
-                };
-                let (x, scale) = (self.act(*x, rows * d_model)?, self.act(*scale, *rows)?);
-                let slots = vec![x, scale, w, b, self.act(*out, rows * d_model)?];
-                let params = Params { mode, ..row_params(*rows, d_model) };
-                self.reductions(Call { kernel: &kernels::LN_NORMALIZE, params, slots }, d_model)
+                self.ln_normalize([*x, *scale], *affine, *out, *rows)
             }
-            Op::Linear { x, w, b, out, rows, k, n } => {
-                let in_fours = k.is_multiple_of(4) && n.is_multiple_of(4);
-                let kernel = match in_fours {
-                    true if *rows <= self.machine.few_rows => &kernels::LINEAR_FEW,
-                    true => &kernels::LINEAR,
-                    false => &kernels::LINEAR_ANY,
-                };
-                let (w, b) = (self.weight(*w, k * n)?, self.weight(*b, *n)?);
-                let slots = vec![self.act(*x, rows * k)?, w, b, self.act(*out, rows * n)?];
-                let params = Params { n: *n as u32, ..row_params(*rows, *k) };
-                self.product(Call { kernel, params, slots }, *n)
+            Op::Linear { x, w, b, out, then, rows, k, n } => {
+                self.linear(x, (*w, *b), *out, then, [*rows, *k, *n])
             }
+            Op::Projections { x, parts, rows, k, n } => self.projections(*x, parts, [*rows, *k, *n]),
             Op::HeadLinear { x, w, b, out, rows, heads, k, n } => {
-                let (x, out) = (self.act(*x, rows * heads * k)?, self.act(*out, rows * heads * n)?);
-                let (w, b) = (self.weight(*w, heads * k * n)?, self.weight(*b, heads * n)?);
-                let params = Params { heads: *heads as u32, n: *n as u32, ..row_params(*rows, *k) };
-                let slots = vec![x, w, b, out];
-                self.product(Call { kernel: &kernels::HEAD_LINEAR, params, slots }, heads * n)
+                self.head_linear([*x, *out], (*w, *b), [*rows, *heads, *k, *n])
             }
             Op::HeadResult { z, w, out, rows, heads, k, n } => {
-                let (z, out) = (self.act(*z, rows * heads * k)?, self.act(*out, rows * heads * n)?);
-                let slots = vec![z, self.weight(*w, heads * k * n)?, out];
-                let params = Params { heads: *heads as u32, n: *n as u32, ..row_params(*rows, *k) };
-                self.product(Call { kernel: &kernels::HEAD_RESULT, params, slots }, heads * n)
+                self.head_result([*z, *out], *w, [*rows, *heads, *k, *n])
             }
             Op::SumHeads { x, b, out, rows, heads, width } => {
-                let (x, b) = (self.act(*x, rows * heads * width)?, self.weight(*b, *width)?);
-                let slots = vec![x, b, self.act(*out, rows * width)?];
-                let params = Params { heads: *heads as u32, ..row_params(*rows, *width) };
-                self.elements(Call { kernel: &kernels::SUM_HEADS, params, slots }, *width)
+                self.sum_heads([*x, *out], *b, [*rows, *heads, *width])
             }
             Op::RepeatHeads { x, out, rows, heads, width } => {
-                let slots = vec![self.act(*x, rows * width)?, self.act(*out, rows * heads * width)?];
-                let params = Params { heads: *heads as u32, ..row_params(*rows, *width) };
-                self.elements(Call { kernel: &kernels::REPEAT_HEADS, params, slots }, heads * width)
+                self.repeat_heads([*x, *out], [*rows, *heads, *width])
             }
-            Op::AttnScores { q, k, out, rows, heads, d_head, scale } => {
-                let len = rows * heads * d_head;
-                let slots = vec![
-                    Slot::Rows,
-                    self.act(*q, len)?,
-                    self.act(*k, len)?,
-                    self.scores(*out, *rows, *heads)?,
-                ];
-                let params = Params { heads: *heads as u32, scale: *scale, ..row_params(*rows, *d_head) };
-                let kernel =
-                    if d_head.is_multiple_of(4) { &kernels::ATTN_SCORES } else { &kernels::ATTN_SCORES_ANY };
-                let cost = 2 * heads * d_head;
-                self.attention(Call { kernel, params, slots }, cost, |[across, tall], longest, rows| {
-                    [longest.div_ceil(across), rows.div_ceil(tall), *heads]
-                })
+            Op::Attention { attn, out, first, heads, d_head, scale } => {
+                self.attention(attn, *out, *first, [*heads, *d_head], *scale)
             }
-            Op::Pattern { scores, out, rows, heads } => {
-                let slots =
-                    vec![Slot::Rows, self.scores(*scores, *rows, *heads)?, self.scores(*out, *rows, *heads)?];
-                let params = Params { heads: *heads as u32, ..row_params(*rows, 0) };
-                let cost = cut::ELEMENT_COST * heads;
-                self.attention(
-                    Call { kernel: &kernels::PATTERN, params, slots },
-                    cost,
-                    |[across, _], _, rows| cut::fold((rows * heads).div_ceil(across)),
-                )
+            Op::AttnScores { attn, out, heads, d_head, scale } => {
+                self.attn_scores(attn, *out, [*heads, *d_head], *scale)
             }
-            Op::Z { pattern, v, out, rows, heads, d_head, causal } => {
-                let len = rows * heads * d_head;
-                let pattern = self.scores(*pattern, *rows, *heads)?;
-                let slots = vec![Slot::Rows, pattern, self.act(*v, len)?, self.act(*out, len)?];
-                let mode = if *causal { mode::CAUSAL } else { 0 };
-                let params = Params { heads: *heads as u32, mode, ..row_params(*rows, *d_head) };
-                let kernel = if d_head.is_multiple_of(4) { &kernels::Z } else { &kernels::Z_ANY };
-                let width = heads * d_head;
-                self.attention(Call { kernel, params, slots }, 2 * width, |[across, tall], _, rows| {
-                    [width.div_ceil(across), rows.div_ceil(tall), 1]
-                })
+            Op::Pattern { attn, scores, out, heads } => self.pattern(attn, [*scores, *out], *heads),
+            Op::Z { attn, pattern, out, first, heads, d_head, causal } => {
+                self.z(attn, [*pattern, *out], *first, [*heads, *d_head], *causal)
             }
-            Op::Activation { x, out, act, len } => {
-                let slots = vec![self.act(*x, *len)?, self.act(*out, *len)?];
-                let mode = match act {
-                    ActFn::GeluNew => mode::GELU_NEW,
-                    ActFn::Gelu => mode::GELU,
-                    ActFn::Relu => mode::RELU,
-                };
-                let params = Params { mode, ..row_params(*len, 1) };
-                self.elements(Call { kernel: &kernels::ACTIVATION, params, slots }, 1)
+            Op::ZDelta { w, rows, changes, out, first, d_head } => {
+                self.z_delta(*w, rows, changes, *out, *first, *d_head)
             }
-            Op::Edit { buf, segments } => self.edit(*buf, segments),
-            Op::GatherRows { x, index, out, width } => {
-                let highest = index.iter().max().map_or(0, |i| *i as usize + 1);
-                let (x, out) = (self.act(*x, highest * width)?, self.act(*out, index.len() * width)?);
-                let params = Params { list: self.list(index), ..row_params(index.len(), *width) };
-                let slots = vec![Slot::Index, x, out];
-                self.elements(Call { kernel: &kernels::GATHER_ROWS, params, slots }, *width)
+            Op::Activation { x, out, act, len } => self.activation([*x, *out], *act, *len),
+            Op::Edit { buf, from, segments } => self.edit(*buf, *from, segments),
+            Op::Given { out, values } => self.given(*out, values),
+            Op::GatherRows { x, index, out, width } => self.gather_rows(*x, index, *out, *width),
+            Op::Unembed { x, out, rows, k, first, n } => {
+                self.unembed([*x, *out], *rows, *k, *first..first + n)
             }
-            Op::Unembed { x, out, rows, k, first, n } => self.unembed(*x, *out, *rows, *k, *first..first + n),
-            Op::LogitDiff { x, out, pairs, k } => self.logit_diff(*x, *out, pairs, *k),
+            Op::LogitDiff { x, index, out, pairs, k } => self.logit_diff([*x, *out], index, pairs, *k),
             Op::LogSumExp { tile, out, targets, first, n, reset } => {
-                let rows = targets.len();
-                let slots = vec![Slot::Index, self.act(*tile, rows * n)?, self.act(*out, rows * 3)?];
-                let mode = if *reset { mode::RESET } else { 0 };
-                let (list, first) = (self.list(targets), *first as u32);
-                let params = Params { list, mode, first, n: *n as u32, ..row_params(rows, *n) };
-                self.reductions(Call { kernel: &kernels::LOG_SUM_EXP, params, slots }, *n)
+                self.log_sum_exp([*tile, *out], targets, [*first, *n], *reset)
             }
-            Op::Keep { buf, start, len, at } => {
-                self.act(*buf, start + len)?;
-                if at + len > self.program.output_len {
-                    return Err(outside("output", at + len, self.program.output_len));
-                }
-                self.steps.push(Step::Copy { buf: *buf, start: *start, len: *len, at: *at });
-                Ok(())
-            }
+            Op::Keep { buf, start, len, at } => self.keep(*buf, *start, *len, *at),
         }
-    }
-
-    fn unembed(&mut self, x: Buf, out: Buf, rows: usize, k: usize, tokens: Range<usize>) -> Result<()> {
-        if tokens.is_empty() {
-            return Ok(());
-        }
-        let shard = tokens.start / self.machine.shard_rows;
-        if tokens.end > self.program.d_vocab || (tokens.end - 1) / self.machine.shard_rows != shard {
-            return Err(Error::internal(format!(
-                "tokens {tokens:?} are not in one shard of {} of the vocabulary's {}",
-                self.machine.shard_rows, self.program.d_vocab
-            )));
-        }
-        let kernel = if k.is_multiple_of(4) { &kernels::UNEMBED } else { &kernels::UNEMBED_ANY };
-        let (w, b) = self.unembedding(shard)?;
-        let slots = vec![self.act(x, rows * k)?, w, b, self.act(out, rows * tokens.len())?];
-        let params = Params {
-            n: tokens.len() as u32,
-            first: tokens.start as u32,
-            shard: (shard * self.machine.shard_rows) as u32,
-            ..row_params(rows, k)
-        };
-        self.product(Call { kernel, params, slots }, tokens.len())
-    }
-
-    fn logit_diff(&mut self, x: Buf, out: Buf, pairs: &[[u32; 2]], k: usize) -> Result<()> {
-        let rows = pairs.len();
-        if let Some(token) =
-            pairs.as_flattened().iter().find(|token| **token as usize >= self.program.d_vocab)
-        {
-            return Err(outside("the vocabulary", *token as usize, self.program.d_vocab));
-        }
-        let (x, out) = (self.act(x, rows * k)?, self.act(out, rows)?);
-        let list = self.list(pairs.as_flattened());
-        let shards = self.shards();
-        let last = shards.len() - 1;
-        for (shard, tokens) in shards.into_iter().enumerate() {
-            let first = if shard == 0 { mode::FIRST_SHARD } else { 0 };
-            let mode = first | if shard == last { mode::LAST_SHARD } else { 0 };
-            let (shard_row, n) = (tokens.start as u32, tokens.len() as u32);
-            let (w, b) = self.unembedding(shard)?;
-            let params = Params { list, mode, shard: shard_row, n, ..row_params(rows, k) };
-            let slots = vec![Slot::Index, x, w, b, out];
-            self.reductions(Call { kernel: &kernels::LOGIT_DIFF, params, slots }, 2 * k)?;
-        }
-        Ok(())
     }
 }
 
+/// Parameters of rows of `k`, without lists.
 fn row_params(rows: usize, k: usize) -> Params {
-    Params { end_row: rows as u32, k: k as u32, ..Params::default() }
+    Params {
+        end_row: rows as u32,
+        k: k as u32,
+        x_list: Params::NONE,
+        add_list: Params::NONE,
+        ..Params::default()
+    }
 }
 
 /// The op's name, without its lists.

@@ -1,8 +1,9 @@
 //! What an op may touch: every range is checked against the buffers' sizes before anything runs.
 
 use super::{Encoder, Slot};
+use crate::backend::gpu::params::Params;
 use crate::error::{Error, Result};
-use crate::program::{Buf, Row};
+use crate::program::{Buf, Index, Pick, Rows};
 use crate::weights::Weight;
 use std::ops::Range;
 
@@ -13,6 +14,55 @@ impl Encoder<'_> {
             Some(size) if *size >= len => Ok(Slot::Act(buf)),
             Some(size) => Err(outside(format!("{buf:?}"), len, *size)),
             None => Err(Error::internal(format!("{buf:?} is not among the program's buffers"))),
+        }
+    }
+
+    /// An operand of which an op reads `count` rows.
+    pub(super) fn operand(&self, rows: &Rows, count: usize, width: usize) -> Result<Slot> {
+        let end = match &rows.pick {
+            Pick::From(first) => first + count,
+            Pick::Rows(list) if list.len() < count => return Err(outside("rows", count, list.len())),
+            Pick::Rows(list) => list[..count].iter().max().map_or(0, |row| *row as usize + 1),
+        };
+        self.act(rows.buf, end * width)
+    }
+
+    /// The two parameters that tell a kernel where an operand's rows stand.
+    pub(super) fn pick(&mut self, rows: &Rows) -> [u32; 2] {
+        match &rows.pick {
+            Pick::From(first) => [Params::NONE, *first as u32],
+            Pick::Rows(list) => [self.shared_list(list), 0],
+        }
+    }
+
+    /// Whether an operand is the buffer that rows `first..first + count` of are written. Then a kernel reads it through
+    /// the binding that it writes.
+    ///
+    /// # Errors
+    /// When another row of the operand is written than the one that is computed from it: they run at once.
+    pub(super) fn in_place(&self, operand: &Rows, out: Buf, first: usize, count: usize) -> Result<bool> {
+        if operand.buf != out {
+            return Ok(false);
+        }
+        if let Pick::Rows(list) = &operand.pick
+            && list.len() < count
+        {
+            return Err(outside("rows", count, list.len()));
+        }
+        let clash = (0..count).find(|i| {
+            let row = operand.pick.row(*i);
+            row != first + i && (first..first + count).contains(&row)
+        });
+        match clash {
+            Some(i) => Err(Error::internal(format!(
+                "row {} of {out:?} is both read and written",
+                operand.pick.row(i)
+            ))),
+            None => {
+                let end = (0..count).map(|i| operand.pick.row(i) + 1).max().unwrap_or(0);
+                self.act(out, end)?;
+                Ok(true)
+            }
         }
     }
 
@@ -30,20 +80,11 @@ impl Encoder<'_> {
         Ok((Slot::Weight(Weight::Unembed, shard), self.weight(Weight::UnembedBias, self.program.d_vocab)?))
     }
 
-    pub(super) fn rows(&self, rows: usize) -> Result<&[Row]> {
-        self.program
-            .rows
-            .get(..rows)
-            .ok_or_else(|| outside("the program's table of rows", rows, self.program.rows.len()))
-    }
-
-    /// A buffer of scores or patterns, of which an op touches the blocks of the first `rows` rows: whole runs.
-    pub(super) fn scores(&self, buf: Buf, rows: usize, heads: usize) -> Result<Slot> {
-        let Some(last) = self.rows(rows)?.last() else { return self.act(buf, 0) };
-        if last.pos + 1 != last.len {
-            return Err(Error::internal(format!("{rows} rows end inside a run of {} tokens", last.len)));
+    pub(super) fn tokens(&self, tokens: &[u32]) -> Result<()> {
+        match tokens.iter().find(|token| **token as usize >= self.program.d_vocab) {
+            Some(token) => Err(outside("the vocabulary", *token as usize, self.program.d_vocab)),
+            None => Ok(()),
         }
-        self.act(buf, last.first_score as usize + heads * (last.len as usize).pow(2))
     }
 
     /// Tokens of each shard of W_E and W_U.
@@ -52,27 +93,18 @@ impl Encoder<'_> {
         starts.map(|start| start..(start + self.machine.shard_rows).min(self.program.d_vocab)).collect()
     }
 
-    /// Puts a list into `index` and returns where it starts; tiles of one op share theirs.
+    /// Puts a list into `index` and returns where it starts.
     pub(super) fn list(&mut self, words: &[u32]) -> u32 {
-        if !self.index.ends_with(words) {
-            self.index.extend_from_slice(words);
-        }
+        self.index.extend_from_slice(words);
         (self.index.len() - words.len()) as u32
     }
 
-    pub(super) fn check_rows(&self) -> Result<()> {
-        let (tokens, rows) = (&self.program.tokens, &self.program.rows);
-        if let Some(token) = tokens.iter().find(|token| **token as usize >= self.program.d_vocab) {
-            return Err(outside("the vocabulary", *token as usize, self.program.d_vocab));
-        }
-        let bad = |(i, row): (usize, &Row)| {
-            let first = row.first_row as usize;
-            row.pos >= row.len || first + row.pos as usize != i || first + row.len as usize > rows.len()
-        };
-        match rows.iter().enumerate().position(bad) {
-            Some(i) => Err(Error::internal(format!("row {i} is not in its run: {:?}", rows[i]))),
-            None => Ok(()),
-        }
+    /// The same for a list that several ops may share.
+    pub(super) fn shared_list(&mut self, list: &Index) -> u32 {
+        let key = (list.as_ptr(), list.len());
+        let at = self.lists.get(&key).copied().unwrap_or_else(|| self.list(list));
+        self.lists.insert(key, at);
+        at
     }
 }
 
