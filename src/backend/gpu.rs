@@ -12,6 +12,8 @@ pub mod params;
 mod pipelines;
 mod signal;
 mod steps;
+mod tune;
+mod variants;
 
 use super::{Backend, Control, Output, Pacer};
 use crate::error::{Error, Result};
@@ -27,6 +29,7 @@ use pipelines::Pipelines;
 use signal::Signal;
 use std::collections::VecDeque;
 use steps::{Machine, Slot, Step};
+pub use variants::Variants;
 
 /// The GPU engine with the weights that it holds.
 pub struct Gpu {
@@ -36,6 +39,8 @@ pub struct Gpu {
     pace: Pace,
     /// See [`Options::dispatch_cost`].
     dispatch_cost: Option<u64>,
+    /// What was pinned or measured.
+    variants: Option<Variants>,
     /// Sizes of the model that was uploaded.
     d_model: Option<usize>,
     /// Counts runs; the canary sings it.
@@ -69,7 +74,7 @@ impl Gpu {
     /// As [`Gpu::open`].
     pub async fn open_with(options: Options) -> Result<Self> {
         let device = Device::open(options).await?;
-        let pipelines = Pipelines::new(&device).await?;
+        let pipelines = Pipelines::new(&device, options.variants).await?;
         let memory = Memory::new(&device);
         Ok(Self {
             device,
@@ -77,6 +82,7 @@ impl Gpu {
             memory,
             pace: Pace::default(),
             dispatch_cost: options.dispatch_cost,
+            variants: options.variants,
             d_model: None,
             run: 0,
         })
@@ -85,6 +91,11 @@ impl Gpu {
     /// Whether the adapter is software (SwiftShader, lavapipe, WARP): slower than the CPU engine.
     pub fn is_fallback(&self) -> bool {
         self.device.is_fallback
+    }
+
+    /// The kernels of matrix products that this engine takes: pinned, or measured by its first run.
+    pub fn variants(&self) -> Option<Variants> {
+        self.variants
     }
 
     /// Gives the device back. Later calls fail with `gpu.lost`.
@@ -102,8 +113,10 @@ impl Backend for Gpu {
     /// `unembed_rows` holds for the model that was uploaded; before, for the widest there can be.
     fn limits(&self) -> Limits {
         const WIDEST: usize = 8192;
+        let elements = self.device.binding_bytes.min(Self::ACTIVATION_BYTES) as usize / 4;
         Limits {
-            buffer_elements: self.device.binding_bytes.min(Self::ACTIVATION_BYTES) as usize / 4,
+            buffer_elements: elements,
+            tile_elements: elements,
             unembed_rows: self.shard_rows(self.d_model.unwrap_or(WIDEST)),
         }
     }
@@ -121,17 +134,27 @@ impl Backend for Gpu {
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
         self.device.check()?;
+        let variants = match self.variants {
+            Some(variants) => variants,
+            None => tune::tune(&self.device, &mut self.pipelines, control).await?,
+        };
+        self.variants = Some(variants);
+        let plane = self.memory.plane(program);
         let mut steps = steps::steps(
             program,
             &Machine {
                 weights: &|weight| self.memory.weight_elements(weight),
                 shard_rows: self.shard_rows(program.d_model),
-                few_rows: self.device.few_rows,
+                plane,
+                variants,
+                short_attention: self.device.short_attention,
                 dispatch_cost: self.dispatch_cost.unwrap_or(self.pace.dispatch()),
             },
         )?;
         self.run = self.run.wrapping_add(1);
         steps.steps.push(canary(self.run));
+        let kernels = steps.steps.iter().filter_map(Step::kernel);
+        self.pipelines.compile(&self.device, kernels).await?;
         self.memory.prepare(&self.device, program, &steps).await?;
         let staging = self.memory.staging(&self.device, program.output_len).await?;
 
@@ -187,8 +210,8 @@ impl Gpu {
                     }
                     Step::Copy { buf, start, len, at } => {
                         pass = None; // A copy stands between passes.
-                        let buffer = self.memory.buffer(Slot::Act(*buf))?;
-                        let (from, to) = (4 * *start as u64, 4 * *at as u64);
+                        let (buffer, offset) = self.memory.buffer(Slot::Act(*buf))?;
+                        let (from, to) = (offset + 4 * *start as u64, 4 * *at as u64);
                         encoder.copy_buffer_to_buffer(buffer, from, staging, to, 4 * *len as u64);
                     }
                 }
@@ -196,7 +219,7 @@ impl Gpu {
             }
             drop(pass);
             if next == steps.len() {
-                let canary = self.memory.buffer(Slot::Canary)?;
+                let (canary, _) = self.memory.buffer(Slot::Canary)?;
                 encoder.copy_buffer_to_buffer(canary, 0, staging, 4 * output_len as u64, 16);
             }
             self.device.check()?;

@@ -1,6 +1,7 @@
 //! The adapter and device: opening them, noticing that they failed, waiting for them.
 
 use super::signal::{Signal, lock, signal};
+use super::variants::Variants;
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex};
 
@@ -14,8 +15,8 @@ pub struct Device {
     pub is_fallback: bool,
     /// Most bytes that a kernel may see through one binding.
     pub binding_bytes: u64,
-    /// See [`Options::few_rows`].
-    pub few_rows: usize,
+    /// See [`Options::short_attention`].
+    pub short_attention: bool,
     pub buffer_bytes: u64,
     /// The first fault since opening; there is no way back from one.
     fault: Arc<Mutex<Option<Error>>>,
@@ -29,9 +30,10 @@ pub struct Options {
     /// Keep to WebGPU's default limits, and to this many bytes per binding, whatever the adapter offers: for testing
     /// the paths that split a table.
     pub binding_bytes: Option<u64>,
-    /// Matrix products of at most this many rows take the kernel for few rows. By default 32 on hardware, and 0 on a
-    /// software adapter, whose barriers make it slow.
-    pub few_rows: Option<usize>,
+    /// The kernels of matrix products, instead of those that measure fastest here.
+    pub variants: Option<Variants>,
+    /// Short attention takes the kernel without barriers. By default on a software adapter.
+    pub short_attention: Option<bool>,
     /// Cut every op into dispatches of this much estimated work, however fast the adapter is: for testing the cuts.
     pub dispatch_cost: Option<u64>,
 }
@@ -90,7 +92,7 @@ impl Device {
             device,
             queue,
             is_fallback,
-            few_rows: options.few_rows.unwrap_or(if is_fallback { 0 } else { 32 }),
+            short_attention: options.short_attention.unwrap_or(is_fallback),
             binding_bytes: limits
                 .max_storage_buffer_binding_size
                 .min(options.binding_bytes.unwrap_or(u64::MAX)),

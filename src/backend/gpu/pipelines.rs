@@ -2,6 +2,7 @@
 
 use super::device::Device;
 use super::kernels::{self, Access, Kernel};
+use super::variants::Variants;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 
@@ -11,19 +12,37 @@ pub struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// Every kernel, compiled when the engine opens, so that a kernel that an adapter refuses is found then.
+/// Kernels by name. Those that any run may take are compiled when the engine opens, so that one that an adapter refuses
+/// is found then; of the variants of matrix products only those that the adapter chooses from.
 pub struct Pipelines(HashMap<&'static str, Pipeline>);
 
 impl Pipelines {
     /// # Errors
+    /// As [`Pipelines::compile`].
+    pub async fn new(device: &Device, pinned: Option<Variants>) -> Result<Self> {
+        let mut pipelines = Self(HashMap::new());
+        let left_out = Variants::left_out(device.is_fallback, pinned);
+        let wanted = kernels::ALL.iter().copied().filter(|kernel| !left_out.contains(&kernel.name));
+        pipelines.compile(device, wanted).await?;
+        Ok(pipelines)
+    }
+
+    /// Compiles those that are not yet.
+    ///
+    /// # Errors
     /// `gpu.validation` with the kernel's name and the compiler's message.
-    pub async fn new(device: &Device) -> Result<Self> {
-        let mut pipelines = HashMap::new();
-        for kernel in kernels::ALL {
-            let create = || Ok(Pipeline::new(&device.device, kernel));
-            pipelines.insert(kernel.name, device.caught(kernel.name, create).await?);
+    pub async fn compile(
+        &mut self,
+        device: &Device,
+        kernels: impl Iterator<Item = &'static Kernel>,
+    ) -> Result<()> {
+        for kernel in kernels {
+            if !self.0.contains_key(kernel.name) {
+                let create = || Ok(Pipeline::new(&device.device, kernel));
+                self.0.insert(kernel.name, device.caught(kernel.name, create).await?);
+            }
         }
-        Ok(Self(pipelines))
+        Ok(())
     }
 
     /// # Errors

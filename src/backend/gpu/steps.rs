@@ -11,7 +11,7 @@ mod product;
 use super::kernels::Kernel;
 use super::params::Params;
 use super::variants::Variants;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::program::{Attn, Buf, Op, Program};
 use crate::weights::Weight;
 use std::collections::HashMap;
@@ -76,6 +76,13 @@ impl Steps {
 }
 
 impl Step {
+    pub fn kernel(&self) -> Option<&'static Kernel> {
+        match self {
+            Step::Dispatch { kernel, .. } => Some(kernel),
+            Step::Copy { .. } => None,
+        }
+    }
+
     pub fn cost(&self) -> u64 {
         match self {
             Step::Dispatch { cost, .. } => *cost,

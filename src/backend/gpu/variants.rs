@@ -54,6 +54,17 @@ impl Variants {
         Self { few: first(few), skinny: first(skinny), tile: first(tile) }
     }
 
+    /// Candidates that this adapter will not take.
+    pub(super) fn left_out(software: bool, pinned: Option<Self>) -> Vec<&'static str> {
+        let own = |class: &Class| if software { class.software } else { class.hardware };
+        let mut wanted: Vec<_> = Self::CLASSES.iter().flat_map(own).map(|kernel| kernel.name).collect();
+        if let Some(Self { few, skinny, tile }) = pinned {
+            wanted = vec![few.name, skinny.name, tile.name];
+        }
+        let all = Self::CLASSES.iter().flat_map(|class| class.hardware.iter().chain(class.software));
+        all.map(|kernel| kernel.name).filter(|name| !wanted.contains(name)).collect()
+    }
+
     /// The same kernel for any number of rows.
     pub fn only(kernel: &'static Kernel) -> Self {
         Self { few: kernel, skinny: kernel, tile: kernel }
