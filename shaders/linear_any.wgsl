@@ -9,7 +9,6 @@
 
 const ACTIVATE = 4u; // params.mode, as in shared/finish.wgsl
 const ADD = 8u;
-const ADD_OUT = 16u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -26,13 +25,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum = sum + x[start + i] * w[w_start + i * params.n];
     }
     sum = sum + b[plane * params.b_plane + col];
-    let added = pick(params.add_list, params.add_first, row) * params.n + col;
     if ((params.mode & ACTIVATE) != 0u) {
         sum = activate(params.mode & 3u, sum);
     } else if ((params.mode & ADD) != 0u) {
-        sum = residual[added] + sum;
-    } else if ((params.mode & ADD_OUT) != 0u) {
-        sum = out[added] + sum;
+        sum = residual[pick(params.add_list, params.add_first, row) * params.n + col] + sum;
     }
     out[plane * params.out_plane + row * params.n + col] = sum;
 }

@@ -54,5 +54,4 @@ pub mod mode {
     pub const RELU: u32 = 2;
     pub const ACTIVATE: u32 = 4;
     pub const ADD: u32 = 8;
-    pub const ADD_OUT: u32 = 16;
 }

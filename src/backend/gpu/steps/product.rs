@@ -41,10 +41,7 @@ impl Encoder<'_> {
             Then::Store => {}
             Then::Activate(act) => mode = mode::ACTIVATE | activation_mode(*act),
             Then::Add(to) => {
-                mode = mode::ADD_OUT;
-                if !self.in_place(to, out, 0, rows)? {
-                    (mode, residual) = (mode::ADD, self.operand(to, rows, n)?);
-                }
+                (mode, residual) = (mode::ADD, self.operand(to, rows, n)?);
                 added = self.pick(to);
             }
         }
