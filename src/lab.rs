@@ -1,10 +1,12 @@
 //! The lab: a model on an engine, answering experiments. Both doors, the command line and the browser module, end here.
 
 mod answers;
+mod estimate;
 mod resolve;
 mod sweeps;
 mod swept;
 
+pub use estimate::Estimate;
 pub use resolve::{Question, Tokens};
 
 use crate::backend::engine::{Engine, Opened};
@@ -12,7 +14,7 @@ use crate::backend::{Backend, Choice, Control, Output};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
-use crate::outcome::{BUILD, EngineInfo, ModelInfo, Outcome};
+use crate::outcome::{EngineInfo, ModelInfo, Outcome, build};
 use crate::plan::{Answer, Batch};
 use crate::processing::Processing;
 use crate::tokens::Tokenizer;
@@ -64,6 +66,8 @@ pub struct Lab<B> {
     /// Name of the engine (`cpu`, `gpu`) and why it was taken.
     engine: (&'static str, String),
     prepared: Option<Prepared>,
+    /// Speed of the last run that was long enough to tell.
+    flops_per_ms: Option<f64>,
 }
 
 impl Lab<Engine> {
@@ -80,7 +84,7 @@ impl Lab<Engine> {
 
 impl<B: Backend> Lab<B> {
     pub fn new(model: Arc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
-        Self { model, backend, engine: (name, reason.into()), prepared: None }
+        Self { model, backend, engine: (name, reason.into()), prepared: None, flops_per_ms: None }
     }
 
     /// The engine, with no work counted yet.
@@ -89,7 +93,7 @@ impl<B: Backend> Lab<B> {
             backend: self.engine.0,
             adapter: self.backend.adapter(),
             reason: self.engine.1.clone(),
-            build: BUILD,
+            build: build(),
             ..EngineInfo::default()
         }
     }
@@ -103,7 +107,11 @@ impl<B: Backend> Lab<B> {
         let question = self.model.resolve(experiment)?;
         self.prepare(experiment.processing).await?;
         let mut job = Job { info: self.engine_info(), control, part: (0, 1) };
+        let prepared_ms = control.now_ms();
         let answer = self.answer(question, &mut job).await?;
+        if job.info.flops > 10_000_000 {
+            self.flops_per_ms = Some(job.info.flops as f64 / (control.now_ms() - prepared_ms).max(0.1));
+        }
         job.info.milliseconds = control.now_ms() - start_ms;
         Ok(Outcome {
             version: crate::experiment::VERSION,

@@ -124,7 +124,13 @@ fn attention(b: &mut Builder, layer: usize, mut pre: Layout) -> Result<Layout> {
             let op = Op::SumHeads { x: Buf::Result, b: w(Part::BO), out, rows, heads, width: d_model };
             b.emit(op, out, rows * d_model);
         } else {
-            b.linear(Rows::all(Buf::Z), (w(Part::WO), w(Part::BO)), out, Then::Store, [rows, d_model, d_model]);
+            b.linear(
+                Rows::all(Buf::Z),
+                (w(Part::WO), w(Part::BO)),
+                out,
+                Then::Store,
+                [rows, d_model, d_model],
+            );
         }
         b.fork(layer, Fork::AttnOut, Site::AttnOut, out, &mut mid)?;
         b.hook(Site::AttnOut, layer, out, &mid)?; // [pos, d_model]

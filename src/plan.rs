@@ -4,7 +4,7 @@
 mod same;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hook::{Family, HookName, Site};
 use crate::intervene::{Edit, Intervention};
 use crate::model::{Limits, Readout, Run};
@@ -28,9 +28,14 @@ pub enum Answer {
     /// A prompt by itself.
     Prompt(usize),
     /// The unedited run of a case of a sweep.
-    Base { case: usize },
+    Base {
+        case: usize,
+    },
     /// A run that is copied from.
-    Source { case: usize, source: usize },
+    Source {
+        case: usize,
+        source: usize,
+    },
     Cell(Item),
 }
 
@@ -69,6 +74,8 @@ pub struct Plan<'a> {
     batches: Vec<std::ops::Range<usize>>,
     /// Items that cannot differ from their base run, and are not run.
     pub same: Vec<Item>,
+    /// Cases without any other item: only their unedited runs are run, in the first batch.
+    unedited: Vec<usize>,
 }
 
 impl<'a> Plan<'a> {
@@ -77,7 +84,8 @@ impl<'a> Plan<'a> {
     pub fn new(cfg: &'a Config, limits: &Limits, sweep: &'a Sweep, means: Means) -> Result<Self> {
         let shape = sweep.shape(cfg)?;
         let cells: usize = shape.iter().product();
-        let mut plan = Self { cfg, sweep, shape, means, items: Vec::new(), batches: Vec::new(), same: Vec::new() };
+        let (items, batches, same, unedited) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut plan = Self { cfg, sweep, shape, means, items, batches, same, unedited };
         let room = rows_per_batch(cfg, limits, plan.longest(), &sweep.sites());
         // Rows of the batch under way, and what it holds beside cells.
         let (mut first, mut rows, mut held) = (0, 0, Vec::new());
@@ -93,6 +101,9 @@ impl<'a> Plan<'a> {
                 }
             }
             items.sort();
+            if items.is_empty() {
+                plan.unedited.push(case);
+            }
             let len = sweep.cases[case].tokens.len();
             for ((_, _, pos), item) in items {
                 let needs = [Answer::Base { case }, Answer::Source { case, source: item.source }];
@@ -119,8 +130,10 @@ impl<'a> Plan<'a> {
         let case = &self.sweep.cases[item.case];
         let source = case.sources.get(item.source);
         let targets = self.sweep.targets(self.cfg, &self.shape, item.cell);
-        let matters = targets.iter().filter(|(hook, place)| !same::cannot_matter(self.cfg, case, source, *hook, place));
-        let start = matters.map(|(hook, place)| (hook.layer, hook.site, place.positions(case.tokens.len()).start));
+        let matters =
+            targets.iter().filter(|(hook, place)| !same::cannot_matter(self.cfg, case, source, *hook, place));
+        let start =
+            matters.map(|(hook, place)| (hook.layer, hook.site, place.positions(case.tokens.len()).start));
         start.min_by_key(|(layer, site, pos)| (*layer, *site, *pos))
     }
 
@@ -134,27 +147,27 @@ impl<'a> Plan<'a> {
         self.batches.is_empty()
     }
 
-    /// The runs of one batch: bases and sources, then cells. The first batch holds the base and the sources of every case
-    /// that no later batch holds.
-    pub fn batch(&self, index: usize) -> Batch {
+    /// The runs of one batch: bases and sources, then cells. The unedited runs of a case are in each batch that
+    /// holds a cell of it.
+    ///
+    /// # Errors
+    /// When a mean that an edit writes is missing.
+    pub fn batch(&self, index: usize) -> Result<Batch> {
         let items = &self.items[self.batches[index].clone()];
-        let mut wanted: Vec<(usize, Option<usize>)> = items.iter().map(|item| (item.case, Some(item.source))).collect();
-        if index == 0 {
-            // Every metric of an unedited run is reported, also of cases without a cell of their own.
-            let all = self.sweep.cases.iter().enumerate();
-            wanted.extend(all.flat_map(|(i, case)| (0..case.sources.len().max(1)).map(move |s| (i, Some(s)))));
+        let mut wanted: Vec<(usize, usize)> = items.iter().map(|item| (item.case, item.source)).collect();
+        for case in self.unedited.iter().filter(|_| index == 0) {
+            wanted.extend((0..self.sweep.cases[*case].sources.len().max(1)).map(|source| (*case, source)));
         }
         wanted.sort_unstable();
         wanted.dedup();
-        let mut batch = Batch { runs: Vec::new(), answers: Vec::new(), given: Arc::clone(&self.means.values) };
+        let mut batch =
+            Batch { runs: Vec::new(), answers: Vec::new(), given: Arc::clone(&self.means.values) };
         let mut at = BTreeMap::new();
         for (case, source) in wanted {
             let of = &self.sweep.cases[case];
-            let source = source.and_then(|source| Some((source, of.sources.get(source)?)));
             let base = (Answer::Base { case }, &of.tokens);
-            for (answer, tokens) in
-                [base].into_iter().chain(source.map(|(source, tokens)| (Answer::Source { case, source }, tokens)))
-            {
+            let source = of.sources.get(source).map(|tokens| (Answer::Source { case, source }, tokens));
+            for (answer, tokens) in [base].into_iter().chain(source) {
                 at.entry(answer).or_insert_with(|| {
                     batch.answers.push(answer);
                     let readout = of.metric.readout();
@@ -168,24 +181,25 @@ impl<'a> Plan<'a> {
             let case = &self.sweep.cases[item.case];
             let source = at.get(&Answer::Source { case: item.case, source: item.source });
             let edit = |hook: &HookName| match (&self.sweep.write, source) {
-                (Write::Copy, Some(from)) => Edit::Patch { from: *from },
-                (Write::Mean { over, .. }, _) => Edit::Given {
-                    at: self.means.at.get(hook).copied().unwrap_or(usize::MAX),
-                    per_pos: *over == Over::Prompts,
-                },
-                _ => Edit::Zero,
+                (Write::Zero, _) => Ok(Edit::Zero),
+                (Write::Copy, Some(from)) => Ok(Edit::Patch { from: *from }),
+                (Write::Mean { over, .. }, _) if self.means.at.contains_key(hook) => {
+                    Ok(Edit::Given { at: self.means.at[hook], per_pos: *over == Over::Prompts })
+                }
+                _ => Err(Error::internal(format!("there is nothing to write to {hook}"))),
             };
             let targets = self.sweep.targets(self.cfg, &self.shape, item.cell);
-            let interventions = targets.iter().map(|(hook, place)| Intervention { hook: *hook, place: *place, edit: edit(hook) });
+            let intervention = |(hook, place)| Ok(Intervention { hook, place, edit: edit(&hook)? });
+            let interventions = targets.into_iter().map(intervention).collect::<Result<_>>()?;
             batch.answers.push(Answer::Cell(*item));
             batch.runs.push(Run {
                 tokens: case.tokens.clone(),
-                interventions: interventions.collect(),
+                interventions,
                 base: at.get(&Answer::Base { case: item.case }).copied(),
                 readout: case.metric.readout(),
             });
         }
-        batch
+        Ok(batch)
     }
 }
 

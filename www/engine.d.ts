@@ -1,5 +1,5 @@
 /** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
-import type { EngineInfo, Experiment, Figure, ModelInfo, Result, Token } from "./microtome.js";
+import type { EngineInfo, Estimate, Experiment, Figure, ModelInfo, Result, Token } from "./microtome.js";
 
 /** A model's files, as fetched. `name` is shown to people. */
 export interface ModelFiles {
@@ -23,9 +23,19 @@ export class Engine {
   run(
     experiment: Experiment,
     onProgress: (done: number, total: number) => void,
+    onPartial: (sofar: Partial<Result>) => void,
     isCancelled: () => boolean,
   ): Promise<Result>;
+  estimate(experiment: Experiment): Estimate;
   figure(result: Result): Figure | null;
   tokenize(text: string, prependBos: boolean): Token[];
   free(): void;
+}
+
+/** What the build with threads exports besides; `src/wasm/threads.rs` implements it. */
+export interface Threaded {
+  sharedModule(): [WebAssembly.Module, WebAssembly.Memory];
+  startThreads(threads: number): void;
+  runThread(): void;
+  initSync(shared: { module: WebAssembly.Module; memory: WebAssembly.Memory }): unknown;
 }

@@ -122,8 +122,12 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     async fn execute(&mut self, op: &Op) -> Result<()> {
-        if let Op::Linear { .. } | Op::Projections { .. } | Op::Unembed { .. } | Op::HeadLinear { .. }
-        | Op::HeadResult { .. } | Op::ZDelta { .. } = op
+        if let Op::Linear { .. }
+        | Op::Projections { .. }
+        | Op::Unembed { .. }
+        | Op::HeadLinear { .. }
+        | Op::HeadResult { .. }
+        | Op::ZDelta { .. } = op
         {
             return self.multiply(op).await;
         }
@@ -159,14 +163,18 @@ impl Pass<'_> {
                 ops::ln_scale(&cpu.get(*x)?[..rows * width], width, eps, out);
                 Ok(())
             })?,
-            Op::LnNormalize { x, scale, affine, out, rows } => self.write(*out, 0..rows * width, |cpu, out| {
-                ops::ln_normalize(cpu.get(*x)?, cpu.get(*scale)?, cpu.affine(affine)?, width, out);
-                Ok(())
-            })?,
-            Op::SumHeads { x, b, out, rows, heads, width } => self.write(*out, 0..rows * width, |cpu, out| {
-                ops::sum_heads(cpu.get(*x)?, cpu.plain(*b)?, *heads, out);
-                Ok(())
-            })?,
+            Op::LnNormalize { x, scale, affine, out, rows } => {
+                self.write(*out, 0..rows * width, |cpu, out| {
+                    ops::ln_normalize(cpu.get(*x)?, cpu.get(*scale)?, cpu.affine(affine)?, width, out);
+                    Ok(())
+                })?
+            }
+            Op::SumHeads { x, b, out, rows, heads, width } => {
+                self.write(*out, 0..rows * width, |cpu, out| {
+                    ops::sum_heads(cpu.get(*x)?, cpu.plain(*b)?, *heads, out);
+                    Ok(())
+                })?
+            }
             Op::RepeatHeads { x, out, rows, heads, width } => {
                 self.write(*out, 0..rows * heads * width, |cpu, out| {
                     ops::repeat_heads(cpu.get(*x)?, *heads, *width, out);
@@ -213,9 +221,11 @@ impl Pass<'_> {
                 out.copy_from_slice(values);
                 Ok(())
             })?,
-            Op::GatherRows { x, index, out, width } => self.write(*out, 0..index.len() * width, |cpu, out| {
-                ops::embed(cpu.get(*x)?, index, *width, out)
-            })?,
+            Op::GatherRows { x, index, out, width } => {
+                self.write(*out, 0..index.len() * width, |cpu, out| {
+                    ops::embed(cpu.get(*x)?, index, *width, out)
+                })?
+            }
             Op::LogitDiff { x, index, out, pairs, k } => self.write(*out, 0..pairs.len(), |cpu, out| {
                 let unembed = [cpu.plain(Weight::Unembed)?, cpu.plain(Weight::UnembedBias)?];
                 ops::logit_diff(cpu.get(*x)?, index, unembed, pairs, *k, out);
@@ -256,13 +266,15 @@ impl Pass<'_> {
             Op::Projections { x, parts, rows, k, n } => {
                 for part in parts {
                     let size = [*rows, *k, *n];
-                    self.product(&Rows::all(*x), part.w, Some(part.b), part.out, &Then::Store, size, 0..*n).await?;
+                    self.product(&Rows::all(*x), part.w, Some(part.b), part.out, &Then::Store, size, 0..*n)
+                        .await?;
                 }
                 Ok(())
             }
             Op::Unembed { x, out, rows, k, first, n } => {
                 let (b, size) = (Some(Weight::UnembedBias), [*rows, *k, *n]);
-                self.product(&Rows::all(*x), Weight::Unembed, b, *out, &Then::Store, size, *first..first + n).await
+                self.product(&Rows::all(*x), Weight::Unembed, b, *out, &Then::Store, size, *first..first + n)
+                    .await
             }
             Op::HeadLinear { x, w, b, out, rows, heads, k, n } => {
                 let mut y = vec![0.0; rows * n];
@@ -296,10 +308,19 @@ impl Pass<'_> {
                 for head in 0..self.program.n_heads {
                     let of_head = |i: &usize| changes[*i].head as usize == head;
                     let mine: Vec<usize> = (0..changes.len()).filter(of_head).collect();
-                    let x: Vec<f32> = mine.iter().flat_map(|i| &z[i * d_head..(i + 1) * d_head]).copied().collect();
+                    let x: Vec<f32> =
+                        mine.iter().flat_map(|i| &z[i * d_head..(i + 1) * d_head]).copied().collect();
                     let mut y = vec![0.0; mine.len() * d_model];
                     let ks = head * d_head..(head + 1) * d_head;
-                    matmul::product(&x, mine.len(), self.cpu.matrix(*w)?, ks, 0..d_model, &mut y, &|_, _, _| {})?;
+                    matmul::product(
+                        &x,
+                        mine.len(),
+                        self.cpu.matrix(*w)?,
+                        ks,
+                        0..d_model,
+                        &mut y,
+                        &|_, _, _| {},
+                    )?;
                     for (i, y) in mine.iter().zip(y.chunks_exact(d_model)) {
                         added[i * d_model..(i + 1) * d_model].copy_from_slice(y);
                     }

@@ -1,6 +1,6 @@
 //! One function per kind of question: from token ids to the answer.
 
-use super::swept::Swept;
+use super::swept::{Report, traced};
 use super::{Job, Lab, Question, Tokens};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
@@ -9,7 +9,6 @@ use crate::metric::{Metric, log_sum_exp, mean_loss, ranking};
 use crate::model::Readout;
 use crate::outcome::{Answer, Candidate, Ranked, Tensor};
 use crate::plan;
-use crate::sweep::Sweep;
 use std::collections::BTreeMap;
 
 impl<B: Backend> Lab<B> {
@@ -19,12 +18,10 @@ impl<B: Backend> Lab<B> {
             Question::Predict { tokens, answer, top_k } => self.predict(&tokens, answer, top_k, job).await,
             Question::LogitDiff(prompts) => self.logit_diff(prompts, job).await,
             Question::Trace { prompts, hooks } => self.trace(prompts, &hooks, job).await,
-            Question::Ablate(sweep) => {
-                let Swept { values, base, .. } = self.sweep(&sweep, job).await?;
-                let shape = sweep.shape(&self.model.weights.cfg)?;
-                Ok(Answer::Ablate { axes: sweep.axes(), shape, values, baseline: base })
+            Question::Ablate(sweep) => self.sweep(&sweep, Report::Ablate, job).await,
+            Question::Patch { sweep, normalize } => {
+                self.sweep(&sweep, Report::Patch { normalize }, job).await
             }
-            Question::Patch { sweep, normalize } => self.patch(sweep, normalize, job).await,
             Question::UnembedBias(ids) => self.unembed_bias(&ids),
         }
     }
@@ -97,9 +94,7 @@ impl<B: Backend> Lab<B> {
     async fn trace(&mut self, prompts: Vec<Tokens>, hooks: &[HookName], job: &mut Job<'_>) -> Result<Answer> {
         let cfg = self.model.weights.cfg.clone();
         let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
-        let readout = Readout { hooks: hooks.to_vec(), ..Readout::default() };
-        let prompts = prompts.into_iter().map(|tokens| (tokens, readout.clone())).collect();
-        let batches = plan::prompts(&cfg, &self.backend.limits(), prompts);
+        let batches = plan::prompts(&cfg, &self.backend.limits(), traced(&prompts, hooks));
         let mut tensors = vec![BTreeMap::new(); lengths.len()];
         self.execute(&batches, job, |answer, data, output| {
             let plan::Answer::Prompt(i) = answer else { return Ok(()) };
@@ -112,24 +107,6 @@ impl<B: Backend> Lab<B> {
         })
         .await?;
         Ok(Answer::Trace { tensors })
-    }
-
-    async fn patch(&mut self, sweep: Sweep, normalize: bool, job: &mut Job<'_>) -> Result<Answer> {
-        let Swept { mut values, base: corrupted, clean } = self.sweep(&sweep, job).await?;
-        let clean = clean.ok_or_else(|| Error::internal("the clean run is missing"))?;
-        if normalize {
-            if clean == corrupted {
-                let message = format!(
-                    "the metric is {clean} on both the clean and the corrupted prompt, so it cannot be normalised"
-                );
-                return Err(Error::input("input.normalize", message).with_action(
-                    "Choose prompts or answers on which the runs differ, or set normalize to false.",
-                ));
-            }
-            values.iter_mut().for_each(|value| *value = (*value - corrupted) / (clean - corrupted));
-        }
-        let shape = sweep.shape(&self.model.weights.cfg)?;
-        Ok(Answer::Patch { axes: sweep.axes(), shape, values, clean, corrupted })
     }
 
     fn unembed_bias(&self, ids: &[u32]) -> Result<Answer> {

@@ -4,140 +4,152 @@ use super::{Job, Lab};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::hook::{HookName, Site};
+use crate::hook::HookName;
 use crate::model::Readout;
+use crate::outcome::Answer as SweepAnswer;
 use crate::plan::{self, Answer, Item, Means, Plan};
 use crate::sweep::{Over, Sweep, Write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The metric of every cell and of the unedited runs, as the mean over the cases.
-pub(super) struct Swept {
-    pub(super) values: Vec<f64>,
-    pub(super) base: f64,
-    /// Of the runs that are copied from.
-    pub(super) clean: Option<f64>,
+/// What is reported of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    Ablate,
+    /// `normalize`: as `(patched − corrupted) / (clean − corrupted)`.
+    Patch {
+        normalize: bool,
+    },
 }
 
-/// What has come of a sweep so far.
+/// What has come of a sweep so far: means over the runs that are done.
 struct Collected<'a> {
     sweep: &'a Sweep,
-    /// Sums over cases and sources of what each cell has, and how many there are still to come.
-    values: Vec<f64>,
-    missing: Vec<usize>,
+    shape: Vec<usize>,
+    report: Report,
+    /// Of each cell, weighted sum and weight over cases and sources.
+    cells: Vec<(f64, f64)>,
     base: Vec<Option<f64>>,
     clean: BTreeMap<(usize, usize), f64>,
 }
 
 impl<'a> Collected<'a> {
-    fn new(sweep: &'a Sweep, cells: usize) -> Self {
-        let runs = sweep.cases.iter().map(|case| case.sources.len().max(1)).sum();
-        Self {
-            sweep,
-            values: vec![0.0; cells],
-            missing: vec![runs; cells],
-            base: vec![None; sweep.cases.len()],
-            clean: BTreeMap::new(),
-        }
+    fn new(sweep: &'a Sweep, shape: Vec<usize>, report: Report) -> Self {
+        let (cells, base) = (vec![(0.0, 0.0); shape.iter().product()], vec![None; sweep.cases.len()]);
+        Self { sweep, shape, report, cells, base, clean: BTreeMap::new() }
+    }
+
+    /// The weight of one source's run of a case in the mean over all.
+    fn weight(&self, case: usize) -> f64 {
+        1.0 / self.sweep.cases[case].sources.len().max(1) as f64
     }
 
     fn add(&mut self, item: Item, value: f64) {
-        let sources = self.sweep.cases[item.case].sources.len().max(1);
-        self.values[item.cell] += value / (sources * self.sweep.cases.len()) as f64;
-        self.missing[item.cell] -= 1;
+        let weight = self.weight(item.case);
+        let (sum, total) = &mut self.cells[item.cell];
+        *sum += weight * value;
+        *total += weight;
     }
 
-    /// The mean over the cases of an unedited run's metric.
-    fn base(&self) -> Result<f64> {
-        let values = self.base.iter().copied().collect::<Option<Vec<f64>>>();
-        let values = values.ok_or_else(|| Error::internal("a base run is missing"))?;
-        Ok(values.iter().sum::<f64>() / values.len() as f64)
+    /// The mean of an unedited run's metric over the cases.
+    fn base(&self) -> f64 {
+        let done: Vec<f64> = self.base.iter().flatten().copied().collect();
+        done.iter().sum::<f64>() / done.len() as f64
     }
 
-    fn clean(&self) -> Option<f64> {
-        let cases = &self.sweep.cases;
-        let of = |((case, _), value): (&(usize, usize), &f64)| value / (cases[*case].sources.len() * cases.len()) as f64;
-        (!self.clean.is_empty()).then(|| self.clean.iter().map(of).sum())
+    /// The same of the runs that are copied from.
+    fn clean(&self) -> f64 {
+        let weighted =
+            |((case, _), value): (&(usize, usize), &f64)| (self.weight(*case) * value, self.weight(*case));
+        let (sum, total) = self.clean.iter().map(weighted).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        sum / total
     }
 
-    /// The cells that are done; NaN where one is not.
-    fn so_far(&self) -> Vec<f64> {
-        let done = |(value, missing): (&f64, &usize)| if *missing == 0 { *value } else { f64::NAN };
-        self.values.iter().zip(&self.missing).map(done).collect()
+    /// The answer as far as it is known: NaN where nothing of a cell is done.
+    fn answer(&self) -> Result<SweepAnswer> {
+        let mut values: Vec<f64> = self.cells.iter().map(|(sum, total)| sum / total).collect();
+        let (axes, shape, base) = (self.sweep.axes(), self.shape.clone(), self.base());
+        let Report::Patch { normalize } = self.report else {
+            return Ok(SweepAnswer::Ablate { axes, shape, values, baseline: base });
+        };
+        let (clean, corrupted) = (self.clean(), base);
+        if normalize {
+            if clean == corrupted {
+                let message = format!(
+                    "the metric is {clean} on both the clean and the corrupted prompt, so it cannot be normalised"
+                );
+                return Err(Error::input("input.normalize", message).with_action(
+                    "Choose prompts or answers on which the runs differ, or set normalize to false.",
+                ));
+            }
+            values.iter_mut().for_each(|value| *value = (*value - corrupted) / (clean - corrupted));
+        }
+        Ok(SweepAnswer::Patch { axes, shape, values, clean, corrupted })
     }
 }
 
 impl<B: Backend> Lab<B> {
-    /// The metric of every cell of a sweep. What is done is reported batch by batch.
+    /// Runs a sweep; what is done is reported batch by batch.
     ///
     /// # Errors
-    /// As [`Sweep::shape`]; what the engine says.
-    pub(super) async fn sweep(&mut self, sweep: &Sweep, job: &mut Job<'_>) -> Result<Swept> {
+    /// As [`Sweep::shape`]; `input.normalize`; what the engine says.
+    pub(super) async fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        report: Report,
+        job: &mut Job<'_>,
+    ) -> Result<SweepAnswer> {
         let cfg = self.model.weights.cfg.clone();
         let means = self.means(&cfg, sweep, job).await?;
         let plan = Plan::new(&cfg, &self.backend.limits(), sweep, means)?;
-        let mut collected = Collected::new(sweep, sweep.cells(&cfg)?);
+        let mut collected = Collected::new(sweep, sweep.shape(&cfg)?, report);
+        let mut same = plan.same.clone();
         for index in 0..plan.len() {
             job.part = (index, plan.len());
-            self.execute(&[plan.batch(index)], job, |answer, data, output| {
+            self.execute(&[plan.batch(index)?], job, |answer, data, output| {
+                let value = |case: usize| sweep.cases[case].metric.value(data, output);
                 match answer {
-                    Answer::Cell(item) => {
-                        collected.add(item, sweep.cases[item.case].metric.value(data, output)?);
-                    }
+                    Answer::Cell(item) => collected.add(item, value(item.case)?),
                     // Every batch holds the bases that it needs; the first one's are reported.
-                    Answer::Base { case } => {
-                        collected.base[case].get_or_insert(sweep.cases[case].metric.value(data, output)?);
-                    }
+                    Answer::Base { case } => _ = collected.base[case].get_or_insert(value(case)?),
                     Answer::Source { case, source } => {
-                        let value = sweep.cases[case].metric.value(data, output)?;
-                        collected.clean.entry((case, source)).or_insert(value);
+                        collected.clean.entry((case, source)).or_insert(value(case)?);
                     }
                     Answer::Prompt(_) => {}
                 }
                 Ok(())
             })
             .await?;
-            if index == 0 {
-                for item in &plan.same {
-                    let base = collected.base[item.case];
-                    collected.add(*item, base.ok_or_else(|| Error::internal("a base run is missing"))?);
+            same.retain(|item| match collected.base[item.case] {
+                Some(base) => {
+                    collected.add(*item, base);
+                    false
                 }
-            }
+                None => true,
+            });
             if index + 1 < plan.len() {
-                job.control.partial(&collected.so_far());
+                job.control.partial(&collected.answer()?);
             }
         }
-        Ok(Swept { base: collected.base()?, clean: collected.clean(), values: collected.values })
+        if collected.base.contains(&None) {
+            return Err(Error::internal("a base run is missing"));
+        }
+        collected.answer()
     }
 
     /// The means that a mean ablation writes: of the reference prompts' activations at every hook that the sweep edits.
     async fn means(&mut self, cfg: &Config, sweep: &Sweep, job: &mut Job<'_>) -> Result<Means> {
         let Write::Mean { prompts, over } = &sweep.write else { return Ok(Means::default()) };
-        let shape = sweep.shape(cfg)?;
-        let cells: usize = shape.iter().product();
-        let mut hooks: Vec<HookName> =
-            (0..cells).flat_map(|cell| sweep.targets(cfg, &shape, cell)).map(|(hook, _)| hook).collect();
-        hooks.sort_unstable();
-        hooks.dedup();
-
-        let readout = Readout { hooks: hooks.clone(), ..Readout::default() };
-        let runs = prompts.iter().map(|tokens| (tokens.clone(), readout.clone())).collect();
-        let batches = plan::prompts(cfg, &self.backend.limits(), runs);
-        let (mut sums, mut at) = (Vec::new(), BTreeMap::new());
-        let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
-        let len_of = |site: Site, len: usize| site.shape(cfg, len).iter().product::<usize>();
-        for hook in &hooks {
-            at.insert(*hook, sums.len());
-            let len = if *over == Over::Tokens { 1 } else { longest };
-            sums.resize(sums.len() + len_of(hook.site, len), 0.0f64);
-        }
+        let (hooks, mut means) = means_wanted(cfg, sweep)?;
+        let batches = plan::prompts(cfg, &self.backend.limits(), traced(prompts, &hooks));
+        let mut sums = vec![0.0f64; means.values.len()];
         self.execute(&batches, job, |answer, data, output| {
             let Answer::Prompt(prompt) = answer else { return Ok(()) };
             for (hook, start) in hooks.iter().zip(&output.hooks) {
-                let values = &data[*start..][..len_of(hook.site, prompts[prompt].len())];
-                let width = if *over == Over::Tokens { len_of(hook.site, 1) } else { values.len() };
+                let values = &data[*start..][..hook.site.len(cfg, prompts[prompt].len())];
+                let width = if *over == Over::Tokens { hook.site.len(cfg, 1) } else { values.len() };
                 for row in values.chunks_exact(width) {
-                    let sums = &mut sums[at[hook]..][..width];
+                    let sums = &mut sums[means.at[hook]..][..width];
                     sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
                 }
             }
@@ -148,7 +160,29 @@ impl<B: Backend> Lab<B> {
             Over::Tokens => prompts.iter().map(Vec::len).sum(),
             Over::Prompts => prompts.len(),
         };
-        let values: Vec<f32> = sums.iter().map(|sum| (sum / count as f64) as f32).collect();
-        Ok(Means { values: Arc::new(values), at })
+        means.values = Arc::new(sums.iter().map(|sum| (sum / count as f64) as f32).collect());
+        Ok(means)
     }
+}
+
+/// The hooks whose means a mean ablation writes, and room for them.
+pub(super) fn means_wanted(cfg: &Config, sweep: &Sweep) -> Result<(Vec<HookName>, Means)> {
+    let Write::Mean { prompts, over } = &sweep.write else { return Ok(Default::default()) };
+    let shape = sweep.shape(cfg)?;
+    let cells: usize = shape.iter().product();
+    let hooks = (0..cells).flat_map(|cell| sweep.targets(cfg, &shape, cell)).map(|(hook, _)| hook);
+    let hooks: std::collections::BTreeSet<HookName> = hooks.collect();
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+    let (mut at, mut len) = (BTreeMap::new(), 0);
+    for hook in &hooks {
+        at.insert(*hook, len);
+        len += hook.site.len(cfg, if *over == Over::Tokens { 1 } else { longest });
+    }
+    Ok((hooks.into_iter().collect(), Means { values: Arc::new(vec![0.0; len]), at }))
+}
+
+/// Prompts of which these hooks are read.
+pub(super) fn traced(prompts: &[Vec<u32>], hooks: &[HookName]) -> Vec<(Vec<u32>, Readout)> {
+    let readout = Readout { hooks: hooks.to_vec(), ..Readout::default() };
+    prompts.iter().map(|tokens| (tokens.clone(), readout.clone())).collect()
 }

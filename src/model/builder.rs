@@ -59,7 +59,10 @@ impl<'a> Builder<'a> {
                 wants.entry(*hook).or_default().push((i, slot));
             }
         }
-        let slots = |run: &Run| RunOutput { hooks: vec![usize::MAX; run.readout.hooks.len()], ..RunOutput::default() };
+        let slots = |run: &Run| RunOutput {
+            hooks: vec![usize::MAX; run.readout.hooks.len()],
+            ..RunOutput::default()
+        };
         let mut builder = Self {
             cfg,
             ln_folded,
@@ -155,7 +158,14 @@ impl<'a> Builder<'a> {
 
     /// Gives the runs that leave their base at `fork` rows of `buf`, behind those of `layout`: copies of the base's,
     /// unless their edit writes all of each.
-    pub(super) fn fork(&mut self, layer: usize, fork: Fork, site: Site, buf: Buf, layout: &mut Layout) -> Result<()> {
+    pub(super) fn fork(
+        &mut self,
+        layer: usize,
+        fork: Fork,
+        site: Site,
+        buf: Buf,
+        layout: &mut Layout,
+    ) -> Result<()> {
         let width = self.row_width(site);
         let mut copies = Vec::new();
         for run in self.forks(layer, fork) {
@@ -172,7 +182,10 @@ impl<'a> Builder<'a> {
             if !written {
                 for (i, pos) in positions.clone().enumerate() {
                     let (dst, src) = (layout.rows() + i, self.row(layout, run, pos)?);
-                    push(&mut copies, Segment::copy((dst * width) as u32, (src * width) as u32, width as u32));
+                    push(
+                        &mut copies,
+                        Segment::copy((dst * width) as u32, (src * width) as u32, width as u32),
+                    );
                 }
             }
             layout.push(run, positions);
@@ -212,7 +225,9 @@ impl<'a> Builder<'a> {
                 let (dst, len) = ((row * row_width + col) as u32, width as u32);
                 match edit {
                     Edit::Zero => push(&mut inside, Segment::zero(dst, len)),
-                    Edit::Scale { by } => push(&mut inside, Segment { scale: *by, ..Segment::copy(dst, dst, len) }),
+                    Edit::Scale { by } => {
+                        push(&mut inside, Segment { scale: *by, ..Segment::copy(dst, dst, len) })
+                    }
                     Edit::Patch { from } => {
                         let src = self.row(layout, *from, pos)? * row_width + col;
                         push(&mut inside, Segment::copy(dst, src as u32, len));
@@ -318,7 +333,12 @@ impl<'a> Builder<'a> {
     }
 
     /// LayerNorm of rows into `out`, in one step where nobody looks at its scale.
-    pub(super) fn layer_norm(&mut self, norm: LayerNorm, hooks: [HookName; 2], layout: &Layout) -> Result<()> {
+    pub(super) fn layer_norm(
+        &mut self,
+        norm: LayerNorm,
+        hooks: [HookName; 2],
+        layout: &Layout,
+    ) -> Result<()> {
         let LayerNorm { x, scale, out, ln } = norm;
         let (rows, affine) = (layout.rows(), self.affine(ln));
         let [scale_hook, hook] = hooks;

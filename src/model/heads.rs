@@ -54,7 +54,8 @@ impl Builder<'_> {
         // Heads whose scores or pattern are edited go through them one step at a time.
         let (mut at_once, mut in_steps) = (Again::default(), Again::default());
         for run in &runs {
-            let steps = self.here(*run, layer).any(|i| matches!(i.hook.site, Site::AttnScores | Site::Pattern));
+            let steps =
+                self.here(*run, layer).any(|i| matches!(i.hook.site, Site::AttnScores | Site::Pattern));
             let again = if steps { &mut in_steps } else { &mut at_once };
             for (head, dests) in self.affected(*run, layer) {
                 self.again(again, [pre, queries], (*run, head, dests), [&q, &k, &v])?;
@@ -130,7 +131,8 @@ impl Builder<'_> {
                 continue;
             }
             let positions = place.positions(self.runs[*run].tokens.len());
-            let within = if site == Site::Q { self.looked_at(*run, layer) } else { 0..self.extents[*run].end };
+            let within =
+                if site == Site::Q { self.looked_at(*run, layer) } else { 0..self.extents[*run].end };
             for pos in positions.start.max(within.start)..positions.end.min(within.end) {
                 for head in place.heads(self.cfg.n_heads) {
                     let key = (*run, head, pos);
@@ -153,7 +155,8 @@ impl Builder<'_> {
                             };
                             let row = spare();
                             rounds.resize(rounds.len().max(old.1 + 1), Vec::new());
-                            let segment = Segment { scale: *by, ..Segment::copy(at(row), at(old.0), d_head as u32) };
+                            let segment =
+                                Segment { scale: *by, ..Segment::copy(at(row), at(old.0), d_head as u32) };
                             push(&mut rounds[old.1], segment);
                             (row, old.1 + 1)
                         }
@@ -190,7 +193,11 @@ impl Builder<'_> {
         let mut list = |site: Site, replaced: &Replaced| -> Result<u32> {
             let own = (0..seen).any(|pos| replaced.contains_key(&(run, head, pos)));
             // Runs of one base that replace nothing share its list.
-            let key = if own { (site, run, Some(head)) } else { (Site::ResidPre, self.runs[run].base.unwrap_or(run), None) };
+            let key = if own {
+                (site, run, Some(head))
+            } else {
+                (Site::ResidPre, self.runs[run].base.unwrap_or(run), None)
+            };
             if let Some(list) = again.lists.get(&key) {
                 return Ok(*list);
             }
@@ -267,13 +274,16 @@ impl Builder<'_> {
             let positions = differs.start.max(looked_at.start)..differs.end.min(looked_at.end);
             let affected = self.affected(*run, layer);
             let hook = HookName { site: Site::Z, layer };
-            let of_z: Vec<Intervention> = self.here(*run, layer).filter(|i| i.hook == hook).copied().collect();
+            let of_z: Vec<Intervention> =
+                self.here(*run, layer).filter(|i| i.hook == hook).copied().collect();
             for dest in positions.clone() {
                 let old = self.row(attended, *run, dest)? * d;
                 let z_old = |head: usize| (old + head * d_head) as u32;
                 // By head: where its new z begins, and how many edits of this row it has been through.
                 let mut new: BTreeMap<usize, (u32, usize)> = BTreeMap::new();
-                new.extend(affected.keys().filter_map(|head| Some((*head, (z_of((*run, *head, dest))? as u32, 0)))));
+                new.extend(
+                    affected.keys().filter_map(|head| Some((*head, (z_of((*run, *head, dest))? as u32, 0)))),
+                );
                 for Intervention { place, edit, .. } in &of_z {
                     if !place.positions(self.runs[*run].tokens.len()).contains(&dest) {
                         continue;

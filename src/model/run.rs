@@ -94,7 +94,9 @@ impl Run {
         }
         for other in self.reads() {
             if other >= i || !runs[other].interventions.is_empty() {
-                return Err(Error::internal(format!("run {i} reads run {other}, not an unedited one before it")));
+                return Err(Error::internal(format!(
+                    "run {i} reads run {other}, not an unedited one before it"
+                )));
             }
         }
         if let Some(base) = self.base

@@ -21,13 +21,18 @@ impl Builder<'_> {
         if finals.rows() == 0 {
             return Ok(());
         }
-        let (mut x, scale, out) = (self.rows(Buf::Resid, resid, &finals)?, Buf::FinalScale, Buf::FinalNormalized);
+        let (mut x, scale, out) =
+            (self.rows(Buf::Resid, resid, &finals)?, Buf::FinalScale, Buf::FinalNormalized);
         let ln = (Weight::LnFinalW, Weight::LnFinalB);
         let hooks = [Site::LnFinalScale, Site::LnFinalNormalized].map(|site| HookName { site, layer: 0 });
         if self.shows(Site::LnFinalScale, 0) {
             let index: Index = (0..finals.rows()).map(|row| x.pick.row(row) as u32).collect();
             x.buf = Buf::FinalResid;
-            self.emit(Op::GatherRows { x: Buf::Resid, index, out: x.buf, width: d }, x.buf, finals.rows() * d);
+            self.emit(
+                Op::GatherRows { x: Buf::Resid, index, out: x.buf, width: d },
+                x.buf,
+                finals.rows() * d,
+            );
             self.layer_norm(LayerNorm { x: x.buf, scale, out, ln }, hooks, &finals)?;
         } else {
             self.plain_layer_norm(x, ln, out, finals.rows());

@@ -22,9 +22,9 @@ pub(super) fn cannot_matter(
         return false;
     }
     let masked = matches!((place.dest, place.src), (Some(dest), Some(src)) if src > dest);
-    masked || !is_seen(cfg, case, hook.site, hook.layer, place) || source.is_some_and(|source| {
-        (place.positions(len)).all(|pos| same(case, source, hook, place, pos))
-    })
+    masked
+        || !is_seen(cfg, case, hook.site, hook.layer, place)
+        || source.is_some_and(|source| (place.positions(len)).all(|pos| same(case, source, hook, place, pos)))
 }
 
 /// Whether the metric sees anything of the place: positions behind the last one that it reads it does not, and behind the

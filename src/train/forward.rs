@@ -183,7 +183,8 @@ mod tests {
             let runs: Vec<Run> = (rows().into_iter())
                 .map(|tokens| Run { tokens, readout: readout.clone(), ..Run::default() })
                 .collect();
-            let (program, _) = model::program(&params.cfg, false, &runs, &Arc::default(), &cpu.limits()).unwrap();
+            let (program, _) =
+                model::program(&params.cfg, false, &runs, &Arc::default(), &cpu.limits()).unwrap();
             let output = pollster::block_on(cpu.run(&program, &Unattended::default())).unwrap().data;
             let theirs: Vec<f32> = output.chunks_exact(3).map(|row| row[0] + row[1].ln() - row[2]).collect();
 

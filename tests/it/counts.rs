@@ -53,7 +53,7 @@ fn counted(cfg: &Config, sweep: &Sweep) -> (Work, usize, usize) {
     let plan = Plan::new(cfg, &LIMITS, sweep, Means::default()).unwrap();
     let (mut work, mut bytes) = (Work::default(), 0);
     for index in 0..plan.len() {
-        let batch = plan.batch(index);
+        let batch = plan.batch(index).unwrap();
         let (program, _) = model::program(cfg, true, &batch.runs, &batch.given, &LIMITS).unwrap();
         work += program.work();
         bytes = bytes.max(program.bytes());
@@ -139,7 +139,7 @@ fn cells_that_cannot_differ_are_not_run() {
     let cfg = small();
     let plan = |sweep: &Sweep| {
         let plan = Plan::new(&cfg, &LIMITS, sweep, Means::default()).unwrap();
-        (plan.same.len(), (0..plan.len()).map(|i| plan.batch(i).runs.len()).sum::<usize>())
+        (plan.same.len(), (0..plan.len()).map(|i| plan.batch(i).unwrap().runs.len()).sum::<usize>())
     };
     // Three positions of five are shared, in three layers.
     assert_eq!(plan(&patching(5, 3)), (9, 2 + 6));

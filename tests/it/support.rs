@@ -131,11 +131,11 @@ impl Machine {
         };
         let plan = Plan::new(&weights.cfg, &limits, sweep, Means::default()).unwrap();
         let cells = sweep.cells(&weights.cfg).unwrap();
-        let mut swept = Swept { cells: vec![0.0; cells], base: vec![f32::NAN; sweep.cases.len()], runs: Vec::new() };
-        let weight = |item: Item| {
-            1.0 / (sweep.cases.len() * sweep.cases[item.case].sources.len().max(1)) as f32
-        };
-        for batch in (0..plan.len()).map(|i| plan.batch(i)) {
+        let mut swept =
+            Swept { cells: vec![0.0; cells], base: vec![f32::NAN; sweep.cases.len()], runs: Vec::new() };
+        let weight =
+            |item: Item| 1.0 / (sweep.cases.len() * sweep.cases[item.case].sources.len().max(1)) as f32;
+        for batch in (0..plan.len()).map(|i| plan.batch(i).unwrap()) {
             let (data, outputs) = self.run(weights, &batch.runs);
             for ((answer, output), run) in batch.answers.iter().zip(&outputs).zip(&batch.runs) {
                 let value = |case: usize| sweep.cases[case].metric.value(&data, output).unwrap() as f32;
@@ -167,7 +167,8 @@ pub struct Swept {
 fn run<B: Backend>(backend: &mut B, weights: &Weights, runs: &[Run]) -> Result<(Vec<f32>, Vec<RunOutput>)> {
     pollster::block_on(async {
         backend.upload(weights).await?;
-        let (program, outputs) = model::program(&weights.cfg, weights.ln_folded(), runs, &Arc::default(), &backend.limits())?;
+        let (program, outputs) =
+            model::program(&weights.cfg, weights.ln_folded(), runs, &Arc::default(), &backend.limits())?;
         let Output { data, .. } = backend.run(&program, &Unattended::default()).await?;
         Ok((data, outputs))
     })

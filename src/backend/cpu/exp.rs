@@ -41,7 +41,10 @@ mod tests {
         for i in -873_000..887_000 {
             let x = i as f32 * 1e-4;
             let (found, expected) = (f64::from(exp(x)), f64::from(x).exp());
-            assert!((found - expected).abs() <= 2.0 * expected * f64::from(f32::EPSILON), "exp({x}) is {found}, not {expected}");
+            assert!(
+                (found - expected).abs() <= 2.0 * expected * f64::from(f32::EPSILON),
+                "exp({x}) is {found}, not {expected}"
+            );
         }
     }
 

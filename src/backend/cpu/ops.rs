@@ -30,7 +30,6 @@ pub fn add((a, pick_a): (&[f32], &Pick), (b, pick_b): (&[f32], &Pick), width: us
     }
 }
 
-
 /// Mean, and `sqrt(mean((x − mean)²) + eps)`, of a row.
 fn mean_and_scale(row: &[f32], eps: f32) -> (f32, f32) {
     let n = row.len() as f32;
@@ -86,7 +85,13 @@ pub fn ln_scale(x: &[f32], width: usize, eps: f32, out: &mut [f32]) {
     x.chunks_exact(width).zip(out).for_each(|(row, out)| *out = mean_and_scale(row, eps).1);
 }
 
-pub fn ln_normalize(x: &[f32], scale: &[f32], affine: Option<(&[f32], &[f32])>, width: usize, out: &mut [f32]) {
+pub fn ln_normalize(
+    x: &[f32],
+    scale: &[f32],
+    affine: Option<(&[f32], &[f32])>,
+    width: usize,
+    out: &mut [f32],
+) {
     for ((row, scale), out) in x.chunks_exact(width).zip(scale).zip(out.chunks_exact_mut(width)) {
         normalize(row, mean_and_scale(row, 0.0).0, *scale, affine, out);
     }
