@@ -659,6 +659,7 @@ fn speed() {
     let Some(mut gpu) = gpu("speed") else { return };
     println!("{}", gpu.adapter().unwrap());
     bench::speed(&mut *gpu);
+    println!("{}", gpu.variants().unwrap());
     println!("cpu engine");
     bench::speed(&mut Cpu::new());
 }

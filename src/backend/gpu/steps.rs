@@ -7,6 +7,8 @@ mod cut;
 mod edit;
 mod elements;
 mod product;
+#[cfg(test)]
+mod tests;
 
 use super::kernels::Kernel;
 use super::params::Params;

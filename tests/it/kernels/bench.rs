@@ -5,8 +5,12 @@ use microtome::backend::cpu::Cpu;
 use microtome::backend::gpu::{Gpu, Options};
 use microtome::backend::{Backend, Control, Output, Unattended};
 use microtome::error::Result;
+use microtome::hook::{Axis, Site};
+use microtome::metric::Metric;
 use microtome::model::{self, Limits, Readout, Run};
+use microtome::plan::{Means, Plan};
 use microtome::program::{Attn, AttnRow, Buf, Index, Op, Pick, Program, Rows, Segment, Then};
+use microtome::sweep::{Case, Grid, Sweep, Write};
 use microtome::weights::Weights;
 use std::sync::Arc;
 use std::time::Instant;
@@ -302,4 +306,11 @@ pub fn speed(backend: &mut impl Backend) {
             model::program(&bench.weights.cfg, false, &runs, &Arc::default(), &backend.limits()).unwrap().0;
         timed(backend, &bench, &format!("{label}, {len} tokens"));
     }
+    let case = Case { tokens: (0..11).collect(), sources: Vec::new(), metric: Metric::LogitDiff([1, 2]) };
+    let grid = Grid::Sites { sites: vec![Site::Z], stacked: false, axes: vec![Axis::Layer, Axis::Head] };
+    let sweep = Sweep { cases: vec![case], grid, write: Write::Zero };
+    let (cfg, limits) = (bench.weights.cfg.clone(), backend.limits());
+    let batch = Plan::new(&cfg, &limits, &sweep, Means::default()).unwrap().batch(0).unwrap();
+    bench.program = model::program(&cfg, false, &batch.runs, &batch.given, &limits).unwrap().0;
+    timed(backend, &bench, "144 ablations by logit difference, 11 tokens");
 }

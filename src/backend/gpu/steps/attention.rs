@@ -2,7 +2,7 @@
 
 use super::check::outside;
 use super::cut::{ELEMENT_COST, fold};
-use super::{Call, Encoder, Slot, row_params};
+use super::{Call, Encoder, QKV, Slot, row_params};
 use crate::backend::gpu::kernels;
 use crate::backend::gpu::params::{Params, mode};
 use crate::error::{Error, Result};
@@ -23,24 +23,26 @@ impl Encoder<'_> {
         seen: impl Fn(&AttnRow) -> u32,
     ) -> Result<Params> {
         let width = self.program.n_heads * d_head;
-        let src_end = attn.src_rows.iter().max().map_or(0, |row| *row as usize + 1);
-        for buf in read {
-            let rows = match buf {
-                Buf::Q => attn.rows.iter().map(|row| row.q as usize + 1).max().unwrap_or(0),
-                _ => src_end,
-            };
-            self.act(*buf, rows * width)?;
-        }
+        // Rows that are read of each buffer.
+        let mut ends = [0; 3];
         for row in &attn.rows {
             if row.dest >= row.len || row.head as usize + heads > self.program.n_heads {
                 return Err(Error::internal(format!("a row of attention is not in its run: {row:?}")));
             }
-            for (buf, list) in [(Buf::K, row.keys), (Buf::V, row.values)] {
-                let end = list as usize + seen(row) as usize;
-                if read.contains(&buf) && end > attn.src_rows.len() {
-                    return Err(outside("src rows", end, attn.src_rows.len()));
+            ends[0] = ends[0].max(row.q as usize + 1);
+            for (end, list) in [(1, row.keys), (2, row.values)] {
+                let (first, last) = (list as usize, list as usize + seen(row) as usize);
+                if !read.contains(&QKV[end]) {
+                    continue;
                 }
+                let Some(rows) = attn.src_rows.get(first..last) else {
+                    return Err(outside("src rows", last, attn.src_rows.len()));
+                };
+                ends[end] = rows.iter().fold(ends[end], |most, row| most.max(*row as usize + 1));
             }
+        }
+        for (buf, rows) in QKV.into_iter().zip(ends).filter(|(buf, _)| read.contains(buf)) {
+            self.act(buf, rows * width)?;
         }
         let key = Arc::as_ptr(attn);
         let [list, list_2] = match self.attns.get(&key) {
