@@ -32,6 +32,7 @@ pub mod outcome;
 
 pub mod lab;
 
+pub mod bench;
 pub mod figure;
 pub mod published;
 
