@@ -10,7 +10,7 @@ use crate::backend::{Backend, Choice, Control, Output};
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
-use crate::outcome::{BUILD, EngineInfo, ModelInfo, Outcome};
+use crate::outcome::{EngineInfo, ModelInfo, Outcome, build};
 use crate::plan::{Answer, Batch};
 use crate::processing::Processing;
 use crate::tokens::Tokenizer;
@@ -87,7 +87,7 @@ impl<B: Backend> Lab<B> {
             backend: self.engine.0,
             adapter: self.backend.adapter(),
             reason: self.engine.1.clone(),
-            build: BUILD,
+            build: build(),
             ..EngineInfo::default()
         }
     }

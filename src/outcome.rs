@@ -122,9 +122,20 @@ pub struct EngineInfo {
     pub weight_bytes_read: u64,
 }
 
-/// The program's version and the machine it was built for.
-pub const BUILD: &str = if cfg!(target_arch = "wasm32") {
-    concat!("microtome ", env!("CARGO_PKG_VERSION"), " wasm32")
-} else {
-    concat!("microtome ", env!("CARGO_PKG_VERSION"), " native")
-};
+/// The program's version and the machine it was built for, with the number of its threads where the build has them.
+pub fn build() -> &'static str {
+    const BUILD: &str = if cfg!(target_arch = "wasm32") {
+        concat!("microtome ", env!("CARGO_PKG_VERSION"), " wasm32")
+    } else {
+        concat!("microtome ", env!("CARGO_PKG_VERSION"), " native")
+    };
+    #[cfg(all(target_arch = "wasm32", feature = "threads"))]
+    {
+        static WITH_THREADS: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+        WITH_THREADS.get_or_init(|| format!("{BUILD} threads({})", rayon::current_num_threads()))
+    }
+    #[cfg(not(all(target_arch = "wasm32", feature = "threads")))]
+    {
+        BUILD
+    }
+}

@@ -1,6 +1,9 @@
 //! The browser module: the only file that knows JavaScript. It converts and delegates; `www/worker.js` is its only
 //! caller, and the public API is `www/microtome.js`.
 
+#[cfg(feature = "threads")]
+mod threads;
+
 use crate::backend::engine::Engine as Backend;
 use crate::backend::{Choice, Control};
 use crate::error::{Error, Result};

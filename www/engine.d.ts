@@ -29,3 +29,11 @@ export class Engine {
   tokenize(text: string, prependBos: boolean): Token[];
   free(): void;
 }
+
+/** What the build with threads exports besides; `src/wasm/threads.rs` implements it. */
+export interface Threaded {
+  sharedModule(): [WebAssembly.Module, WebAssembly.Memory];
+  startThreads(threads: number): void;
+  runThread(): void;
+  initSync(shared: { module: WebAssembly.Module; memory: WebAssembly.Memory }): unknown;
+}

@@ -11,9 +11,10 @@ import { spawn } from "./spawn.js";
 /**
  * @typedef {{ kind: "run", experiment: Experiment } | { kind: "figure", result: Result }
  *   | { kind: "tokenize", text: string, prependBos: boolean }} Work
- * @typedef {{ id: number } & (Work | { kind: "open", model: string, backend: Backend, cache: RequestCache }
+ * @typedef {{ id: number } & (Work | { kind: "open", model: string, backend: Backend, threads?: number, cache: RequestCache }
  *   | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
+ *   | { kind: "threads", alarms: MessagePort[] }
  *   | { kind: "progress", done: number, total: number } | { kind: "done", value: any }
  *   | { kind: "error", error: import("./errors.js").PlainError & { fatal?: boolean } })} FromWorker
  * @typedef {{ id: number, work: Work, resolve: (value: any) => void, reject: (error: LabError) => void,
@@ -41,7 +42,7 @@ export class Host {
   /** @type {ReturnType<typeof setInterval>} */ #pings;
   /** @type {Info | null} */ info = null;
 
-  /** @param {{ model: string, backend: Backend, onProgress?: (progress: LoadProgress) => void }} options */
+  /** @param {{ model: string, backend: Backend, threads?: number, onProgress?: (progress: LoadProgress) => void }} options */
   constructor(options) {
     this.options = options;
     this.#pings = setInterval(() => this.#watch(), PING_EVERY);
@@ -54,7 +55,7 @@ export class Host {
    */
   open(cache = "default") {
     const id = this.#nextId++;
-    const { model, backend, onProgress } = this.options;
+    const { model, backend, threads, onProgress } = this.options;
     return new Promise((resolve, reject) => {
       /** @param {LabError} error */
       const fail = (error) => {
@@ -70,18 +71,26 @@ export class Host {
       }
       this.#worker = worker;
       this.#stop = fail;
+      /** @param {LabError} error */
+      const failed = (error) => {
+        // A thread's last words may arrive when its engine is gone.
+        if (worker !== this.#worker) return;
+        if (this.#ready) this.#replace(error);
+        else fail(error);
+      };
       worker.onerror = (event) => {
         event.preventDefault();
         const why = event.message ? `: ${event.message}` : "";
-        const error = new LabError("engine.worker", `The engine's worker failed${why}.`, "Reload the page.");
-        if (this.#ready) this.#replace(error);
-        else fail(error);
+        failed(new LabError("engine.worker", `The engine's worker failed${why}.`, "Reload the page."));
       };
       worker.onmessage = ({ data }) => {
         const message = /** @type {FromWorker} */ (data);
         this.#unanswered = 0;
         if (message.id !== id) return this.#receive(message);
         if (message.kind === "load") onProgress?.(message.progress);
+        if (message.kind === "threads") {
+          for (const alarm of message.alarms) alarm.onmessage = ({ data }) => failed(fromPlain(data));
+        }
         if (message.kind === "error") fail(fromPlain(message.error));
         if (message.kind !== "done") return;
         this.info = message.value;
@@ -90,7 +99,7 @@ export class Host {
         this.#pump();
         resolve(message.value);
       };
-      this.#post({ id, kind: "open", model, backend, cache });
+      this.#post({ id, kind: "open", model, backend, threads, cache });
     });
   }
 

@@ -182,6 +182,11 @@ export interface OpenOptions {
   model: string | URL;
   /** Default `"auto"`: the GPU, unless it is missing or software. */
   backend?: "auto" | "gpu" | "cpu";
+  /**
+   * At most so many threads; 1 takes the build without threads. Default: one for each core, up to 8. More than one
+   * needs a page that is cross-origin isolated; `info.engine.build` says what was taken.
+   */
+  threads?: number;
   /** Called again when a stopped worker is replaced and loads the model once more. */
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;

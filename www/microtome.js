@@ -26,12 +26,15 @@ export class Lab {
   }
 
   /** @param {OpenOptions} options */
-  static async open({ model, backend = "auto", onProgress, signal }) {
+  static async open({ model, backend = "auto", threads, onProgress, signal }) {
     if (signal?.aborted) throw cancelled(signal);
     if (!["auto", "gpu", "cpu"].includes(backend)) {
       throw new LabError("input.backend", `The backend is “auto”, “gpu” or “cpu”, not “${backend}”.`);
     }
-    const host = new Host({ model: folderOf(model), backend, onProgress });
+    if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
+      throw new LabError("input.threads", `The number of threads is 1 or more, not “${threads}”.`);
+    }
+    const host = new Host({ model: folderOf(model), backend, threads, onProgress });
     const abort = () => host.abandon(cancelled(/** @type {AbortSignal} */ (signal)));
     signal?.addEventListener("abort", abort, { once: true });
     try {

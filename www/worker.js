@@ -1,23 +1,15 @@
 // The engine's worker: owns the wasm, does one job at a time, holds no interface logic.
 import { LabError, toPlain } from "./errors.js";
 import { fetchWithProgress, loadModel } from "./files.js";
+import { lastWords } from "./panic.js";
+import { SINGLE, choose, startThreads } from "./threads.js";
 
 /** @typedef {import("./host.js").ToWorker} ToWorker */
 /** @typedef {import("./host.js").FromWorker} FromWorker */
 /** @typedef {import("./engine.js").Engine} Engine */
 
-const GLUE = new URL("./pkg/microtome.js", import.meta.url);
-const WASM = new URL("./pkg/microtome_bg.wasm", import.meta.url);
 /** Progress messages of a run closer together than this many milliseconds are dropped. */
 const REPORT_EVERY = 50;
-
-// A panic's message goes to the console just before the trap: nowhere else are its words.
-let lastWords = "";
-const say = console.error;
-console.error = (...words) => {
-  lastWords = String(words[0]).split("\n").slice(0, 2).join(" ");
-  say(...words);
-};
 
 /** @type {Engine | null} */
 let engine = null;
@@ -47,25 +39,40 @@ async function handle(message) {
     const value = await run(engine, message);
     post({ id, kind: "done", value }, buffersOf(value));
   } catch (thrown) {
-    post({ id, kind: "error", error: toPlain(thrown, lastWords) });
+    post({ id, kind: "error", error: toPlain(thrown, lastWords()) });
   }
 }
 
 /** @param {Extract<ToWorker, { kind: "open" }>} message */
-async function open({ id, model, backend, cache }) {
+async function open({ id, model, backend, threads, cache }) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
-  const glue = /** @type {typeof import("./engine.js")} */ (await import(GLUE.href).catch((cause) => {
+  const build = await choose(threads);
+  const { Engine } = await load(id, build, report).catch((cause) => {
+    if (build === SINGLE) throw cause;
+    console.warn(`microtome: no threads, ${cause.message}`);
+    return load(id, SINGLE, report);
+  });
+  const files = await loadModel(new URL(model), report, cache);
+  report({ phase: "start", file: "", loaded: 0, total: null });
+  engine = await Engine.open(files, backend);
+  return engine.info();
+}
+
+/** @param {number} id @param {import("./threads.js").Build} build @param {import("./files.js").Report} report */
+async function load(id, build, report) {
+  const glue = /** @type {typeof import("./engine.js")} */ (await import(build.glue.href).catch((cause) => {
     throw new LabError("engine.missing", `The engine could not be loaded: ${cause.message}.`,
       "Reload the page; if this site was built by hand, build it with “microtome build”.");
   }));
-  const wasm = await fetchWithProgress(WASM, report, "default");
-  if (!wasm) throw new LabError("engine.missing", `${WASM.href} does not exist.`, "Build the site again.");
+  const wasm = await fetchWithProgress(build.wasm, report, "default");
+  if (!wasm) throw new LabError("engine.missing", `${build.wasm.href} does not exist.`, "Build the site again.");
   await glue.default({ module_or_path: wasm });
-  const files = await loadModel(new URL(model), report, cache);
-  report({ phase: "start", file: "", loaded: 0, total: null });
-  engine = await glue.Engine.open(files, backend);
-  return engine.info();
+  if (build.threads > 1) {
+    const alarms = await startThreads(build, /** @type {import("./engine.js").Threaded} */ (/** @type {unknown} */ (glue)));
+    post({ id, kind: "threads", alarms }, alarms);
+  }
+  return glue;
 }
 
 /** @param {Engine} engine @param {Extract<ToWorker, { kind: "run" }>} message */

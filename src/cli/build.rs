@@ -17,6 +17,10 @@ pub struct Args {
     /// The folder to write: a new one, an empty one, or one that this command wrote before.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// For a host that cannot send the headers of cross-origin isolation: the page registers a service worker that adds
+    /// them from its second load on, so that the engine may use threads.
+    #[arg(long)]
+    isolate: bool,
 }
 
 /// # Errors
@@ -26,6 +30,9 @@ pub fn main(args: Args) -> Result<()> {
     refuse_foreign(&args.out, &source.www())?;
     module::make(&source)?;
     let written = copy_site(&source.www(), &args.out)?;
+    if args.isolate {
+        isolate(&args.out.join("index.html"))?;
+    }
     println!("{} files in {}", written, args.out.display());
     Ok(())
 }
@@ -85,6 +92,16 @@ fn copy_site(www: &Path, out: &Path) -> Result<usize> {
     Ok(files.len())
 }
 
+/// Lets the page at `path` load `isolate.js`, which registers the service worker.
+fn isolate(path: &Path) -> Result<()> {
+    const LINE: &str = "  <script type=\"module\" src=\"isolate.js\"></script>\n</head>";
+    let page = fs::read_to_string(path).map_err(|error| io_error(path, &error))?;
+    if !page.contains("</head>") {
+        return Err(Error::run("site.io", format!("{}: expected </head>, found none", path.display())));
+    }
+    fs::write(path, page.replacen("</head>", LINE, 1)).map_err(|error| io_error(path, &error))
+}
+
 /// Every file at any depth, by its path from `root`, sorted.
 fn files_under(root: &Path) -> Result<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
@@ -135,6 +152,25 @@ mod tests {
         copy_site(&www, &out).unwrap();
         assert!(!out.join("pkg/old.js").exists() && out.join("pkg/new.js").exists());
         assert_eq!(fs::read_to_string(out.join("CNAME")).unwrap(), "mine");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_page_is_isolated_once_however_often_it_is_built() {
+        let folder = scratch("isolate");
+        let (www, out) = (folder.join("www"), folder.join("out"));
+        fs::write(www.join("index.html"), "<head>\n</head><body></head>").unwrap();
+        for _ in 0..2 {
+            copy_site(&www, &out).unwrap();
+            isolate(&out.join("index.html")).unwrap();
+            let page = fs::read_to_string(out.join("index.html")).unwrap();
+            assert_eq!(
+                page,
+                "<head>\n  <script type=\"module\" src=\"isolate.js\"></script>\n</head><body></head>"
+            );
+        }
+        fs::write(out.join("index.html"), "no head").unwrap();
+        assert_eq!(isolate(&out.join("index.html")).unwrap_err().code, "site.io");
         fs::remove_dir_all(folder).unwrap();
     }
 

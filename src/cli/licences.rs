@@ -74,6 +74,8 @@ pub fn note(source: &Source, toolchain: &Toolchain) -> Result<String> {
             "--locked",
             "--offline",
             "--no-default-features",
+            "--features",
+            "threads",
             "--filter-platform",
             TARGET,
         ])

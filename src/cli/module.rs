@@ -1,6 +1,10 @@
 //! The browser module: `src/` compiled to WebAssembly, its JavaScript glue and the note of
 //! third-party parts, all in `www/pkg/`. Nothing is done when nothing that went into it changed.
 //!
+//! It is compiled twice: for any page, and into `www/pkg/threads/` with threads, which only a cross-origin isolated page
+//! can load. The two share one cargo folder, and with it the build scripts and procedural macros; everything else is
+//! compiled with other instructions, the standard library too.
+//!
 //! There is no `wasm-opt` pass: after link-time optimisation it took a minute, left the compressed size as it was
 //! (781 KB with brotli, 782 after `-O3`, 783 after `-Oz`) and the sweeps no faster.
 
@@ -10,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+mod inputs;
 
 use super::licences;
 use super::progress::Steps;
@@ -19,16 +23,28 @@ use super::toolchain::{self, TARGET, Toolchain};
 use crate::error::{Error, Result};
 
 const NAME: &str = "microtome";
+/// Flags of the build with threads, from the root of the checkout.
+const THREADS_CONFIG: &str = ".cargo/threads.toml";
 
 /// `www/pkg/build.json`: what the module was made from. Written last, so that an interrupted build
 /// is not taken for a finished one.
 #[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
 struct Build {
     compiler: String,
+    /// Absent where the standard library cannot be compiled.
+    threads: Option<Threads>,
     /// Every file of this repository that went in, relative to its root.
     inputs: Vec<String>,
     /// SHA-256 over the inputs' names and bytes.
     inputs_sha256: String,
+}
+
+/// The build with threads. `www/threads.js` reads this.
+#[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
+struct Threads {
+    compiler: String,
+    /// Whether it needs relaxed SIMD instructions, which not every browser has.
+    relaxed_simd: bool,
 }
 
 /// Makes `www/pkg/` current. Says what it does on standard error, or that there is nothing to do.
@@ -39,7 +55,15 @@ struct Build {
 pub fn make(source: &Source) -> Result<()> {
     let toolchain = toolchain::find_or_install()?;
     let compiler = toolchain.version()?;
-    let pkg = source.pkg();
+    let with_threads = toolchain.with_threads();
+    let threads = match &with_threads {
+        Some(toolchain) => Some(Threads {
+            compiler: toolchain.version()?,
+            relaxed_simd: has_relaxed_simd(&source.root().join(THREADS_CONFIG))?,
+        }),
+        None => None,
+    };
+    let (pkg, threads_pkg) = (source.pkg(), source.pkg().join("threads"));
 
     // Two commands started together must not write into the same folder.
     let target = source.wasm_target();
@@ -48,44 +72,71 @@ pub fn make(source: &Source) -> Result<()> {
     let lock = fs::File::create(&lock_path).map_err(|error| io_error(&lock_path, &error))?;
     lock.lock().map_err(|error| io_error(&lock_path, &error))?;
 
-    if is_current(source, &pkg, &compiler) {
+    if is_current(source, &compiler, threads.as_ref()) {
         eprintln!("The browser module is up to date.");
         return Ok(());
     }
     let record = pkg.join("build.json");
     remove_if_there(&record)?;
 
-    let mut steps = Steps::new(4);
-    steps.announce("Fetching the crates of the browser module", || fetch(source, &toolchain))?;
-    let name = compiler.split(" (").next().unwrap_or(&compiler);
-    let compiling = format!("Compiling the browser module with {name} (minutes the first time, then less)");
+    let mut steps = Steps::new(if with_threads.is_some() { 6 } else { 4 });
+    steps.announce("Fetching the crates of the browser module", || {
+        let other = with_threads.iter().filter(|other| **other != toolchain);
+        std::iter::once(&toolchain).chain(other).try_for_each(|toolchain| fetch(source, toolchain))
+    })?;
     let started = SystemTime::now();
-    let wasm = steps.announce(&compiling, || compile(source, &toolchain))?;
+    let mut inputs = inputs::OF_CARGO.map(str::to_owned).to_vec();
+    let name = |compiler: &str| compiler.split(" (").next().unwrap_or_default().to_owned();
+    let what =
+        format!("Compiling the browser module with {} (minutes the first time, then less)", name(&compiler));
+    let wasm = steps.announce(&what, || compile(source, &toolchain, &[]))?;
     steps.timed("Writing the JavaScript glue", || glue(&wasm, &pkg))?;
+    inputs.extend(inputs::read_by_rustc(source.root(), &wasm)?);
+    if let (Some(toolchain), Some(threads)) = (&with_threads, &threads) {
+        let what = format!("Compiling it with threads, with {} (as long again)", name(&threads.compiler));
+        let flags = ["--config", THREADS_CONFIG, "--features", "threads"];
+        let wasm = steps.announce(&what, || compile(source, toolchain, &flags))?;
+        steps.timed("Writing its glue", || glue(&wasm, &threads_pkg))?;
+        inputs.extend(inputs::read_by_rustc(source.root(), &wasm)?);
+    } else {
+        eprintln!("There is no build with threads: {}", toolchain::NO_THREADS);
+        match fs::remove_dir_all(&threads_pkg) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io_error(&threads_pkg, &error));
+            }
+            _ => {}
+        }
+    }
     steps.timed("Listing third-party parts and their licences", || {
         let note = licences::note(source, &toolchain)?;
         write(&pkg.join("THIRD_PARTY.txt"), note.as_bytes())
     })?;
 
-    let inputs = inputs(source, &wasm)?;
-    if changed_since(source.root(), &inputs, started) {
+    inputs.sort();
+    inputs.dedup();
+    if inputs::changed_since(source.root(), &inputs, started) {
         eprintln!("A source file changed during the build: the next start builds again.");
         return Ok(());
     }
-    let inputs_sha256 = digest(source.root(), &inputs)?;
-    let build = Build { compiler, inputs, inputs_sha256 };
+    let inputs_sha256 = inputs::digest(source.root(), &inputs)?;
+    let build = Build { compiler, threads, inputs, inputs_sha256 };
     let json = serde_json::to_vec_pretty(&build).map_err(|error| Error::internal(error.to_string()))?;
     write(&record, &json)
 }
 
-fn is_current(source: &Source, pkg: &Path, compiler: &str) -> bool {
-    let made = ["microtome.js", "microtome_bg.wasm", "THIRD_PARTY.txt"];
+fn is_current(source: &Source, compiler: &str, threads: Option<&Threads>) -> bool {
+    let pkg = source.pkg();
     let record =
         fs::read(pkg.join("build.json")).ok().and_then(|json| serde_json::from_slice::<Build>(&json).ok());
+    let of_threads = ["threads/microtome.js", "threads/microtome_bg.wasm"];
+    let mut made = ["microtome.js", "microtome_bg.wasm", "THIRD_PARTY.txt"]
+        .iter()
+        .chain(of_threads.iter().filter(|_| threads.is_some()));
     record.is_some_and(|build| {
         build.compiler == compiler
-            && made.iter().all(|name| pkg.join(name).is_file())
-            && digest(source.root(), &build.inputs).is_ok_and(|sha256| sha256 == build.inputs_sha256)
+            && build.threads.as_ref() == threads
+            && made.all(|name| pkg.join(name).is_file())
+            && inputs::digest(source.root(), &build.inputs).is_ok_and(|sha256| sha256 == build.inputs_sha256)
     })
 }
 
@@ -106,8 +157,12 @@ fn fetch(source: &Source, toolchain: &Toolchain) -> Result<()> {
     .with_action(format!("check the network, then run `{}`", again())))
 }
 
-fn compile(source: &Source, toolchain: &Toolchain) -> Result<PathBuf> {
+fn compile(source: &Source, toolchain: &Toolchain, flags: &[&str]) -> Result<PathBuf> {
     let target = source.wasm_target();
+    let made = target.join(TARGET).join("web");
+    // Cargo tells the builds' other files apart by their names, but not this one: what the other build left would be
+    // taken for this one's.
+    remove_if_there(&made.join("deps").join(NAME).with_extension("wasm"))?;
     let mut command = toolchain.cargo("build");
     command
         .args([
@@ -120,13 +175,14 @@ fn compile(source: &Source, toolchain: &Toolchain) -> Result<PathBuf> {
             "--target",
             TARGET,
         ])
+        .args(flags)
         .args(toolchain.build_flags())
         .arg("--target-dir")
         .arg(&target)
         .current_dir(source.root());
     let status = command.stdin(Stdio::null()).status().map_err(|error| cannot_start(&command, &error))?;
     if status.success() {
-        return Ok(target.join(TARGET).join("web").join(NAME).with_extension("wasm"));
+        return Ok(made.join(NAME).with_extension("wasm"));
     }
     Err(Error::run(
         "site.build_failed",
@@ -149,58 +205,17 @@ fn glue(wasm: &Path, pkg: &Path) -> Result<()> {
     generate().map_err(|error| Error::run("site.build_failed", format!("the JavaScript glue: {error:#}")))
 }
 
-/// The files that went into the module: those that rustc read (cargo's dependency file lists them,
-/// `include_str!` ones too) and those that cargo read.
-fn inputs(source: &Source, wasm: &Path) -> Result<Vec<String>> {
-    let list = wasm.with_extension("d");
-    let text = fs::read_to_string(&list).map_err(|error| io_error(&list, &error))?;
-    let mut inputs = dependency_paths(&text)
-        .iter()
-        .filter_map(|path| Path::new(path).strip_prefix(source.root()).ok()?.to_str().map(str::to_owned))
-        .collect::<Vec<_>>();
-    inputs.extend(["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(str::to_owned));
-    inputs.sort();
-    inputs.dedup();
-    Ok(inputs)
-}
-
-/// The paths after the colon in `OUTPUT: PATH PATH …`, where a space in a path is `\ `.
-fn dependency_paths(text: &str) -> Vec<String> {
-    let after_colon =
-        text.lines().next().and_then(|line| line.split_once(": ")).map_or("", |(_, paths)| paths);
-    // A character that no path has stands for the escaped space while splitting.
-    after_colon
-        .replace("\\ ", "\0")
-        .split(' ')
-        .filter(|path| !path.is_empty())
-        .map(|p| p.replace('\0', " "))
-        .collect()
-}
-
-fn digest(root: &Path, inputs: &[String]) -> Result<String> {
-    let mut hasher = Sha256::new();
-    for name in inputs {
-        let path = root.join(name);
-        let bytes = fs::read(&path).map_err(|error| io_error(&path, &error))?;
-        // Lengths keep two different lists of files from giving the same stream of bytes.
-        hasher.update(format!("{} {} ", name.len(), bytes.len()));
-        hasher.update(name);
-        hasher.update(&bytes);
-    }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Whether a file was edited while rustc may have been reading it, so that its digest may not be what was compiled.
-fn changed_since(root: &Path, inputs: &[String], start: SystemTime) -> bool {
-    let modified = |name: &String| fs::metadata(root.join(name)).and_then(|metadata| metadata.modified());
-    inputs.iter().any(|name| modified(name).map_or(true, |time| time >= start))
-}
-
 fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(path, &error)),
         _ => Ok(()),
     }
+}
+
+/// Whether the flags of the file, comments apart, turn relaxed SIMD on.
+fn has_relaxed_simd(path: &Path) -> Result<bool> {
+    let text = fs::read_to_string(path).map_err(|error| io_error(path, &error))?;
+    Ok(text.lines().any(|line| !line.starts_with('#') && line.contains("+relaxed-simd")))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -220,28 +235,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dependency_files_are_read_with_spaces_in_paths() {
-        let text = "/t/microtome.wasm: /my\\ code/src/lib.rs /my\\ code/shaders/gelu.wgsl\n";
-        assert_eq!(dependency_paths(text), ["/my code/src/lib.rs", "/my code/shaders/gelu.wgsl"]);
-    }
-
-    #[test]
-    fn a_change_of_a_name_or_a_byte_changes_the_digest() {
-        let folder = std::env::temp_dir().join(format!("microtome-digest-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        fs::write(folder.join("a"), "x").unwrap();
-        fs::write(folder.join("b"), "x").unwrap();
-        let before = digest(&folder, &names(&["a"])).unwrap();
-        assert_eq!(before.len(), 64);
-        assert_ne!(before, digest(&folder, &names(&["b"])).unwrap());
-        fs::write(folder.join("a"), "y").unwrap();
-        assert_ne!(before, digest(&folder, &names(&["a"])).unwrap());
-        assert_eq!(digest(&folder, &names(&["missing"])).unwrap_err().code, "site.io");
-
-        let hour = std::time::Duration::from_secs(3600);
-        assert!(changed_since(&folder, &names(&["a"]), SystemTime::now() - hour));
-        assert!(!changed_since(&folder, &names(&["a"]), SystemTime::now() + hour));
-        fs::remove_dir_all(&folder).unwrap();
+    fn a_comment_does_not_turn_instructions_on() {
+        let file = std::env::temp_dir().join(format!("microtome-flags-{}", std::process::id()));
+        for (text, on) in [
+            ("# with +relaxed-simd\nrustflags = [\"-Ctarget-feature=+atomics\"]\n", false),
+            ("rustflags = [\n  \"-Ctarget-feature=+atomics,+relaxed-simd\",\n]\n", true),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(has_relaxed_simd(&file).ok(), Some(on), "{text}");
+        }
+        fs::remove_file(&file).unwrap();
+        assert_eq!(has_relaxed_simd(&file).unwrap_err().code, "site.io");
     }
 }

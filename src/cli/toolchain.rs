@@ -17,11 +17,17 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's compiler for web browsers, its library source, and the linker it lacks.
 pub const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 
+/// Why a build has no threads, and what to do about it.
+pub const NO_THREADS: &str =
+    "its standard library must be compiled from source (run `rustup component add rust-src`)";
+
 /// A cargo and rustc that can build for [`TARGET`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Toolchain {
     /// cargo and rustc with a wasm32 standard library of their own.
     Installed { cargo: PathBuf, rustc: PathBuf },
+    /// cargo and rustc that compile the standard library with the module, from the source that is installed with them.
+    FromSource { cargo: PathBuf, rustc: PathBuf },
     /// Debian's packages: the standard library is compiled with the module.
     Debian,
 }
@@ -36,11 +42,16 @@ impl Toolchain {
                 command.env("RUSTC", rustc);
                 command
             }
+            Self::FromSource { cargo, rustc } => {
+                let mut command = Command::new(cargo);
+                command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+                command
+            }
             Self::Debian => {
                 let mut command = Command::new("/usr/bin/cargo");
                 command
                     .env("RUSTC", "/usr/bin/rustc")
-                    // Debian's compiler is a stable one: this admits `-Zbuild-std`.
+                    // A stable compiler: this admits `-Zbuild-std`.
                     .env("RUSTC_BOOTSTRAP", "1")
                     .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19");
                 command
@@ -54,14 +65,28 @@ impl Toolchain {
     pub fn build_flags(&self) -> &'static [&'static str] {
         match self {
             Self::Installed { .. } => &[],
-            Self::Debian => &["-Zbuild-std=std,panic_abort"],
+            Self::FromSource { .. } | Self::Debian => &["-Zbuild-std=std,panic_abort"],
+        }
+    }
+
+    /// The toolchain for the build with threads: an installed standard library has none, so it must be compiled too.
+    pub fn with_threads(&self) -> Option<Self> {
+        match self {
+            Self::Installed { cargo, rustc } => {
+                let sysroot = output_of(Command::new(rustc).args(["--print", "sysroot"]))?;
+                if Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file() {
+                    return Some(Self::FromSource { cargo: cargo.clone(), rustc: rustc.clone() });
+                }
+                debian_ready().then_some(Self::Debian)
+            }
+            Self::FromSource { .. } | Self::Debian => Some(self.clone()),
         }
     }
 
     /// The compiler's name and version, for people and for the fingerprint of a build.
     pub fn version(&self) -> Result<String> {
         let rustc = match self {
-            Self::Installed { rustc, .. } => rustc.as_path(),
+            Self::Installed { rustc, .. } | Self::FromSource { rustc, .. } => rustc.as_path(),
             Self::Debian => Path::new("/usr/bin/rustc"),
         };
         output_of(Command::new(rustc).arg("--version")).ok_or_else(|| {

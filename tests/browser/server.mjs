@@ -8,21 +8,24 @@ const TYPES = {
   ".json": "application/json", ".wasm": "application/wasm", ".svg": "image/svg+xml",
 };
 
-/** What `microtome serve` sends with every answer, but for CORS, which a page of another origin needs here. */
+/** What a plain file host sends with every answer, and CORS, which a page of another origin needs here. */
+export const PLAIN = { "access-control-allow-origin": "*", "cache-control": "no-cache" };
+/** What `microtome serve` sends besides. */
 const HEADERS = {
-  "access-control-allow-origin": "*", "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp",
-  "cross-origin-resource-policy": "cross-origin", "x-content-type-options": "nosniff", "cache-control": "no-cache",
+  ...PLAIN, "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-resource-policy": "cross-origin", "x-content-type-options": "nosniff",
 };
 
 /**
  * @typedef {(response: import("node:http").ServerResponse, request: import("node:http").IncomingMessage) => void} Answer
  * @param {string} folder
  * @param {Record<string, Answer>} [answers] by path; a path that ends in "/" answers for all below it
+ * @param {Record<string, string>} [headers] of every answer
  * @returns {Promise<{ url: string, answers: Record<string, Answer>, close: () => void }>}
  */
-export async function serve(folder, answers = {}) {
+export async function serve(folder, answers = {}, headers = HEADERS) {
   const server = createServer(async (request, response) => {
-    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname);
     const special = answers[path] ?? Object.entries(answers).find(([key]) => key.endsWith("/") && key !== "/" && path.startsWith(key))?.[1];
     if (special) return special(response, request);
@@ -59,6 +62,7 @@ export const serveFolder = (path, folder) => ({
 export async function standIn(here) {
   const script = await readFile(join(here, "fake_engine.js"), "utf8");
   return {
+    "/pkg/build.json": answer("application/json", "{}"),
     "/pkg/microtome.js": answer("text/javascript", script),
     "/pkg/microtome_bg.wasm": answer("application/wasm", new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])),
     "/models/pronoun/config.json": answer("application/json", "{}"),
