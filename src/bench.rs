@@ -7,7 +7,7 @@
 mod measure;
 mod report;
 
-pub use measure::{MatmulRate, Product, matmul_rate, measure, prepare};
+pub use measure::{Event, MatmulRate, Order, Product, matmul_rate, measure, prepare, run};
 pub use report::{EngineReport, Report, Row};
 
 use crate::config::{ActFn, Config};
@@ -196,6 +196,20 @@ impl Case {
                 cases.push(Case { case, title, tokens, sweep, experiment });
             }
         }
+        Ok(cases)
+    }
+
+    /// The cases with these names, or all where there are none.
+    ///
+    /// # Errors
+    /// As [`Case::all`]; `input.case` where there is no such case.
+    pub fn some(cfg: &Config, lengths: &[usize], only: &[String]) -> Result<Vec<Case>> {
+        if let Some(unknown) = only.iter().find(|name| !Self::NAMES.iter().any(|(known, _)| known == name)) {
+            let known = Self::NAMES.map(|(name, _)| name).join(", ");
+            return Err(Error::input("input.case", format!("case is '{unknown}', expected some of {known}")));
+        }
+        let mut cases = Self::all(cfg, lengths)?;
+        cases.retain(|case| only.is_empty() || only.iter().any(|name| name == case.case));
         Ok(cases)
     }
 

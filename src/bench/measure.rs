@@ -1,17 +1,72 @@
 //! Timing: a case on a lab, and the best matrix product of an engine to hold it against.
 
 use super::Case;
-use super::report::Row;
-use crate::backend::{Backend, Control};
+use super::report::{EngineReport, Row};
+use crate::backend::engine::{Engine, Opened};
+use crate::backend::{Backend, Choice, Control};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::lab::Lab;
+use crate::lab::{Lab, Model};
 use crate::outcome::EngineInfo;
 use crate::program::{Buf, Op, Program, Row as ProgramRow};
 use crate::weights::{Part, Weight, Weights};
 use serde::Serialize;
 use serde_json::json;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// What is to be timed on which engine.
+pub struct Order<'a> {
+    pub choice: Choice,
+    /// Threads of the CPU engine, for the report.
+    pub threads: Option<usize>,
+    pub cases: &'a [Case],
+    /// Timed runs of every case; otherwise 5 of a forward pass and 3 of a sweep.
+    pub repeat: Option<NonZeroUsize>,
+}
+
+/// How far a benchmark is.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// Part `done` of `total` begins.
+    Begin { done: usize, total: usize, title: &'a str, tokens: Option<usize> },
+    /// Matrix products alone were timed.
+    Matmul { rate: &'a MatmulRate },
+    /// A case was timed.
+    Row { row: &'a Row },
+}
+
+/// Opens an engine and times matrix products and every case on it.
+///
+/// # Errors
+/// As [`Engine::open`] and [`Lab::run`].
+pub async fn run(
+    model: &Arc<Model>,
+    order: &Order<'_>,
+    control: &dyn Control,
+    say: &mut dyn FnMut(Event<'_>),
+) -> Result<EngineReport> {
+    let total = order.cases.len() + 1;
+    let Opened { mut engine, reason } = Engine::open(order.choice).await?;
+    let backend = engine.name();
+    say(Event::Begin { done: 0, total, title: "matrix products", tokens: None });
+    let matmul = matmul_rate(&mut engine, &model.weights.cfg, control).await?;
+    say(Event::Matmul { rate: &matmul });
+    let mut lab = Lab::new(Arc::clone(model), engine, backend, reason);
+    let prepare_ms = prepare(&mut lab, control).await?;
+    let mut rows = Vec::new();
+    for (i, case) in order.cases.iter().enumerate() {
+        say(Event::Begin { done: i + 1, total, title: case.title, tokens: Some(case.tokens) });
+        let repeats = order.repeat.map_or(if case.sweep { 3 } else { 5 }, NonZeroUsize::get);
+        let row = measure(&mut lab, case, repeats, &matmul, control).await?;
+        say(Event::Row { row: &row });
+        rows.push(row);
+    }
+    let EngineInfo { adapter, build, .. } = lab.engine_info();
+    Ok(EngineReport { backend, adapter, build, threads: order.threads, prepare_ms, matmul, rows })
+}
 
 /// Puts the weights on the engine; returns the milliseconds that took.
 ///

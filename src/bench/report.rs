@@ -21,6 +21,7 @@ pub struct EngineReport {
     /// `cpu` or `gpu`
     pub backend: &'static str,
     pub adapter: Option<String>,
+    pub build: &'static str,
     /// Of the CPU engine.
     pub threads: Option<usize>,
     /// Milliseconds to put the weights on the engine, not counted anywhere else.

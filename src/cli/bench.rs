@@ -1,11 +1,10 @@
 //! `microtome bench`: how fast each engine answers, on a random model of GPT-2 small's shape that is made here.
 
-use crate::backend::engine::{Engine, Opened};
 use crate::backend::{Choice, Unattended};
-use crate::bench::{self, Case, EngineReport, Report, Shape};
+use crate::bench::{self, Case, Event, Order, Report, Shape};
 use crate::error::{Error, Result};
-use crate::lab::{Lab, Model};
-use crate::outcome::BUILD;
+use crate::outcome::build;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,8 +26,8 @@ pub struct Args {
     #[arg(long, value_name = "CASE,…", value_delimiter = ',', value_parser = Case::NAMES.map(|(name, _)| name))]
     only: Vec<String>,
     /// Timed runs of every case, after one to warm up [default: 5 of a forward pass, 3 of a sweep]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repeat: Option<u32>,
+    #[arg(long, value_name = "N")]
+    repeat: Option<NonZeroUsize>,
     /// Write everything measured here as well.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -40,16 +39,22 @@ pub struct Args {
 /// `input.*`; `gpu.*` where the GPU was asked for by name and cannot be had; `run.write`.
 pub fn main(args: Args) -> Result<()> {
     let shape: Shape = args.shape.parse()?;
-    let mut cases = Case::all(&shape.config(), &args.tokens)?;
-    cases.retain(|case| args.only.is_empty() || args.only.iter().any(|name| name == case.case));
+    let cases = Case::some(&shape.config(), &args.tokens, &args.only)?;
     let model = Arc::new(bench::model(shape, args.seed)?);
-    let mut report = Report { build: BUILD, shape: shape.name(), seed: args.seed, engines: Vec::new() };
+    let mut report = Report { build: build(), shape: shape.name(), seed: args.seed, engines: Vec::new() };
     for choice in [Choice::Cpu, Choice::Gpu] {
         let wanted = args.backend.parse::<Choice>();
         if wanted.as_ref().is_ok_and(|wanted| *wanted != choice) {
             continue;
         }
-        match pollster::block_on(engine(choice, &model, &cases, args.repeat)) {
+        let threads = (choice == Choice::Cpu).then(candle_core::utils::get_num_threads);
+        let mut say = |event: Event<'_>| {
+            if let Event::Begin { title, tokens, .. } = event {
+                eprintln!("{title}{}", tokens.map_or(String::new(), |n| format!(", {n} tokens")));
+            }
+        };
+        let order = Order { choice, threads, cases: &cases, repeat: args.repeat };
+        match pollster::block_on(bench::run(&model, &order, &Unattended::default(), &mut say)) {
             Ok(engine) => report.engines.push(engine),
             // All engines were asked for, and this machine has no such one: said, and not an error.
             Err(error) if wanted.is_err() && error.code == "gpu.missing" => eprintln!("gpu: {error}"),
@@ -58,30 +63,6 @@ pub fn main(args: Args) -> Result<()> {
     }
     print!("{report}");
     args.json.map_or(Ok(()), |path| write(&path, &report))
-}
-
-async fn engine(
-    choice: Choice,
-    model: &Arc<Model>,
-    cases: &[Case],
-    repeat: Option<u32>,
-) -> Result<EngineReport> {
-    let control = Unattended::default();
-    let Opened { mut engine, reason } = Engine::open(choice).await?;
-    let name = engine.name();
-    eprintln!("{name}: matrix products");
-    let matmul = bench::matmul_rate(&mut engine, &model.weights.cfg, &control).await?;
-    let mut lab = Lab::new(Arc::clone(model), engine, name, reason);
-    let prepare_ms = bench::prepare(&mut lab, &control).await?;
-    let mut rows = Vec::new();
-    for case in cases {
-        eprintln!("{name}: {}, {} tokens", case.title, case.tokens);
-        let repeats = repeat.map_or(if case.sweep { 3 } else { 5 }, |n| n as usize);
-        rows.push(bench::measure(&mut lab, case, repeats, &matmul, &control).await?);
-    }
-    let info = lab.engine_info();
-    let threads = (choice == Choice::Cpu).then(candle_core::utils::get_num_threads);
-    Ok(EngineReport { backend: info.backend, adapter: info.adapter, threads, prepare_ms, matmul, rows })
 }
 
 fn write(path: &Path, report: &Report) -> Result<()> {
