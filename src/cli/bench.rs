@@ -4,6 +4,7 @@ use crate::backend::{Choice, Unattended};
 use crate::bench::{self, Case, Event, Order, Report, Shape};
 use crate::error::{Error, Result};
 use crate::outcome::build;
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,32 +42,39 @@ pub fn main(args: Args) -> Result<()> {
     let shape: Shape = args.shape.parse()?;
     let cases = Case::some(&shape.config(), &args.tokens, &args.only)?;
     let model = Arc::new(bench::model(shape, args.seed)?);
+    let file = args.json.map(|path| create(&path).map(|file| (path, file))).transpose()?;
     let mut report = Report { build: build(), shape: shape.name(), seed: args.seed, engines: Vec::new() };
+    let (name, all) = (args.backend.as_str(), args.backend == "all");
     for choice in [Choice::Cpu, Choice::Gpu] {
-        let wanted = args.backend.parse::<Choice>();
-        if wanted.as_ref().is_ok_and(|wanted| *wanted != choice) {
+        if !all && name.parse::<Choice>()? != choice {
             continue;
         }
-        let threads = (choice == Choice::Cpu).then(candle_core::utils::get_num_threads);
+        let engine = if choice == Choice::Cpu { "cpu" } else { "gpu" };
         let mut say = |event: Event<'_>| {
             if let Event::Begin { title, tokens, .. } = event {
-                eprintln!("{title}{}", tokens.map_or(String::new(), |n| format!(", {n} tokens")));
+                eprintln!("{engine}: {title}{}", tokens.map_or(String::new(), |n| format!(", {n} tokens")));
             }
         };
+        let threads = (choice == Choice::Cpu).then(candle_core::utils::get_num_threads);
         let order = Order { choice, threads, cases: &cases, repeat: args.repeat };
         match pollster::block_on(bench::run(&model, &order, &Unattended::default(), &mut say)) {
             Ok(engine) => report.engines.push(engine),
-            // All engines were asked for, and this machine has no such one: said, and not an error.
-            Err(error) if wanted.is_err() && error.code == "gpu.missing" => eprintln!("gpu: {error}"),
+            // Not asked for by name: said, and no error.
+            Err(error) if all && error.code == "gpu.missing" => eprintln!("{engine}: {error}"),
             Err(error) => return Err(error),
         }
     }
     print!("{report}");
-    args.json.map_or(Ok(()), |path| write(&path, &report))
+    file.map_or(Ok(()), |(path, file)| {
+        serde_json::to_writer_pretty(file, &report).map_err(|e| cannot_write(&path, &e))
+    })
 }
 
-fn write(path: &Path, report: &Report) -> Result<()> {
-    let json = serde_json::to_vec_pretty(report).map_err(|e| Error::internal(format!("the report: {e}")))?;
-    std::fs::write(path, json)
-        .map_err(|e| Error::run("run.write", format!("{}: cannot be written: {e}", path.display())))
+/// Before anything is measured: minutes of work must not end in a wrong path.
+fn create(path: &Path) -> Result<File> {
+    File::create(path).map_err(|e| cannot_write(path, &e))
+}
+
+fn cannot_write(path: &Path, e: &dyn std::fmt::Display) -> Error {
+    Error::run("run.write", format!("{}: cannot be written: {e}", path.display()))
 }
