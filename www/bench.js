@@ -3,7 +3,7 @@
 // Everything measured is `window.benchResult` at the end, and behind “Save as JSON”.
 import { LabError, fromPlain } from "./errors.js";
 import { spawn } from "./spawn.js";
-import { el, fill } from "./views/dom.js";
+import { el, fill, scrollable } from "./views/dom.js";
 
 /** @typedef {import("./engine.js").BenchOptions} BenchOptions */
 /** @typedef {import("./engine.js").BenchEngine} BenchEngine */
@@ -150,7 +150,9 @@ function tableFor(title) {
   const body = el("tbody", {});
   const facts = el("small", {});
   const head = el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col" }, name))));
-  const root = el("div", {}, el("h3", {}, title, facts), el("div", { class: "scroll" }, el("table", {}, head, body)));
+  const scroll = scrollable(title);
+  scroll.append(el("table", {}, head, body));
+  const root = el("div", {}, el("h2", {}, title, " ", facts), scroll);
   /** @param {BenchRow} row */
   const add = (row) => {
     const cells = [row.tokens, row.median_ms.toFixed(1), row.min_ms.toFixed(1), (row.flops / 1e9).toPrecision(4), row.dispatches,
