@@ -7,6 +7,7 @@ pub mod gpu;
 
 use crate::error::{Error, Result};
 use crate::model::Limits;
+use crate::outcome::Answer;
 use crate::program::Program;
 use crate::weights::Weights;
 use std::future::Future;
@@ -76,6 +77,8 @@ pub trait Control {
     fn now_ms(&self) -> f64;
     /// Called as the run advances, in operations (`flops`) done of all.
     fn progress(&self, done: u64, total: u64);
+    /// Called as cells of a sweep are done, with the answer so far: NaN where a cell is not done.
+    fn partial(&self, _answer: &Answer) {}
     /// Asked between pieces of work of at most about 50 ms.
     fn cancelled(&self) -> bool;
     /// Lets the event loop run once; at once ready where there is none.

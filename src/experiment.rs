@@ -1,8 +1,13 @@
 //! An experiment as data: the JSON value that the page, the JavaScript API and the command line all take.
 //! Every object refuses unknown fields, with an error that names the field and where it stands.
 
+mod sweeps;
+#[cfg(test)]
+mod tests;
+
+pub use sweeps::{Ablate, Edit, MeasuredPrompt, Metric, Pair, Patch, PatchMetric, Places, SetPlace};
+
 use crate::error::{Error, Result};
-use crate::hook::{Axis, Site};
 use crate::processing::Processing;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -81,76 +86,6 @@ pub struct AnsweredPrompt {
 pub struct Trace {
     pub prompts: Vec<Prompt>,
     pub hooks: Vec<String>,
-}
-
-/// The metric with one place after another of a site edited.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ablate {
-    pub prompt: Prompt,
-    pub site: Site,
-    pub edit: Edit,
-    pub axes: Vec<Axis>,
-    pub metric: Metric,
-}
-
-/// What an ablation writes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Edit {
-    Zero {},
-}
-
-/// The corrupted run with one place after another of a site copied from the clean run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Patch {
-    pub clean: Prompt,
-    pub corrupted: Prompt,
-    pub site: Site,
-    pub axes: Vec<Axis>,
-    pub metric: PatchMetric,
-}
-
-/// One number per run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Metric {
-    /// `logit(correct) − logit(incorrect)` at the last position.
-    LogitDiff { correct: Token, incorrect: Token },
-    /// Mean cross-entropy of token t+1 at position t, in nats.
-    Loss {},
-}
-
-/// A metric that may be normalised: `(patched − corrupted) / (clean − corrupted)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum PatchMetric {
-    LogitDiff {
-        correct: Token,
-        incorrect: Token,
-        #[serde(default)]
-        normalize: bool,
-    },
-    Loss {
-        #[serde(default)]
-        normalize: bool,
-    },
-}
-
-impl PatchMetric {
-    pub fn normalize(&self) -> bool {
-        match self {
-            PatchMetric::LogitDiff { normalize, .. } | PatchMetric::Loss { normalize } => *normalize,
-        }
-    }
-
-    pub fn metric(&self) -> Metric {
-        match self.clone() {
-            PatchMetric::LogitDiff { correct, incorrect, .. } => Metric::LogitDiff { correct, incorrect },
-            PatchMetric::Loss { .. } => Metric::Loss {},
-        }
-    }
 }
 
 /// `b_U` of tokens: what LayerNorm's folding adds to every logit of a token.
@@ -282,63 +217,4 @@ fn read<T: serde::de::DeserializeOwned>(place: &str, value: Value) -> Result<T> 
         };
         Error::input(code, format!("{path}{message}"))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn defaults_are_filled_in() {
-        let e = Experiment::from_json(r#"{"version":1,"kind":"predict","prompt":"Mary"}"#).unwrap();
-        let value = e.to_value().unwrap();
-        assert_eq!(value["top_k"], 10);
-        assert_eq!(value["prepend_bos"], true);
-        assert_eq!(value["processing"], "transformer_lens");
-        assert_eq!(Experiment::from_value(value).unwrap(), e);
-    }
-
-    #[test]
-    fn errors_name_the_place() {
-        let cases = [
-            (r#"[]"#, "input.json", "object"),
-            (r#"{"kind":"predict"}"#, "input.version", "version"),
-            (r#"{"version":2,"kind":"predict"}"#, "input.version", "2"),
-            (r#"{"version":1,"kind":"dream"}"#, "input.kind", "dream"),
-            (r#"{"version":1,"kind":"predict"}"#, "input.missing_field", "prompt"),
-            (r#"{"version":1,"kind":"predict","prompt":"a","promt":"b"}"#, "input.unknown_field", "promt"),
-            (r#"{"version":1,"kind":"predict","prompt":1.5}"#, "input.invalid", "prompt: expected a prompt"),
-            (r#"{"version":1,"kind":"predict","prompt":[-1]}"#, "input.invalid", "prompt: expected a prompt"),
-            (
-                r#"{"version":1,"kind":"logit_diff","prompts":[{"prompt":"a","correct":" b","incorrect":" c","x":1}]}"#,
-                "input.unknown_field",
-                "prompts[0]",
-            ),
-            (
-                r#"{"version":1,"kind":"ablate","prompt":"a","site":"v","edit":{"kind":"zero","by":2},"axes":["layer"],"metric":{"kind":"loss"}}"#,
-                "input.unknown_field",
-                "by",
-            ),
-            (
-                r#"{"version":1,"kind":"ablate","prompt":"a","site":"w","edit":{"kind":"zero"},"axes":["layer"],"metric":{"kind":"loss"}}"#,
-                "input.invalid",
-                "unknown site 'w'",
-            ),
-            (
-                r#"{"version":1,"kind":"ablate","prompt":"a","site":"v","edit":{"kind":"zero"},"axes":["layer"],"metric":{"kind":"loss","normalize":true}}"#,
-                "input.unknown_field",
-                "normalize",
-            ),
-            (
-                r#"{"version":1,"kind":"predict","prompt":"a","processing":{"fold":true}}"#,
-                "input.unknown_field",
-                "fold",
-            ),
-        ];
-        for (json, code, word) in cases {
-            let e = Experiment::from_json(json).unwrap_err();
-            assert_eq!(e.code, code, "{json}: {e}");
-            assert!(e.message.contains(word), "{json}: {e}");
-        }
-    }
 }

@@ -132,6 +132,11 @@ impl Site {
         }
     }
 
+    /// The number of elements for a run of `len` tokens.
+    pub fn len(self, cfg: &Config, len: usize) -> usize {
+        self.shape(cfg, len).iter().product()
+    }
+
     /// The axes that a place of this site may name, in the order of the shape.
     pub fn axes(self) -> &'static [Axis] {
         use Site::*;

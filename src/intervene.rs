@@ -3,7 +3,8 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::hook::{Axis, Family, HookName, Site};
+use crate::hook::{Axis, HookName, Site};
+use std::ops::Range;
 
 /// Where in an activation; what is `None` means all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,9 @@ pub enum Edit {
     Scale { by: f32 },
     /// Becomes the same activation of another run of the batch, by its index.
     Patch { from: usize },
+    /// Becomes values that the batch gives, from element `at` on: an activation of the run's own shape, or, without
+    /// `per_pos`, one position's, which stands for all.
+    Given { at: usize, per_pos: bool },
 }
 
 /// One edit of one activation during a run.
@@ -47,35 +51,19 @@ impl Place {
         self
     }
 
-    /// The elements of `site`'s activation in a run of `len` tokens that this place names, as `(start, len)` ranges
-    /// in the row-major activation, ascending.
-    ///
-    /// # Errors
-    /// `input.place` when an index is outside the shape or the site has no such axis.
-    pub fn ranges(&self, site: Site, cfg: &Config, len: usize) -> Result<Vec<(usize, usize)>> {
-        self.check(site, cfg, len)?;
-        // Each family is a box [outer, middle, inner]; a run of whole trailing axes is one range.
-        let (shape, picks) = match site.family(cfg) {
-            Family::Pos { width } => ([1, len, width], [None, self.pos, None]),
-            Family::PosHead { width } => ([len, cfg.n_heads, width], [self.pos, self.head, None]),
-            Family::HeadDestSrc => ([cfg.n_heads, len, len], [self.head, self.dest, self.src]),
-        };
-        let span = |axis: usize| picks[axis].map_or(0..shape[axis], |i| i..i + 1);
-        let mut ranges: Vec<(usize, usize)> = Vec::new();
-        for outer in span(0) {
-            for middle in span(1) {
-                let inner = span(2);
-                let start = (outer * shape[1] + middle) * shape[2] + inner.start;
-                match ranges.last_mut() {
-                    Some((last, n)) if *last + *n == start => *n += inner.len(),
-                    _ => ranges.push((start, inner.len())),
-                }
-            }
-        }
-        Ok(ranges)
+    /// The positions (`dest`, for scores and patterns) in a run of `len` tokens.
+    pub fn positions(&self, len: usize) -> Range<usize> {
+        self.pos.or(self.dest).map_or(0..len, |i| i..i + 1)
     }
 
-    fn check(&self, site: Site, cfg: &Config, len: usize) -> Result<()> {
+    /// The heads of `n_heads`.
+    pub fn heads(&self, n_heads: usize) -> Range<usize> {
+        self.head.map_or(0..n_heads, |i| i..i + 1)
+    }
+
+    /// # Errors
+    /// `input.place` when an index is outside the shape or the site has no such axis.
+    pub fn check(&self, site: Site, cfg: &Config, len: usize) -> Result<()> {
         let named = [
             (Axis::Pos, self.pos, len),
             (Axis::Head, self.head, cfg.n_heads),
@@ -111,22 +99,6 @@ mod tests {
     }
 
     #[test]
-    fn whole_activations_are_one_range() {
-        for site in Site::all() {
-            let len: usize = site.shape(&cfg(), 5).iter().product();
-            assert_eq!(Place::default().ranges(site, &cfg(), 5).unwrap(), [(0, len)], "{site}");
-        }
-    }
-
-    #[test]
-    fn a_head_of_z_is_a_slice_of_every_row() {
-        let place = Place { head: Some(1), ..Place::default() };
-        assert_eq!(place.ranges(Site::Z, &cfg(), 2).unwrap(), [(4, 4), (16, 4)]);
-        let cell = Place { head: Some(2), dest: Some(1), src: Some(0), ..Place::default() };
-        assert_eq!(cell.ranges(Site::Pattern, &cfg(), 2).unwrap(), [(10, 1)]);
-    }
-
-    #[test]
     fn places_outside_the_shape_are_errors() {
         for (site, place) in [
             (Site::Z, Place { head: Some(3), ..Place::default() }),
@@ -134,7 +106,7 @@ mod tests {
             (Site::ResidPre, Place { head: Some(0), ..Place::default() }),
             (Site::Pattern, Place { pos: Some(0), ..Place::default() }),
         ] {
-            assert_eq!(place.ranges(site, &cfg(), 5).unwrap_err().code, "input.place");
+            assert_eq!(place.check(site, &cfg(), 5).unwrap_err().code, "input.place");
         }
     }
 }

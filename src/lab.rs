@@ -1,8 +1,12 @@
 //! The lab: a model on an engine, answering experiments. Both doors, the command line and the browser module, end here.
 
 mod answers;
+mod estimate;
 mod resolve;
+mod sweeps;
+mod swept;
 
+pub use estimate::Estimate;
 pub use resolve::{Question, Tokens};
 
 use crate::backend::engine::{Engine, Opened};
@@ -62,6 +66,8 @@ pub struct Lab<B> {
     /// Name of the engine (`cpu`, `gpu`) and why it was taken.
     engine: (&'static str, String),
     prepared: Option<Prepared>,
+    /// Speed of the last run that was long enough to tell.
+    flops_per_ms: Option<f64>,
 }
 
 impl Lab<Engine> {
@@ -78,7 +84,7 @@ impl Lab<Engine> {
 
 impl<B: Backend> Lab<B> {
     pub fn new(model: Arc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
-        Self { model, backend, engine: (name, reason.into()), prepared: None }
+        Self { model, backend, engine: (name, reason.into()), prepared: None, flops_per_ms: None }
     }
 
     /// The engine, with no work counted yet.
@@ -100,8 +106,12 @@ impl<B: Backend> Lab<B> {
         let start_ms = control.now_ms();
         let question = self.model.resolve(experiment)?;
         self.prepare(experiment.processing).await?;
-        let mut job = Job { info: self.engine_info(), control };
+        let mut job = Job { info: self.engine_info(), control, part: (0, 1) };
+        let prepared_ms = control.now_ms();
         let answer = self.answer(question, &mut job).await?;
+        if job.info.flops > 10_000_000 {
+            self.flops_per_ms = Some(job.info.flops as f64 / (control.now_ms() - prepared_ms).max(0.1));
+        }
         job.info.milliseconds = control.now_ms() - start_ms;
         Ok(Outcome {
             version: crate::experiment::VERSION,
@@ -137,8 +147,9 @@ impl<B: Backend> Lab<B> {
         for (i, batch) in batches.iter().enumerate() {
             let limits = self.backend.limits();
             let cfg = &self.model.weights.cfg;
-            let (program, outputs) = model::program(cfg, ln_folded, &batch.runs, &limits)?;
-            let part = Part { control: job.control, index: i as u64, of: batches.len() as u64 };
+            let (program, outputs) = model::program(cfg, ln_folded, &batch.runs, &batch.given, &limits)?;
+            let (index, of) = (job.part.0 * batches.len() + i, job.part.1 * batches.len());
+            let part = Part { control: job.control, index: index as u64, of: of as u64 };
             let Output { data, dispatches, readbacks } = self.backend.run(&program, &part).await?;
             if data.len() != program.output_len {
                 return Err(Error::internal(format!(
@@ -164,6 +175,8 @@ impl<B: Backend> Lab<B> {
 struct Job<'a> {
     info: EngineInfo,
     control: &'a dyn Control,
+    /// Which of how many parts is under way.
+    part: (usize, usize),
 }
 
 /// Progress of one batch as a part of the whole.

@@ -23,6 +23,8 @@ pub mod model;
 
 pub mod metric;
 
+pub mod sweep;
+
 pub mod experiment;
 pub mod plan;
 

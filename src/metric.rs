@@ -36,11 +36,13 @@ impl Metric {
 
 /// Mean over positions of `max + ln(sum of exp(logit − max)) − logit of the target`; `None` without positions.
 pub fn mean_loss(data: &[f32], output: &RunOutput) -> Option<f64> {
-    let (at, rows) = output.loss?;
-    let rows = data.get(at..at + 3 * rows)?.chunks_exact(3);
-    let count = rows.len();
-    let sum: f64 = rows.map(|row| f64::from(row[0]) + f64::from(row[1]).ln() - f64::from(row[2])).sum();
-    (count > 0).then(|| sum / count as f64)
+    let places = output.loss.as_ref()?;
+    let loss = |at: &usize| {
+        let row = data.get(*at..at + 3)?;
+        Some(f64::from(row[0]) + f64::from(row[1]).ln() - f64::from(row[2]))
+    };
+    let sum = places.iter().map(loss).sum::<Option<f64>>()?;
+    (!places.is_empty()).then(|| sum / places.len() as f64)
 }
 
 /// Natural logarithm of the sum of the exponentials.
@@ -72,9 +74,9 @@ mod tests {
 
     #[test]
     fn loss_is_the_mean_over_positions() {
-        let output = RunOutput { loss: Some((1, 2)), ..RunOutput::default() };
+        let output = RunOutput { loss: Some(vec![1, 4]), ..RunOutput::default() };
         let data = [9.0, 2.0, 1.0, 1.5, 0.0, std::f32::consts::E, 0.0];
         assert!((mean_loss(&data, &output).unwrap() - 0.75).abs() < 1e-6);
-        assert_eq!(mean_loss(&data, &RunOutput { loss: Some((0, 0)), ..output }), None);
+        assert_eq!(mean_loss(&data, &RunOutput { loss: Some(Vec::new()), ..output }), None);
     }
 }

@@ -4,7 +4,6 @@
 //! trace and the JavaScript arrays hold them as they are.
 
 use crate::config::Config;
-use crate::hook::Axis;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,16 +41,18 @@ pub enum Answer {
         tensors: Vec<BTreeMap<String, Tensor>>,
     },
     Ablate {
-        axes: Vec<Axis>,
+        /// Names of the axes; `site` counts several sites, `set` sets of places.
+        axes: Vec<&'static str>,
         shape: Vec<usize>,
         values: Vec<f64>,
-        /// The metric without any edit.
+        /// The metric without any edit, as the mean over the prompts.
         baseline: f64,
     },
     Patch {
-        axes: Vec<Axis>,
+        axes: Vec<&'static str>,
         shape: Vec<usize>,
         values: Vec<f64>,
+        /// The metric on the clean and on the corrupted run, as the mean over the pairs.
         clean: f64,
         corrupted: f64,
     },

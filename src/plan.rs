@@ -1,226 +1,245 @@
-//! From a question to batches of runs. A sweep is planned, not looped: its cells share their base runs, start at the
-//! first layer that they edit, and go through the model together in as few batches as memory allows.
+//! From a question to batches of runs. A sweep is planned, not looped: its cells share their base runs, start where they
+//! first differ, and go through the model together in as few batches as the budget allows.
+
+mod same;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::hook::{Axis, Family, HookName, Site};
-use crate::intervene::{Edit, Intervention, Place};
-use crate::metric::Metric;
+use crate::hook::{Family, HookName, Site};
+use crate::intervene::{Edit, Intervention};
 use crate::model::{Limits, Readout, Run};
+use crate::sweep::{Over, Sweep, Write};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Runs that advance together, sorted by the layer at which they start.
+/// Runs that advance together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     pub runs: Vec<Run>,
-    /// For each run the index of what it answers, in the question's own order.
+    /// What each run is for.
     pub answers: Vec<Answer>,
+    /// Values that edits write.
+    pub given: Arc<Vec<f32>>,
 }
 
 /// What a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Answer {
-    /// The unedited run of an ablation; the corrupted run of a patch.
-    Base,
-    Clean,
-    /// A cell of the sweep, or a prompt, by its index.
-    Cell(usize),
+    /// A prompt by itself.
+    Prompt(usize),
+    /// The unedited run of a case of a sweep.
+    Base {
+        case: usize,
+    },
+    /// A run that is copied from.
+    Source {
+        case: usize,
+        source: usize,
+    },
+    Cell(Item),
 }
 
-/// A sweep over the indices of a site.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sweep {
-    /// Tokens of the run that is edited.
-    pub tokens: Vec<u32>,
-    /// Tokens of the run that is patched from; zeroes are written without one.
-    pub clean: Option<Vec<u32>>,
-    pub site: Site,
-    pub axes: Vec<Axis>,
-    pub metric: Metric,
+/// One edited run of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    pub cell: usize,
+    pub case: usize,
+    /// Which of the case's sources is copied from.
+    pub source: usize,
 }
 
-/// More cells than this are refused: a mistake, or days of work.
-const MAX_CELLS: usize = 1 << 20;
+/// Rows of a batch: enough that its products run at full speed and its weights cost little, few enough that results come
+/// batch by batch.
+const ROWS: usize = 2048;
 
-/// Elements of all activation buffers of a batch, 256 MB.
+/// Elements of all activation buffers of a batch: 256 MB.
 const ACTIVATION_BUDGET: usize = 64 << 20;
 
-impl Sweep {
-    /// One size per axis, in the order asked for.
-    ///
-    /// # Errors
-    /// `input.axes` when the site has no such axis or one is named twice.
-    pub fn shape(&self, cfg: &Config) -> Result<Vec<usize>> {
-        let mut shape = Vec::new();
-        for (i, axis) in self.axes.iter().enumerate() {
-            let names = |axes: &[Axis]| axes.iter().map(|a| a.name()).collect::<Vec<_>>().join(", ");
-            if !self.site.axes().contains(axis) {
-                return Err(Error::input(
-                    "input.axes",
-                    format!(
-                        "axes: site '{}' has no axis '{}', expected some of {}",
-                        self.site,
-                        axis.name(),
-                        names(self.site.axes())
-                    ),
-                ));
-            }
-            if self.axes[..i].contains(axis) {
-                return Err(Error::input(
-                    "input.axes",
-                    format!("axes: '{}' stands twice in {}", axis.name(), names(&self.axes)),
-                ));
-            }
-            shape.push(match axis {
-                Axis::Layer => cfg.n_layers,
-                Axis::Head => cfg.n_heads,
-                Axis::Pos | Axis::Dest | Axis::Src => self.tokens.len(),
-            });
-        }
-        let cells = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size)).filter(|n| *n <= MAX_CELLS);
-        cells.map(|_| shape.clone()).ok_or_else(|| {
-            Error::input(
-                "input.too_big",
-                format!("the sweep has {shape:?} cells, expected at most {MAX_CELLS}"),
-            )
-        })
-    }
+/// Means that an ablation writes: where each hook's begin among the values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Means {
+    pub values: Arc<Vec<f32>>,
+    pub at: BTreeMap<HookName, usize>,
+}
 
-    /// The edits of one cell.
-    fn interventions(&self, cfg: &Config, shape: &[usize], cell: usize) -> Vec<Intervention> {
-        let (mut place, mut layer, mut rest) = (Place::default(), None, cell);
-        for (axis, size) in self.axes.iter().zip(shape).rev() {
-            place = place.with(*axis, rest % size);
-            if *axis == Axis::Layer {
-                layer = Some(rest % size);
-            }
-            rest /= size;
-        }
-        let layers = match layer {
-            Some(layer) => layer..layer + 1,
-            None if self.site.has_layer() => 0..cfg.n_layers,
-            None => 0..1,
-        };
-        let edit = if self.clean.is_some() { Edit::Patch { from: 1 } } else { Edit::Zero };
-        layers.map(|layer| Intervention { hook: HookName { site: self.site, layer }, place, edit }).collect()
-    }
+/// How a sweep is run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan<'a> {
+    cfg: &'a Config,
+    sweep: &'a Sweep,
+    shape: Vec<usize>,
+    means: Means,
+    /// Items in the order of their runs, cut into batches.
+    items: Vec<Item>,
+    batches: Vec<std::ops::Range<usize>>,
+    /// Items that cannot differ from their base run, and are not run.
+    pub same: Vec<Item>,
+    /// Cases without any other item: only their unedited runs are run, in the first batch.
+    unedited: Vec<usize>,
+}
 
-    /// The batches of the sweep. Each holds the base run first, then the clean run if there is one.
-    ///
+impl<'a> Plan<'a> {
     /// # Errors
     /// As [`Sweep::shape`].
-    pub fn batches(&self, cfg: &Config, limits: &Limits) -> Result<Vec<Batch>> {
-        let shape = self.shape(cfg)?;
-        let base = |tokens: &[u32]| Run {
-            tokens: tokens.to_vec(),
-            readout: self.metric.readout(),
-            ..Run::default()
-        };
-        let mut bases = vec![(Answer::Base, base(&self.tokens))];
-        bases.extend(self.clean.iter().map(|clean| (Answer::Clean, base(clean))));
+    pub fn new(cfg: &'a Config, limits: &Limits, sweep: &'a Sweep, means: Means) -> Result<Self> {
+        let shape = sweep.shape(cfg)?;
+        let cells: usize = shape.iter().product();
+        let (items, batches, same, unedited) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut plan = Self { cfg, sweep, shape, means, items, batches, same, unedited };
+        let room = rows_per_batch(cfg, limits, plan.longest(), &sweep.sites());
+        // Rows of the batch under way, and what it holds beside cells.
+        let (mut first, mut rows, mut held) = (0, 0, Vec::new());
+        for case in 0..sweep.cases.len() {
+            let mut items = Vec::new();
+            for source in 0..sweep.cases[case].sources.len().max(1) {
+                for cell in 0..cells {
+                    let item = Item { cell, case, source };
+                    match plan.start(item) {
+                        Some(start) => items.push((start, item)),
+                        None => plan.same.push(item),
+                    }
+                }
+            }
+            items.sort();
+            if items.is_empty() {
+                plan.unedited.push(case);
+            }
+            let len = sweep.cases[case].tokens.len();
+            for ((_, _, pos), item) in items {
+                let needs = [Answer::Base { case }, Answer::Source { case, source: item.source }];
+                let new = |held: &Vec<Answer>| len * needs.iter().filter(|need| !held.contains(need)).count();
+                if rows > 0 && rows + new(&held) + len - pos > room {
+                    plan.batches.push(first..plan.items.len());
+                    (first, rows, held) = (plan.items.len(), 0, Vec::new());
+                }
+                rows += new(&held) + len - pos;
+                held.extend(needs);
+                plan.items.push(item);
+            }
+        }
+        plan.batches.push(first..plan.items.len());
+        Ok(plan)
+    }
 
-        let mut cells: Vec<(Answer, Run)> = (0..shape.iter().product())
-            .map(|cell| {
-                let interventions = self.interventions(cfg, &shape, cell);
-                (Answer::Cell(cell), Run { interventions, base: Some(0), ..base(&self.tokens) })
-            })
-            .collect();
-        // Stable: cells of one layer keep their order.
-        cells.sort_by_key(|(_, run)| run.start_layer(cfg.n_layers));
-        let room =
-            runs_per_batch(cfg, limits, self.tokens.len(), &[self.site]).saturating_sub(bases.len()).max(1);
-        let batch = |cells: &[(Answer, Run)]| bases.iter().chain(cells).cloned().unzip();
-        let batches = cells.chunks(room).map(batch);
-        Ok(batches.map(|(answers, runs)| Batch { runs, answers }).collect())
+    fn longest(&self) -> usize {
+        self.sweep.cases.iter().map(|case| case.tokens.len()).max().unwrap_or(1)
+    }
+
+    /// Where an item's run first differs from its base, as layer, site and position; `None` if nowhere that matters.
+    fn start(&self, item: Item) -> Option<(usize, Site, usize)> {
+        let case = &self.sweep.cases[item.case];
+        let source = case.sources.get(item.source);
+        let targets = self.sweep.targets(self.cfg, &self.shape, item.cell);
+        let matters =
+            targets.iter().filter(|(hook, place)| !same::cannot_matter(self.cfg, case, source, *hook, place));
+        let start =
+            matters.map(|(hook, place)| (hook.layer, hook.site, place.positions(case.tokens.len()).start));
+        start.min_by_key(|(layer, site, pos)| (*layer, *site, *pos))
+    }
+
+    /// The number of batches, at least one.
+    pub fn len(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Always false: the base runs are run where no cell is.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// The runs of one batch: bases and sources, then cells. The unedited runs of a case are in each batch that
+    /// holds a cell of it.
+    ///
+    /// # Errors
+    /// When a mean that an edit writes is missing.
+    pub fn batch(&self, index: usize) -> Result<Batch> {
+        let items = &self.items[self.batches[index].clone()];
+        let mut wanted: Vec<(usize, usize)> = items.iter().map(|item| (item.case, item.source)).collect();
+        for case in self.unedited.iter().filter(|_| index == 0) {
+            wanted.extend((0..self.sweep.cases[*case].sources.len().max(1)).map(|source| (*case, source)));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut batch =
+            Batch { runs: Vec::new(), answers: Vec::new(), given: Arc::clone(&self.means.values) };
+        let mut at = BTreeMap::new();
+        for (case, source) in wanted {
+            let of = &self.sweep.cases[case];
+            let base = (Answer::Base { case }, &of.tokens);
+            let source = of.sources.get(source).map(|tokens| (Answer::Source { case, source }, tokens));
+            for (answer, tokens) in [base].into_iter().chain(source) {
+                at.entry(answer).or_insert_with(|| {
+                    batch.answers.push(answer);
+                    let readout = of.metric.readout();
+                    let base = sharing(&batch.runs, tokens);
+                    batch.runs.push(Run { tokens: tokens.clone(), readout, base, ..Run::default() });
+                    batch.runs.len() - 1
+                });
+            }
+        }
+        for item in items {
+            let case = &self.sweep.cases[item.case];
+            let source = at.get(&Answer::Source { case: item.case, source: item.source });
+            let edit = |hook: &HookName| match (&self.sweep.write, source) {
+                (Write::Zero, _) => Ok(Edit::Zero),
+                (Write::Copy, Some(from)) => Ok(Edit::Patch { from: *from }),
+                (Write::Mean { over, .. }, _) if self.means.at.contains_key(hook) => {
+                    Ok(Edit::Given { at: self.means.at[hook], per_pos: *over == Over::Prompts })
+                }
+                _ => Err(Error::internal(format!("there is nothing to write to {hook}"))),
+            };
+            let targets = self.sweep.targets(self.cfg, &self.shape, item.cell);
+            let intervention = |(hook, place)| Ok(Intervention { hook, place, edit: edit(&hook)? });
+            let interventions = targets.into_iter().map(intervention).collect::<Result<_>>()?;
+            batch.answers.push(Answer::Cell(*item));
+            batch.runs.push(Run {
+                tokens: case.tokens.clone(),
+                interventions,
+                base: at.get(&Answer::Base { case: item.case }).copied(),
+                readout: case.metric.readout(),
+            });
+        }
+        Ok(batch)
     }
 }
 
-/// Batches of independent prompts, each with its own readout.
+/// Batches of independent prompts, each with its own readout. Prompts share the work of their common beginnings.
 pub fn prompts(cfg: &Config, limits: &Limits, prompts: Vec<(Vec<u32>, Readout)>) -> Vec<Batch> {
     let sites: Vec<Site> =
         prompts.iter().flat_map(|(_, readout)| readout.hooks.iter().map(|h| h.site)).collect();
     let longest = prompts.iter().map(|(tokens, _)| tokens.len()).max().unwrap_or(1);
-    let room = runs_per_batch(cfg, limits, longest, &sites);
-    let runs: Vec<(Answer, Run)> = (prompts.into_iter().enumerate())
-        .map(|(i, (tokens, readout))| (Answer::Cell(i), Run { tokens, readout, ..Run::default() }))
-        .collect();
-    let batch = |chunk: &[(Answer, Run)]| {
-        let (answers, runs) = chunk.iter().cloned().unzip();
-        Batch { runs, answers }
-    };
-    runs.chunks(room).map(batch).collect()
-}
-
-/// How many runs of `len` tokens fit the activation budget and the widest buffer.
-fn runs_per_batch(cfg: &Config, limits: &Limits, len: usize, sites: &[Site]) -> usize {
-    let scores = cfg.n_heads * len * len;
-    let per_head =
-        |site: &Site| matches!(site.family(cfg), Family::PosHead { width } if width == cfg.d_model);
-    let head_width = if sites.iter().any(per_head) { cfg.n_heads * cfg.d_model } else { 0 };
-    let widest = (len * cfg.d_mlp.max(cfg.d_model).max(head_width)).max(scores);
-    let all = len * (12 * cfg.d_model + 2 * cfg.d_mlp + 6 * head_width) + 2 * scores;
-    (limits.buffer_elements / widest).min(ACTIVATION_BUDGET / all).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cfg() -> Config {
-        Config::from_json(br#"{"n_layer":3,"n_head":2,"n_embd":8,"n_positions":8,"vocab_size":9}"#).unwrap()
-    }
-
-    fn sweep(site: Site, axes: &[Axis]) -> Sweep {
-        Sweep { tokens: vec![1, 2, 3], clean: None, site, axes: axes.to_vec(), metric: Metric::Loss }
-    }
-
-    const WIDE: Limits = Limits { buffer_elements: 1 << 24, unembed_rows: usize::MAX };
-
-    #[test]
-    fn every_cell_is_planned_once_and_batches_are_sorted() {
-        let narrow = Limits { buffer_elements: 4 * 3 * 32, ..WIDE };
-        for limits in [WIDE, narrow] {
-            let batches =
-                sweep(Site::Z, &[Axis::Pos, Axis::Layer, Axis::Head]).batches(&cfg(), &limits).unwrap();
-            let mut cells = Vec::new();
-            for batch in &batches {
-                let starts: Vec<_> = batch.runs.iter().map(|run| run.start_layer(3)).collect();
-                assert!(starts.is_sorted());
-                cells.extend(
-                    batch
-                        .answers
-                        .iter()
-                        .filter_map(|a| if let Answer::Cell(i) = a { Some(*i) } else { None }),
-                );
-            }
-            cells.sort_unstable();
-            assert_eq!(cells, (0..18).collect::<Vec<_>>());
-            assert_eq!(batches.len() > 1, limits == narrow);
+    let room = rows_per_batch(cfg, limits, longest, &sites);
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut rows = 0;
+    for (i, (tokens, readout)) in prompts.into_iter().enumerate() {
+        if batches.is_empty() || rows + tokens.len() > room {
+            batches.push(Batch { runs: Vec::new(), answers: Vec::new(), given: Arc::default() });
+            rows = 0;
+        }
+        rows += tokens.len();
+        if let Some(batch) = batches.last_mut() {
+            let base = sharing(&batch.runs, &tokens);
+            batch.runs.push(Run { tokens, readout, base, ..Run::default() });
+            batch.answers.push(Answer::Prompt(i));
         }
     }
+    batches
+}
 
-    #[test]
-    fn an_absent_layer_is_all_layers() {
-        let batches = sweep(Site::V, &[Axis::Head]).batches(&cfg(), &WIDE).unwrap();
-        assert_eq!(batches[0].runs.len(), 3);
-        assert_eq!(batches[0].runs[1].interventions.len(), 3);
-    }
+/// The run with the longest common beginning, if there is one.
+fn sharing(runs: &[Run], tokens: &[u32]) -> Option<usize> {
+    let shared = |run: &Run| run.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+    let best = runs.iter().enumerate().map(|(i, run)| (shared(run), std::cmp::Reverse(i))).max()?;
+    (best.0 > 0).then_some(best.1.0)
+}
 
-    #[test]
-    fn cells_count_in_row_major_order() {
-        let s = sweep(Site::Z, &[Axis::Layer, Axis::Head]);
-        let edit = s.interventions(&cfg(), &[3, 2], 3)[0];
-        assert_eq!((edit.hook.layer, edit.place.head), (1, Some(1)));
-    }
-
-    #[test]
-    fn wrong_axes_are_errors() {
-        for (site, axes) in [
-            (Site::ResidPre, vec![Axis::Layer, Axis::Head]),
-            (Site::Pattern, vec![Axis::Pos]),
-            (Site::Z, vec![Axis::Head, Axis::Head]),
-            (Site::Embed, vec![Axis::Layer]),
-        ] {
-            assert_eq!(sweep(site, &axes).shape(&cfg()).unwrap_err().code, "input.axes");
-        }
-    }
+/// How many rows fit a batch, where runs have at most `len` tokens and these sites are edited or looked at.
+fn rows_per_batch(cfg: &Config, limits: &Limits, len: usize, sites: &[Site]) -> usize {
+    let any = |f: &dyn Fn(Family) -> bool| sites.iter().any(|site| f(site.family(cfg)));
+    let scores = if any(&|family| family == Family::HeadDestSrc) { cfg.n_heads * len } else { 0 };
+    let wide = any(&|family| matches!(family, Family::PosHead { width } if width == cfg.d_model));
+    let by_head = if wide { cfg.n_heads * cfg.d_model } else { 0 };
+    let widest = cfg.d_mlp.max(cfg.d_model).max(by_head).max(scores);
+    let all = 10 * cfg.d_model + 2 * cfg.d_mlp + 6 * by_head + 2 * scores;
+    ROWS.min(limits.buffer_elements / widest).min(ACTIVATION_BUDGET / all)
 }

@@ -4,13 +4,14 @@
 //! A program advances a *batch* of runs together, one layer at a time, so each weight is read once.
 //! Runs may differ in length: their tokens are stacked as *rows* without padding. Buffers are
 //! row-major: `[rows, width]`, `[rows, head, width]`, or, for attention scores and patterns, one
-//! `[head, dest, src]` block per run. Runs are sorted by the layer at which they start; a run that starts
-//! at a later layer joins there with a copy of its base run's residual stream, so the active rows are
-//! always a prefix of the buffer.
+//! `[head, dest, src]` block per run. A run has rows only for what differs from its base run: it joins where it first
+//! differs, behind the rows that are there already, and reads everything else from its base. Ops therefore carry lists
+//! of rows: which rows of the residual stream are added to, where a query finds its keys.
 
 use crate::config::ActFn;
 use crate::weights::Weight;
 use std::fmt;
+use std::sync::Arc;
 
 /// An activation buffer, used again in every layer. The names are the hooks' (without the layer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,8 +28,7 @@ pub enum Buf {
     MlpIn,
     Scale,
     Normalized,
-    /// `scale` and `normalized` of a per-head input, `[rows, head]` and `[rows, head, d_model]`.
-    HeadScale,
+    /// `normalized` of a per-head input, `[rows, head, d_model]`.
     HeadNormalized,
     Q,
     K,
@@ -47,26 +47,122 @@ pub enum Buf {
     FinalNormalized,
     /// Rows gathered for the unembedding: those with a next token, then last positions.
     UnembedIn,
-    LogitDiffIn,
     LogitDiff,
+    /// Values that an edit writes.
+    Given,
+    /// Rows that an engine has picked out for a product.
+    Picked,
     /// One tile of the vocabulary at a time, `[rows, tile]`.
     LogitTile,
     /// Running `(max, sum of exp, logit of the target)` per row.
     LogSumExp,
 }
 
-/// One token of one run. WGSL twin: `shaders/shared/rows.wgsl`.
+/// The rows of a list of tokens or of another buffer.
+pub type Index = Arc<[u32]>;
+
+/// One dest row of attention. WGSL twin: `shaders/shared/rows.wgsl`.
+///
+/// An attention op works on `heads` heads of each row. For the whole of attention `head` is 0 and `heads` is all of
+/// them; where one head is computed again, each row names its own head and `heads` is 1.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct AttnRow {
+    /// Row of the query in `Buf::Q`.
+    pub q: u32,
+    /// Position of the query: it may look at `src` 0 to `dest`.
+    pub dest: u32,
+    /// Number of `src` in its row of scores.
+    pub len: u32,
+    /// Where the rows of the keys of `src` 0, 1, … stand in [`Attn::src_rows`]: at least `dest + 1` of them.
+    pub keys: u32,
+    /// The same for the values.
+    pub values: u32,
+    /// Element of scores and patterns at which the first head's `[src]` begins.
+    pub score: u32,
+    /// Elements from one head's `[src]` to the next head's.
+    pub score_stride: u32,
+    /// The first head that is computed.
+    pub head: u32,
+}
+
+/// What the attention ops of one layer work on: dest rows, and where each finds its keys and values. A run that shares
+/// a prefix with another reads that one's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attn {
+    pub rows: Vec<AttnRow>,
+    /// Rows of `Buf::K` and `Buf::V`.
+    pub src_rows: Vec<u32>,
+}
+
+/// Where the rows of an operand stand in its buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// One after the other from this row.
+    From(usize),
+    /// One row for each row of the result.
+    Rows(Index),
+}
+
+impl Pick {
+    /// The row of the buffer for row `i` of the result.
+    pub fn row(&self, i: usize) -> usize {
+        match self {
+            Pick::From(first) => first + i,
+            Pick::Rows(rows) => rows[i] as usize,
+        }
+    }
+}
+
+/// Rows of a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows {
+    pub buf: Buf,
+    pub pick: Pick,
+}
+
+impl Rows {
+    /// The rows of a buffer from its first.
+    pub fn all(buf: Buf) -> Self {
+        Self { buf, pick: Pick::From(0) }
+    }
+}
+
+/// What a matrix product does with its result before it stores it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Then {
+    Store,
+    /// The MLP's activation.
+    Activate(ActFn),
+    /// Adds these rows, the residual stream: `out = rows + (x W + b)`.
+    Add(Rows),
+}
+
+/// A row whose heads changed at one layer: `out = base + sum over its changes of (z_new − z_old) W_O[head]`.
+/// WGSL twin: `shaders/z_delta.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Row {
-    /// Position in its run (`dest`).
-    pub pos: u32,
-    /// Number of tokens of its run.
-    pub len: u32,
-    /// Row of its run's first token.
-    pub first_row: u32,
-    /// Element at which its run's `[head, dest, src]` block starts in scores and patterns.
-    pub first_score: u32,
+pub struct DeltaRow {
+    /// Row of the residual stream before.
+    pub base: u32,
+    /// Its changes are `first..end` of the op's list.
+    pub first: u32,
+    pub end: u32,
+}
+
+/// One head's change of one row.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct HeadChange {
+    pub head: u32,
+    /// Element of `Buf::Z` at which the head's new `z` begins; [`HeadChange::ZERO`] where it is 0.
+    pub z_new: u32,
+    /// Element of `Buf::Z` at which its old `z` begins.
+    pub z_old: u32,
+}
+
+impl HeadChange {
+    pub const ZERO: u32 = u32::MAX;
 }
 
 /// Elements `dst..dst+len` of a buffer become zero or `scale` times `src..src+len` of the same buffer.
@@ -94,21 +190,26 @@ impl Segment {
 }
 
 /// One step. Each op has one WGSL kernel (`shaders/`), one CPU twin and one test, under its name.
-/// `rows` counts active rows; every op writes `out` from its first element.
+/// `rows` counts rows of the result; every op writes `out` from its first element unless it says where.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// `out[row] = table[token[row]]`, the token embedding. `[rows, d_model]`
-    Embed { out: Buf, rows: usize },
+    /// `out[row] = W_E[token[row]]`, `+ W_pos[pos[row]]` where `pos` is given. `[rows, d_model]`
+    Embed { tokens: Index, pos: Option<Index>, out: Buf },
     /// `out[row] = W_pos[pos[row]]`. `[rows, d_model]`
-    PosEmbed { out: Buf, rows: usize },
-    /// `out = a + b`, elementwise. `out` is neither `a` nor `b`.
-    Add { a: Buf, b: Buf, out: Buf, len: usize },
-    /// `out[row] = sqrt(mean((x - mean x)²) + eps)`. `[rows, width] → [rows]`
+    PosEmbed { pos: Index, out: Buf },
+    /// `out[first + row] = a[row] + b[row]`. `out` may be the buffer of an operand if no row read is written.
+    Add { a: Rows, b: Rows, out: Buf, first: usize, rows: usize, width: usize },
+    /// LayerNorm: `out[row] = (x − mean x) / sqrt(mean((x − mean x)²) + eps)`, then `· w + b` where it is not folded.
+    /// `[rows, d_model]`
+    LayerNorm { x: Rows, affine: Option<(Weight, Weight)>, out: Buf, rows: usize },
+    /// `out[row] = sqrt(mean((x - mean x)²) + eps)`, where the scale is looked at. `[rows, d_model] → [rows]`
     LnScale { x: Buf, out: Buf, rows: usize },
     /// `out = (x - mean x) / scale`, then `· w + b` where LayerNorm is not folded. `[rows, d_model]`
     LnNormalize { x: Buf, scale: Buf, affine: Option<(Weight, Weight)>, out: Buf, rows: usize },
-    /// `out = x W + b`. `[rows, k] · [k, n] → [rows, n]`
-    Linear { x: Buf, w: Weight, b: Weight, out: Buf, rows: usize, k: usize, n: usize },
+    /// `out = x W + b`, then what `then` says. `[rows, k] · [k, n] → [rows, n]`
+    Linear { x: Rows, w: Weight, b: Weight, out: Buf, then: Then, rows: usize, k: usize, n: usize },
+    /// Several matrices of one shape on the same rows: `out = x W + b` for each part.
+    Projections { x: Buf, parts: Vec<Projection>, rows: usize, k: usize, n: usize },
     /// Each head's own input through its own columns of `w`: `[rows, head, k] · [k, head, n] → [rows, head, n]`.
     HeadLinear { x: Buf, w: Weight, b: Weight, out: Buf, rows: usize, heads: usize, k: usize, n: usize },
     /// What each head adds to the residual stream: `[rows, head, d_head] · W_O[head] → [rows, head, d_model]`.
@@ -117,36 +218,49 @@ pub enum Op {
     SumHeads { x: Buf, b: Weight, out: Buf, rows: usize, heads: usize, width: usize },
     /// `out[row, head] = x[row]` for every head; with one head, a copy.
     RepeatHeads { x: Buf, out: Buf, rows: usize, heads: usize, width: usize },
-    /// `scale · q·k`, and −inf where `src > dest`. `[rows, head, d_head] → [head, dest, src]` per run
-    AttnScores { q: Buf, k: Buf, out: Buf, rows: usize, heads: usize, d_head: usize, scale: f32 },
+    /// Scores, softmax and mix at once, where nobody looks at scores or pattern: element `first` of `out` on is
+    /// `softmax over src ≤ dest of (scale · q·k) · v`. `[rows, heads, d_head]`
+    Attention { attn: Arc<Attn>, out: Buf, first: usize, heads: usize, d_head: usize, scale: f32 },
+    /// `scale · q·k`, and −inf where `src > dest`, at the places that the rows name. From `Buf::Q` and `Buf::K`.
+    AttnScores { attn: Arc<Attn>, out: Buf, heads: usize, d_head: usize, scale: f32 },
     /// Softmax over `src` (all of it: an edited score may reach the future). NaN becomes 0.
-    Pattern { scores: Buf, out: Buf, rows: usize, heads: usize },
-    /// `out[dest, head] = sum over src of pattern · v[src, head]`. `[rows, head, d_head]`. Where nobody edited scores
-    /// or pattern, `causal` says that `src > dest` holds zeros and need not be read.
-    Z { pattern: Buf, v: Buf, out: Buf, rows: usize, heads: usize, d_head: usize, causal: bool },
+    Pattern { attn: Arc<Attn>, scores: Buf, out: Buf, heads: usize },
+    /// `sum over src of pattern · v[src, head]`, to element `first` of `out` on. `[rows, heads, d_head]`. Where nobody
+    /// edited scores or pattern, `causal` says that `src > dest` holds zeros and need not be read.
+    Z { attn: Arc<Attn>, pattern: Buf, out: Buf, first: usize, heads: usize, d_head: usize, causal: bool },
+    /// Rows `first..` of `out` become an earlier row of `out` with some heads changed. From `Buf::Z`.
+    ZDelta { w: Weight, rows: Vec<DeltaRow>, changes: Vec<HeadChange>, out: Buf, first: usize, d_head: usize },
     /// The MLP's activation, elementwise.
     Activation { x: Buf, out: Buf, act: ActFn, len: usize },
-    /// Zeroes, copies or scales segments inside one buffer; sources are read before anything is written.
-    Edit { buf: Buf, segments: Vec<Segment> },
+    /// Writes segments of `buf` from segments of `from`, which may be the same buffer: sources are read before anything
+    /// is written.
+    Edit { buf: Buf, from: Buf, segments: Vec<Segment> },
+    /// `out` holds these values.
+    Given { out: Buf, values: Arc<Vec<f32>> },
     /// `out[i] = x[index[i]]`, whole rows.
-    GatherRows { x: Buf, index: Vec<u32>, out: Buf, width: usize },
+    GatherRows { x: Buf, index: Index, out: Buf, width: usize },
     /// `out = x W_U[first..first + n]ᵀ + b_U[first..first + n]`. `[rows, k] → [rows, n]`
     Unembed { x: Buf, out: Buf, rows: usize, k: usize, first: usize, n: usize },
-    /// `out[row] = logit(correct[row]) − logit(incorrect[row])`. `[rows, k] → [rows]`
-    LogitDiff { x: Buf, out: Buf, pairs: Vec<[u32; 2]>, k: usize },
+    /// `out[i] = logit(correct[i]) − logit(incorrect[i])` of row `index[i]`. `[rows, k] → [pairs]`
+    LogitDiff { x: Buf, index: Index, out: Buf, pairs: Vec<[u32; 2]>, k: usize },
     /// Folds a tile of logits for tokens `first..first + n` into the running log-sum-exp of each row and picks the
     /// target's logit. `reset` starts afresh. `out` is `[rows, 3]`: max, sum of exp(logit − max), target logit.
-    LogSumExp { tile: Buf, out: Buf, targets: Vec<u32>, first: usize, n: usize, reset: bool },
+    LogSumExp { tile: Buf, out: Buf, targets: Index, first: usize, n: usize, reset: bool },
     /// Copies elements `start..start + len` of a buffer to the output at `at`.
     Keep { buf: Buf, start: usize, len: usize, at: usize },
+}
+
+/// One matrix of [`Op::Projections`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Projection {
+    pub w: Weight,
+    pub b: Weight,
+    pub out: Buf,
 }
 
 /// A forward pass of a batch of runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// Token of every row.
-    pub tokens: Vec<u32>,
-    pub rows: Vec<Row>,
     pub ops: Vec<Op>,
     /// Number of elements that [`Op::Keep`] writes.
     pub output_len: usize,
@@ -154,6 +268,7 @@ pub struct Program {
     pub buffers: Vec<(Buf, usize)>,
     pub d_model: usize,
     pub d_vocab: usize,
+    pub n_heads: usize,
     pub eps: f32,
 }
 
@@ -166,58 +281,89 @@ pub struct Work {
     pub weight_bytes_read: u64,
 }
 
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.flops += other.flops;
+        self.weight_bytes_read += other.weight_bytes_read;
+    }
+}
+
+impl Op {
+    /// The operations and the bytes of weights that the op asks for.
+    pub fn work(&self, d_model: usize) -> Work {
+        let work = |flops: usize, weights: usize| Work {
+            flops: flops as u64,
+            weight_bytes_read: 4 * weights as u64,
+        };
+        let causal = |attn: &Attn| attn.rows.iter().map(|row| row.dest as usize + 1).sum::<usize>();
+        let affine = |affine: &Option<_>| if affine.is_some() { 2 * d_model } else { 0 };
+        match self {
+            Op::Embed { tokens, pos, .. } => {
+                work(0, (tokens.len() + pos.as_ref().map_or(0, |pos| pos.len())) * d_model)
+            }
+            Op::PosEmbed { pos, .. } => work(0, pos.len() * d_model),
+            Op::Linear { rows, k, n, .. } | Op::Unembed { rows, k, n, .. } => {
+                work(2 * rows * k * n, k * n + n)
+            }
+            Op::Projections { parts, rows, k, n, .. } => {
+                work(2 * parts.len() * rows * k * n, parts.len() * (k * n + n))
+            }
+            Op::HeadLinear { rows, heads, k, n, .. } => work(2 * rows * heads * k * n, heads * (k * n + n)),
+            Op::HeadResult { rows, heads, k, n, .. } => work(2 * rows * heads * k * n, heads * k * n),
+            Op::SumHeads { width, .. } => work(0, *width),
+            Op::LayerNorm { affine: a, .. } | Op::LnNormalize { affine: a, .. } => work(0, affine(a)),
+            Op::Attention { attn, heads, d_head, .. } => work(4 * causal(attn) * heads * d_head, 0),
+            Op::AttnScores { attn, heads, d_head, .. } => work(2 * causal(attn) * heads * d_head, 0),
+            Op::Z { attn, heads, d_head, causal: true, .. } => work(2 * causal(attn) * heads * d_head, 0),
+            Op::Z { attn, heads, d_head, .. } => {
+                work(2 * attn.rows.iter().map(|row| row.len as usize).sum::<usize>() * heads * d_head, 0)
+            }
+            Op::ZDelta { changes, d_head, .. } => {
+                let heads: std::collections::BTreeSet<u32> = changes.iter().map(|c| c.head).collect();
+                work(2 * changes.len() * d_head * d_model, heads.len() * d_head * d_model)
+            }
+            Op::LogitDiff { pairs, k, .. } => work(4 * pairs.len() * k, pairs.len() * 2 * (k + 1)),
+            _ => Work::default(),
+        }
+    }
+}
+
 impl Program {
     /// Counts the operations and the bytes of weights that the program asks for.
     pub fn work(&self) -> Work {
         let mut work = Work::default();
-        let causal_pairs =
-            |rows: usize| -> u64 { self.rows[..rows].iter().map(|row| u64::from(row.pos) + 1).sum() };
-        let all_pairs = |rows: usize| -> u64 { self.rows[..rows].iter().map(|row| u64::from(row.len)).sum() };
-        let mut add = |flops: u64, weights: usize| {
-            work.flops += flops;
-            work.weight_bytes_read += 4 * weights as u64;
-        };
-        for op in &self.ops {
-            match op {
-                Op::Embed { rows, .. } | Op::PosEmbed { rows, .. } => add(0, rows * self.d_model),
-                Op::Linear { rows, k, n, .. } => add(2 * (rows * k * n) as u64, k * n + n),
-                Op::Unembed { rows, k, n, .. } => add(2 * (rows * k * n) as u64, k * n + n),
-                Op::HeadLinear { rows, heads, k, n, .. } => {
-                    add(2 * (rows * heads * k * n) as u64, heads * (k * n + n));
-                }
-                Op::HeadResult { rows, heads, k, n, .. } => {
-                    add(2 * (rows * heads * k * n) as u64, heads * k * n)
-                }
-                Op::SumHeads { width, .. } => add(0, *width),
-                Op::LnNormalize { affine: Some(_), .. } => add(0, 2 * self.d_model),
-                Op::AttnScores { rows, heads, d_head, .. } => {
-                    add(2 * causal_pairs(*rows) * (heads * d_head) as u64, 0)
-                }
-                Op::Z { rows, heads, d_head, causal, .. } => {
-                    let pairs = if *causal { causal_pairs(*rows) } else { all_pairs(*rows) };
-                    add(2 * pairs * (heads * d_head) as u64, 0);
-                }
-                Op::LogitDiff { pairs, k, .. } => {
-                    add(4 * (pairs.len() * k) as u64, pairs.len() * 2 * (k + 1))
-                }
-                _ => {}
-            }
-        }
+        self.ops.iter().for_each(|op| work += op.work(self.d_model));
         work
+    }
+
+    /// Bytes of all activation buffers and of the output.
+    pub fn bytes(&self) -> usize {
+        4 * (self.buffers.iter().map(|(_, len)| len).sum::<usize>() + self.output_len)
     }
 }
 
-/// One op a line, so that two programs can be compared with `diff`.
+/// One op a line without its lists, so that two programs can be compared with `diff`.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "rows {}, output {}", self.rows.len(), self.output_len)?;
+        writeln!(f, "output {}", self.output_len)?;
         for op in &self.ops {
             match op {
-                Op::Edit { buf, segments } => {
-                    writeln!(f, "Edit {{ buf: {buf:?}, segments: {} }}", segments.len())?
+                Op::Edit { buf, from, segments } => {
+                    writeln!(f, "Edit {{ buf: {buf:?}, from: {from:?}, segments: {} }}", segments.len())?
                 }
                 Op::GatherRows { x, index, out, .. } => {
                     writeln!(f, "GatherRows {{ x: {x:?}, out: {out:?}, rows: {} }}", index.len())?;
+                }
+                Op::Attention { attn, out, .. } => {
+                    writeln!(f, "Attention {{ out: {out:?}, rows: {} }}", attn.rows.len())?;
+                }
+                Op::ZDelta { rows, changes, out, .. } => {
+                    writeln!(
+                        f,
+                        "ZDelta {{ out: {out:?}, rows: {}, changes: {} }}",
+                        rows.len(),
+                        changes.len()
+                    )?;
                 }
                 op => writeln!(f, "{op:?}")?,
             }

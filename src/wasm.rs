@@ -56,19 +56,30 @@ impl Engine {
         to_js(&Info { model: self.model.info(), engine: &self.info }).map_err(|e| error_to_js(&e))
     }
 
-    /// Runs an experiment; the result is the contract's, tensors as `Float32Array`.
+    /// Runs an experiment; the result is the contract's, tensors as `Float32Array`. `on_partial` gets what is done of a
+    /// sweep: its result so far, NaN where a cell is not done.
     pub async fn run(
         &self,
         experiment: JsValue,
         on_progress: Function,
+        on_partial: Function,
         is_cancelled: Function,
     ) -> std::result::Result<JsValue, JsValue> {
-        self.run_experiment(
-            &experiment,
-            JsControl { worker: js_sys::global().unchecked_into(), on_progress, is_cancelled },
-        )
-        .await
-        .map_err(|e| error_to_js(&e))
+        let worker = js_sys::global().unchecked_into();
+        let control = JsControl { worker, on_progress, on_partial, is_cancelled };
+        self.run_experiment(&experiment, control).await.map_err(|e| error_to_js(&e))
+    }
+
+    /// What an experiment would cost; runs nothing. Refused while an experiment runs.
+    pub fn estimate(&self, experiment: JsValue) -> std::result::Result<JsValue, JsValue> {
+        let estimate = || -> Result<JsValue> {
+            let experiment = Experiment::from_value(json(&experiment)?)?;
+            match &*self.lab.borrow() {
+                Some(lab) => to_js(&lab.estimate(&experiment)?),
+                None => Err(busy()),
+            }
+        };
+        estimate().map_err(|e| error_to_js(&e))
     }
 
     /// The heatmap of an ablation's or patch's result over two axes, else `null`.
@@ -117,17 +128,22 @@ impl Engine {
         let experiment = Experiment::from_value(json(experiment)?)?;
         // The lab is taken out while it works, so that a second call is refused rather than mixed up with the first.
         let taken = self.lab.borrow_mut().take();
-        let mut lab = taken.ok_or_else(|| Error::run("engine.busy", "another experiment is running"))?;
+        let mut lab = taken.ok_or_else(busy)?;
         let result = lab.run(&experiment, &control).await;
         self.lab.replace(Some(lab));
         outcome_to_js(result?)
     }
 }
 
+fn busy() -> Error {
+    Error::run("engine.busy", "another experiment is running")
+}
+
 /// The worker that this module runs in, and its callbacks.
 struct JsControl {
     worker: WorkerGlobalScope,
     on_progress: Function,
+    on_partial: Function,
     is_cancelled: Function,
 }
 
@@ -139,6 +155,13 @@ impl Control for JsControl {
     fn progress(&self, done: u64, total: u64) {
         // A listener that throws must not stop the experiment; it is the worker's own code.
         let _ = self.on_progress.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());
+    }
+
+    fn partial(&self, answer: &Answer) {
+        // As above; an answer that cannot be converted is one that the listener does without.
+        if let Ok(answer) = to_js(answer) {
+            let _ = self.on_partial.call1(&JsValue::NULL, &answer);
+        }
     }
 
     fn cancelled(&self) -> bool {

@@ -1,5 +1,5 @@
 /** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
-import type { EngineInfo, Experiment, Figure, ModelInfo, Result, Token } from "./microtome.js";
+import type { EngineInfo, Estimate, Experiment, Figure, ModelInfo, Result, Token } from "./microtome.js";
 
 /** A model's files, as fetched. `name` is shown to people. */
 export interface ModelFiles {
@@ -23,8 +23,10 @@ export class Engine {
   run(
     experiment: Experiment,
     onProgress: (done: number, total: number) => void,
+    onPartial: (sofar: Partial<Result>) => void,
     isCancelled: () => boolean,
   ): Promise<Result>;
+  estimate(experiment: Experiment): Estimate;
   figure(result: Result): Figure | null;
   tokenize(text: string, prependBos: boolean): Token[];
   free(): void;

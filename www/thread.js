@@ -11,8 +11,7 @@ self.onmessage = async ({ data: { glue, module, memory, alarm } }) => {
     self.postMessage("ready");
     runThread();
   } catch (thrown) {
-    const error = toPlain(thrown, lastWords());
-    if (ready) alarm.postMessage(error);
-    else self.postMessage(error.message);
+    if (ready) alarm.postMessage(toPlain(thrown, lastWords()));
+    else self.postMessage(lastWords() || String(thrown));
   }
 };

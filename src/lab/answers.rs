@@ -1,5 +1,6 @@
 //! One function per kind of question: from token ids to the answer.
 
+use super::swept::{Report, traced};
 use super::{Job, Lab, Question, Tokens};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
@@ -7,7 +8,7 @@ use crate::hook::HookName;
 use crate::metric::{Metric, log_sum_exp, mean_loss, ranking};
 use crate::model::Readout;
 use crate::outcome::{Answer, Candidate, Ranked, Tensor};
-use crate::plan::{self, Sweep};
+use crate::plan;
 use std::collections::BTreeMap;
 
 impl<B: Backend> Lab<B> {
@@ -17,11 +18,10 @@ impl<B: Backend> Lab<B> {
             Question::Predict { tokens, answer, top_k } => self.predict(&tokens, answer, top_k, job).await,
             Question::LogitDiff(prompts) => self.logit_diff(prompts, job).await,
             Question::Trace { prompts, hooks } => self.trace(prompts, &hooks, job).await,
-            Question::Ablate(sweep) => {
-                let Swept { shape, values, base, .. } = self.sweep(&sweep, job).await?;
-                Ok(Answer::Ablate { axes: sweep.axes, shape, values, baseline: base })
+            Question::Ablate(sweep) => self.sweep(&sweep, Report::Ablate, job).await,
+            Question::Patch { sweep, normalize } => {
+                self.sweep(&sweep, Report::Patch { normalize }, job).await
             }
-            Question::Patch { sweep, normalize } => self.patch(sweep, normalize, job).await,
             Question::UnembedBias(ids) => self.unembed_bias(&ids),
         }
     }
@@ -81,7 +81,7 @@ impl<B: Backend> Lab<B> {
         let batches = plan::prompts(&self.model.weights.cfg, &self.backend.limits(), prompts);
         let mut values = vec![f64::NAN; metrics.len()];
         self.execute(&batches, job, |answer, data, output| {
-            if let plan::Answer::Cell(i) = answer {
+            if let plan::Answer::Prompt(i) = answer {
                 values[i] = metrics[i].value(data, output)?;
             }
             Ok(())
@@ -94,12 +94,10 @@ impl<B: Backend> Lab<B> {
     async fn trace(&mut self, prompts: Vec<Tokens>, hooks: &[HookName], job: &mut Job<'_>) -> Result<Answer> {
         let cfg = self.model.weights.cfg.clone();
         let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
-        let readout = Readout { hooks: hooks.to_vec(), ..Readout::default() };
-        let prompts = prompts.into_iter().map(|tokens| (tokens, readout.clone())).collect();
-        let batches = plan::prompts(&cfg, &self.backend.limits(), prompts);
+        let batches = plan::prompts(&cfg, &self.backend.limits(), traced(&prompts, hooks));
         let mut tensors = vec![BTreeMap::new(); lengths.len()];
         self.execute(&batches, job, |answer, data, output| {
-            let plan::Answer::Cell(i) = answer else { return Ok(()) };
+            let plan::Answer::Prompt(i) = answer else { return Ok(()) };
             for (hook, at) in hooks.iter().zip(&output.hooks) {
                 let shape = hook.site.shape(&cfg, lengths[i]);
                 let len: usize = shape.iter().product();
@@ -111,55 +109,10 @@ impl<B: Backend> Lab<B> {
         Ok(Answer::Trace { tensors })
     }
 
-    async fn patch(&mut self, sweep: Sweep, normalize: bool, job: &mut Job<'_>) -> Result<Answer> {
-        let Swept { shape, mut values, base: corrupted, clean } = self.sweep(&sweep, job).await?;
-        let clean = clean.ok_or_else(|| Error::internal("the clean run is missing"))?;
-        if normalize {
-            if clean == corrupted {
-                let message = format!(
-                    "the metric is {clean} on both the clean and the corrupted prompt, so it cannot be normalised"
-                );
-                return Err(Error::input("input.normalize", message).with_action(
-                    "Choose prompts or answers on which the runs differ, or set normalize to false.",
-                ));
-            }
-            values.iter_mut().for_each(|value| *value = (*value - corrupted) / (clean - corrupted));
-        }
-        Ok(Answer::Patch { axes: sweep.axes, shape, values, clean, corrupted })
-    }
-
-    async fn sweep(&mut self, sweep: &Sweep, job: &mut Job<'_>) -> Result<Swept> {
-        let shape = sweep.shape(&self.model.weights.cfg)?;
-        let batches = sweep.batches(&self.model.weights.cfg, &self.backend.limits())?;
-        let mut values = vec![f64::NAN; shape.iter().product()];
-        let (mut base, mut clean) = (None, None);
-        self.execute(&batches, job, |answer, data, output| {
-            let value = sweep.metric.value(data, output)?;
-            match answer {
-                plan::Answer::Cell(i) => values[i] = value,
-                // Every batch holds the base runs; the first one's are reported.
-                plan::Answer::Base => _ = base.get_or_insert(value),
-                plan::Answer::Clean => _ = clean.get_or_insert(value),
-            }
-            Ok(())
-        })
-        .await?;
-        let base = base.ok_or_else(|| Error::internal("the base run is missing"))?;
-        Ok(Swept { shape, values, base, clean })
-    }
-
     fn unembed_bias(&self, ids: &[u32]) -> Result<Answer> {
         let prepared = self.prepared.as_ref().ok_or_else(|| Error::internal("no weights are prepared"))?;
         let values: Vec<f64> = ids.iter().map(|id| f64::from(prepared.b_u[*id as usize])).collect();
         let prob_ratio = (values.len() >= 2).then(|| (values[0] - values[1]).exp());
         Ok(Answer::UnembedBias { values, prob_ratio })
     }
-}
-
-/// The metric of every cell and of the unedited runs.
-struct Swept {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-    base: f64,
-    clean: Option<f64>,
 }

@@ -3,11 +3,10 @@
 
 use super::Model;
 use crate::error::{Error, Result};
-use crate::experiment::{Ablate, Edit, Experiment, Kind, Metric, Patch, Prompt, Token};
+use crate::experiment::{Experiment, Kind, Prompt, Token};
 use crate::hook::HookName;
-use crate::metric;
 use crate::outcome::TokenText;
-use crate::plan::Sweep;
+use crate::sweep::Sweep;
 
 /// The token ids of a prompt.
 pub type Tokens = Vec<u32>;
@@ -67,44 +66,6 @@ impl Model {
                 each("tokens", &k.tokens, |token| self.token(token)).map(Question::UnembedBias)
             }
         }
-    }
-
-    fn ablation(&self, k: &Ablate, bos: bool) -> Result<Sweep> {
-        let Edit::Zero {} = k.edit;
-        let tokens = self.tokens(&k.prompt, bos)?;
-        self.sweep(Sweep {
-            tokens,
-            clean: None,
-            site: k.site,
-            axes: k.axes.clone(),
-            metric: self.metric(&k.metric)?,
-        })
-    }
-
-    fn patching(&self, k: &Patch, bos: bool) -> Result<Sweep> {
-        let clean = self.tokens(&k.clean, bos).map_err(|error| error.at("clean"))?;
-        let tokens = self.tokens(&k.corrupted, bos).map_err(|error| error.at("corrupted"))?;
-        if clean.len() != tokens.len() {
-            let message = format!(
-                "clean has {} tokens and corrupted {}, expected the same number; clean | corrupted: {}",
-                clean.len(),
-                tokens.len(),
-                self.side_by_side(&clean, &tokens)
-            );
-            return Err(Error::input("input.lengths_differ", message)
-                .with_action("Change the prompts until both have the same number of tokens."));
-        }
-        let metric = self.metric(&k.metric.metric())?;
-        self.sweep(Sweep { tokens, clean: Some(clean), site: k.site, axes: k.axes.clone(), metric })
-    }
-
-    fn sweep(&self, sweep: Sweep) -> Result<Sweep> {
-        sweep.shape(&self.weights.cfg)?;
-        if sweep.metric == metric::Metric::Loss && sweep.tokens.len() < 2 {
-            let message = "the loss needs a prompt of at least two tokens, found one";
-            return Err(Error::input("input.length", message));
-        }
-        Ok(sweep)
     }
 
     /// The tokens of a prompt, checked against the model.
@@ -178,34 +139,14 @@ impl Model {
         Ok(id)
     }
 
-    fn metric(&self, metric: &Metric) -> Result<metric::Metric> {
-        Ok(match metric {
-            Metric::LogitDiff { correct, incorrect } => {
-                metric::Metric::LogitDiff([self.token(correct)?, self.token(incorrect)?])
-            }
-            Metric::Loss {} => metric::Metric::Loss,
-        })
-    }
-
     /// A token as shown to people.
     pub fn text(&self, id: u32) -> TokenText {
         TokenText { id, text: self.tokenizer.as_ref().map(|tokenizer| tokenizer.text(id)) }
     }
-
-    /// Both tokenisations side by side, one position a line.
-    fn side_by_side(&self, clean: &[u32], corrupted: &[u32]) -> String {
-        let cell = |tokens: &[u32], i: usize| match tokens.get(i).map(|id| self.text(*id)) {
-            Some(TokenText { text: Some(text), .. }) => format!("{text:?}"),
-            Some(TokenText { id, .. }) => id.to_string(),
-            None => "—".into(),
-        };
-        let line = |i| format!("{i}: {} | {}", cell(clean, i), cell(corrupted, i));
-        (0..clean.len().max(corrupted.len())).map(line).collect::<Vec<_>>().join("; ")
-    }
 }
 
 /// Resolves every entry of a list that may not be empty; an error names its place.
-fn each<T, U>(field: &str, list: &[T], f: impl Fn(&T) -> Result<U>) -> Result<Vec<U>> {
+pub(super) fn each<T, U>(field: &str, list: &[T], f: impl Fn(&T) -> Result<U>) -> Result<Vec<U>> {
     if list.is_empty() {
         return Err(Error::input("input.invalid", format!("{field}: is empty, expected at least one")));
     }

@@ -1,13 +1,17 @@
-//! Assembles a [`Program`]: rows, buffers, edits and copies at hook points.
+//! Assembles a [`Program`]: layouts of rows, edits and copies at hook points.
 
-use super::run::{Limits, Run, RunOutput, check_run, final_positions, is_final};
+use super::extent::{Extent, Fork, extents};
+use super::layout::Layout;
+use super::run::{Limits, Run, RunOutput};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::hook::{Family, HookName, Site};
 use crate::intervene::{Edit, Intervention};
-use crate::program::{Buf, Op, Program, Row, Segment};
+use crate::program::{Attn, Buf, Op, Pick, Program, Rows, Segment};
 use crate::weights::Weight;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// The buffers and weights of one LayerNorm.
 pub(super) struct LayerNorm {
@@ -22,185 +26,295 @@ pub(super) struct Builder<'a> {
     ln_folded: bool,
     pub(super) runs: &'a [Run],
     pub(super) limits: &'a Limits,
-    /// Layer at which each run starts, ascending.
-    starts: Vec<usize>,
-    /// First row, and first element of scores, of each run; and the ends of all.
-    pub(super) row_starts: Vec<usize>,
-    score_starts: Vec<usize>,
-    active_runs: usize,
-    /// Rows of the residual stream that go through the final LayerNorm, per run.
-    pub(super) final_rows: Vec<std::ops::Range<usize>>,
-    /// Where each run's begin among them.
-    pub(super) final_starts: Vec<usize>,
+    pub(super) extents: Vec<Extent>,
+    /// Runs by where they leave their base.
+    forks: BTreeMap<(usize, Fork), Vec<usize>>,
+    /// Runs and their interventions by hook; runs and their slots by hook.
+    edits: BTreeMap<HookName, Vec<(usize, Intervention)>>,
+    wants: BTreeMap<HookName, Vec<(usize, usize)>>,
     pub(super) program: Program,
     sizes: BTreeMap<Buf, usize>,
     pub(super) outputs: Vec<RunOutput>,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(cfg: &'a Config, ln_folded: bool, runs: &'a [Run], limits: &'a Limits) -> Result<Self> {
-        let starts: Vec<usize> = runs.iter().map(|run| run.start_layer(cfg.n_layers)).collect();
-        if !starts.is_sorted() {
-            return Err(Error::internal("runs of a batch must be sorted by the layer at which they start"));
+    pub(super) fn new(
+        cfg: &'a Config,
+        ln_folded: bool,
+        runs: &'a [Run],
+        given: &Arc<Vec<f32>>,
+        limits: &'a Limits,
+    ) -> Result<Self> {
+        runs.iter().enumerate().try_for_each(|(i, run)| run.check(cfg, runs, i))?;
+        let extents = extents(cfg, runs);
+        let mut forks: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        let mut edits: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut wants: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (i, (run, extent)) in runs.iter().zip(&extents).enumerate() {
+            forks.entry((extent.layer, extent.fork)).or_default().push(i);
+            for intervention in &run.interventions {
+                edits.entry(intervention.hook).or_default().push((i, *intervention));
+            }
+            for (slot, hook) in run.readout.hooks.iter().enumerate() {
+                wants.entry(*hook).or_default().push((i, slot));
+            }
         }
-        let (mut tokens, mut rows) = (Vec::new(), Vec::new());
-        let (mut row_starts, mut score_starts, mut first_score) = (vec![0], vec![0], 0);
-        for (i, run) in runs.iter().enumerate() {
-            check_run(cfg, runs, &starts, i)?;
-            let (len, first_row) = (run.tokens.len(), tokens.len());
-            rows.extend((0..len).map(|pos| Row {
-                pos: pos as u32,
-                len: len as u32,
-                first_row: first_row as u32,
-                first_score: first_score as u32,
-            }));
-            tokens.extend_from_slice(&run.tokens);
-            first_score += cfg.n_heads * len * len;
-            row_starts.push(tokens.len());
-            score_starts.push(first_score);
-        }
-        let final_edits = runs.iter().flat_map(|run| &run.interventions).any(|i| is_final(i.hook.site));
-        let final_rows: Vec<_> = runs.iter().map(|run| final_positions(run, final_edits)).collect();
-        let outputs = runs
-            .iter()
-            .map(|run| RunOutput { hooks: vec![usize::MAX; run.readout.hooks.len()], ..RunOutput::default() })
-            .collect();
-        Ok(Self {
+        let slots = |run: &Run| RunOutput {
+            hooks: vec![usize::MAX; run.readout.hooks.len()],
+            ..RunOutput::default()
+        };
+        let mut builder = Self {
             cfg,
             ln_folded,
             runs,
             limits,
-            active_runs: starts.partition_point(|start| *start == 0),
-            starts,
-            row_starts,
-            score_starts,
-            final_starts: final_rows
-                .iter()
-                .scan(0, |next, rows| Some(std::mem::replace(next, *next + rows.len())))
-                .collect(),
-            final_rows,
+            extents,
+            forks,
+            edits,
+            wants,
             program: Program {
-                tokens,
-                rows,
                 ops: Vec::new(),
                 output_len: 0,
                 buffers: Vec::new(),
                 d_model: cfg.d_model,
                 d_vocab: cfg.d_vocab,
+                n_heads: cfg.n_heads,
                 eps: cfg.eps,
             },
             sizes: BTreeMap::new(),
-            outputs,
-        })
+            outputs: runs.iter().map(slots).collect(),
+        };
+        if !given.is_empty() {
+            builder.emit(Op::Given { out: Buf::Given, values: Arc::clone(given) }, Buf::Given, given.len());
+        }
+        Ok(builder)
     }
 
     /// Adds an op that leaves `len` elements in `buf`.
     pub(super) fn emit(&mut self, op: Op, buf: Buf, len: usize) {
-        let size = self.sizes.entry(buf).or_default();
-        *size = (*size).max(len);
+        self.grow(buf, len);
         self.program.ops.push(op);
     }
 
-    pub(super) fn start_rows(&self) -> usize {
-        self.row_starts[self.starts.partition_point(|start| *start == 0)]
+    pub(super) fn grow(&mut self, buf: Buf, len: usize) {
+        let size = self.sizes.entry(buf).or_default();
+        *size = (*size).max(len);
     }
 
-    pub(super) fn active_rows(&self) -> usize {
-        self.row_starts[self.active_runs]
-    }
-
-    pub(super) fn active_scores(&self) -> usize {
-        self.score_starts[self.active_runs]
-    }
-
-    /// Lets the runs that start at this layer join, with their base runs' residual streams.
-    pub(super) fn start_runs(&mut self, layer: usize) {
-        let until = self.starts.partition_point(|start| *start <= layer);
-        if until == self.active_runs {
-            return;
-        }
-        let d = self.cfg.d_model;
-        let segments = (self.active_runs..until).map(|run| {
-            let base = self.runs[run].base.unwrap_or(run);
-            let at = |run: usize| (self.row_starts[run] * d) as u32;
-            Segment::copy(at(run), at(base), (self.runs[run].tokens.len() * d) as u32)
-        });
-        let op = Op::Edit { buf: Buf::Resid, segments: segments.collect() };
-        self.active_runs = until;
-        self.emit(op, Buf::Resid, self.active_rows() * d);
-    }
-
-    fn edits_of(
-        &self,
-        site: Site,
-        layer: usize,
-    ) -> impl Iterator<Item = (usize, &'a Intervention)> + use<'a> {
-        let hook = HookName { site, layer };
-        let runs: &'a [Run] = &self.runs[..self.active_runs];
-        runs.iter().enumerate().flat_map(move |(run, r)| {
-            r.interventions.iter().filter(move |i| i.hook == hook).map(move |i| (run, i))
-        })
-    }
-
-    /// Whether any run edits this activation.
+    /// Whether anybody's edit at this hook is applied to rows that are there, or to rows that start there.
     pub(super) fn edits(&self, site: Site, layer: usize) -> bool {
-        self.edits_of(site, layer).next().is_some()
+        self.edits.contains_key(&HookName { site, layer })
     }
 
-    /// Whether any run edits or reads this activation.
     pub(super) fn wants(&self, site: Site, layer: usize) -> bool {
-        let hook = HookName { site, layer };
-        self.edits(site, layer) || self.runs.iter().any(|run| run.readout.hooks.contains(&hook))
+        self.wants.contains_key(&HookName { site, layer })
     }
 
-    /// A hook point: edits the buffer, then keeps what is asked for.
-    pub(super) fn hook(&mut self, site: Site, layer: usize, buf: Buf) -> Result<()> {
-        let mut segments = Vec::new();
-        for (run, intervention) in self.edits_of(site, layer) {
-            for (start, len) in intervention.place.ranges(site, self.cfg, self.runs[run].tokens.len())? {
-                let Some((dst, len)) = self.locate(site, run, start, len) else { continue };
-                let (at, n) = (dst as u32, len as u32);
-                segments.push(match intervention.edit {
-                    Edit::Zero => Segment::zero(at, n),
-                    Edit::Scale { by } => Segment { scale: by, ..Segment::copy(at, at, n) },
-                    Edit::Patch { from } => {
-                        let (src, _) = self.locate(site, from, start, len).ok_or_else(|| {
-                            Error::internal(format!("{site}: run {from} has no such rows to patch from"))
-                        })?;
-                        Segment::copy(at, src as u32, n)
-                    }
-                });
+    /// Whether the activation must exist by itself, so that no op may run through it.
+    pub(super) fn shows(&self, site: Site, layer: usize) -> bool {
+        self.edits(site, layer) || self.wants(site, layer)
+    }
+
+    pub(super) fn interventions(&self, site: Site, layer: usize) -> &[(usize, Intervention)] {
+        self.edits.get(&HookName { site, layer }).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn forks(&self, layer: usize, fork: Fork) -> Vec<usize> {
+        self.forks.get(&(layer, fork)).cloned().unwrap_or_default()
+    }
+
+    /// The positions behind the attention of `layer` that are looked at later.
+    pub(super) fn looked_at(&self, run: usize, layer: usize) -> Range<usize> {
+        let extent = &self.extents[run];
+        if layer + 1 == self.cfg.n_layers { extent.last.clone() } else { 0..extent.end }
+    }
+
+    /// The row of a run's position: its own, or that of the run that it has not left there.
+    ///
+    /// # Errors
+    /// When nobody computes it, which the extents rule out.
+    pub(super) fn row(&self, layout: &Layout, run: usize, pos: usize) -> Result<usize> {
+        let mut at = run;
+        loop {
+            if let Some(row) = layout.own_row(at, pos) {
+                return Ok(row);
             }
+            let behind = match &self.extents[at].alias {
+                Some((positions, from)) if positions.contains(&pos) => Some(*from),
+                _ => self.runs[at].base,
+            };
+            at = behind
+                .ok_or_else(|| Error::internal(format!("position {pos} of run {run} is not computed")))?;
         }
+    }
+
+    /// The rows of `buf` (in `layout`) that the rows of `to` correspond to.
+    pub(super) fn rows(&self, buf: Buf, layout: &Layout, to: &Layout) -> Result<Rows> {
+        let rows = to.iter().map(|(run, pos)| Ok(self.row(layout, run, pos)? as u32));
+        let rows = rows.collect::<Result<Vec<u32>>>()?;
+        let in_order = rows.iter().enumerate().all(|(i, row)| *row as usize == i);
+        Ok(Rows { buf, pick: if in_order { Pick::From(0) } else { Pick::Rows(rows.into()) } })
+    }
+
+    /// Gives the runs that leave their base at `fork` rows of `buf`, behind those of `layout`: copies of the base's,
+    /// unless their edit writes all of each.
+    pub(super) fn fork(
+        &mut self,
+        layer: usize,
+        fork: Fork,
+        site: Site,
+        buf: Buf,
+        layout: &mut Layout,
+    ) -> Result<()> {
+        let width = self.row_width(site);
+        let mut copies = Vec::new();
+        for run in self.forks(layer, fork) {
+            if self.extents[run].alias.is_some() {
+                continue;
+            }
+            let mut positions = self.extents[run].differs.clone();
+            if fork > Fork::ResidPre {
+                let looked_at = self.looked_at(run, layer);
+                positions = positions.start.max(looked_at.start)..positions.end.min(looked_at.end);
+            }
+            let written = matches!(self.runs[run].interventions.as_slice(),
+                [only] if only.hook.site == site && !matches!(only.edit, Edit::Scale { .. }));
+            if !written {
+                for (i, pos) in positions.clone().enumerate() {
+                    let (dst, src) = (layout.rows() + i, self.row(layout, run, pos)?);
+                    push(
+                        &mut copies,
+                        Segment::copy((dst * width) as u32, (src * width) as u32, width as u32),
+                    );
+                }
+            }
+            layout.push(run, positions);
+        }
+        self.grow(buf, layout.rows() * width);
+        self.edit(buf, buf, copies);
+        Ok(())
+    }
+
+    pub(super) fn edit(&mut self, buf: Buf, from: Buf, segments: Vec<Segment>) {
         if !segments.is_empty() {
-            self.program.ops.push(Op::Edit { buf, segments });
+            self.program.ops.push(Op::Edit { buf, from, segments });
         }
-        let hook = HookName { site, layer };
-        for run in 0..self.active_runs {
-            for (slot, _) in self.runs[run].readout.hooks.iter().enumerate().filter(|(_, h)| **h == hook) {
-                let len = site.shape(self.cfg, self.runs[run].tokens.len()).iter().product();
-                let (start, len) = self
-                    .locate(site, run, 0, len)
-                    .ok_or_else(|| Error::internal(format!("{hook} of run {run} is not computed")))?;
-                self.outputs[run].hooks[slot] = self.keep(buf, start, len);
+    }
+
+    /// Elements of one row of a site's buffer.
+    pub(super) fn row_width(&self, site: Site) -> usize {
+        match site.family(self.cfg) {
+            Family::Pos { width } => width,
+            Family::PosHead { width } => width * self.cfg.n_heads,
+            Family::HeadDestSrc => 0,
+        }
+    }
+
+    /// One hook point over rows: applies the batch's edits to `buf`, then copies what is wanted of it.
+    ///
+    /// # Errors
+    /// When what an edit copies is not computed.
+    pub(super) fn hook(&mut self, site: Site, layer: usize, buf: Buf, layout: &Layout) -> Result<()> {
+        let row_width = self.row_width(site);
+        let head_width = row_width / self.cfg.n_heads;
+        let (mut inside, mut given) = (Vec::new(), Vec::new());
+        for (run, Intervention { place, edit, .. }) in self.interventions(site, layer) {
+            let (col, width) = place.head.map_or((0, row_width), |head| (head * head_width, head_width));
+            for pos in place.positions(self.runs[*run].tokens.len()) {
+                let Some(row) = layout.own_row(*run, pos) else { continue };
+                let (dst, len) = ((row * row_width + col) as u32, width as u32);
+                match edit {
+                    Edit::Zero => push(&mut inside, Segment::zero(dst, len)),
+                    Edit::Scale { by } => {
+                        push(&mut inside, Segment { scale: *by, ..Segment::copy(dst, dst, len) })
+                    }
+                    Edit::Patch { from } => {
+                        let src = self.row(layout, *from, pos)? * row_width + col;
+                        push(&mut inside, Segment::copy(dst, src as u32, len));
+                    }
+                    Edit::Given { at, per_pos } => {
+                        let src = at + if *per_pos { pos * row_width } else { 0 } + col;
+                        push(&mut given, Segment::copy(dst, src as u32, len));
+                    }
+                }
             }
+        }
+        self.edit(buf, buf, inside);
+        self.edit(buf, Buf::Given, given);
+        for (run, slot) in self.wants.get(&HookName { site, layer }).cloned().unwrap_or_default() {
+            let len = self.runs[run].tokens.len() * row_width;
+            let start = self.row(layout, run, 0)? * row_width;
+            self.outputs[run].hooks[slot] = self.keep(buf, start, len);
         }
         Ok(())
     }
 
-    /// Where a run's range lies in the buffer; in the final rows only what is there.
-    fn locate(&self, site: Site, run: usize, start: usize, len: usize) -> Option<(usize, usize)> {
-        let width = match site.family(self.cfg) {
-            Family::HeadDestSrc => return Some((self.score_starts[run] + start, len)),
-            Family::Pos { width } => width,
-            Family::PosHead { width } => width * self.cfg.n_heads,
+    /// One hook point over scores or patterns, whose rows lie where `attn` says.
+    ///
+    /// # Errors
+    /// As [`Builder::hook`].
+    pub(super) fn score_hook(
+        &mut self,
+        site: Site,
+        layer: usize,
+        buf: Buf,
+        layout: &Layout,
+        attn: &Attn,
+    ) -> Result<()> {
+        let place = |run, head: usize, dest| {
+            let row = &attn.rows[layout.own_row(run, dest)?];
+            Some(row.score as usize + head * row.score_stride as usize)
         };
-        if !is_final(site) {
-            return Some((self.row_starts[run] * width + start, len));
+        self.score_edits(site, layer, buf, layout, attn, &place)?;
+        for (run, slot) in self.wants.get(&HookName { site, layer }).cloned().unwrap_or_default() {
+            let len = self.cfg.n_heads * self.runs[run].tokens.len().pow(2);
+            let start = attn.rows[self.row(layout, run, 0)?].score as usize;
+            self.outputs[run].hooks[slot] = self.keep(buf, start, len);
         }
-        let rows = &self.final_rows[run];
-        let (first, last) = (start.max(rows.start * width), (start + len).min(rows.end * width));
-        (first < last).then(|| ((self.final_starts[run] * width) + first - rows.start * width, last - first))
+        Ok(())
+    }
+
+    /// Edits of scores or patterns at the elements where `place(run, head, dest)` puts their rows. They copy from the
+    /// whole rows of `layout` and `attn`.
+    pub(super) fn score_edits(
+        &mut self,
+        site: Site,
+        layer: usize,
+        buf: Buf,
+        layout: &Layout,
+        attn: &Attn,
+        place: &dyn Fn(usize, usize, usize) -> Option<usize>,
+    ) -> Result<()> {
+        let (mut inside, mut given) = (Vec::new(), Vec::new());
+        for (run, Intervention { place: at, edit, .. }) in self.interventions(site, layer) {
+            let tokens = self.runs[*run].tokens.len();
+            let src = at.src.map_or(0..tokens, |src| src..src + 1);
+            let len = src.len() as u32;
+            for head in at.heads(self.cfg.n_heads) {
+                for dest in at.positions(tokens) {
+                    let Some(start) = place(*run, head, dest) else { continue };
+                    let dst = (start + src.start) as u32;
+                    match edit {
+                        Edit::Zero => push(&mut inside, Segment::zero(dst, len)),
+                        Edit::Scale { by } => {
+                            push(&mut inside, Segment { scale: *by, ..Segment::copy(dst, dst, len) });
+                        }
+                        Edit::Patch { from } => {
+                            let row = &attn.rows[self.row(layout, *from, dest)?];
+                            let start = row.score as usize + head * row.score_stride as usize;
+                            push(&mut inside, Segment::copy(dst, (start + src.start) as u32, len));
+                        }
+                        Edit::Given { at, .. } => {
+                            let start = at + (head * tokens + dest) * tokens + src.start;
+                            push(&mut given, Segment::copy(dst, start as u32, len));
+                        }
+                    }
+                }
+            }
+        }
+        self.edit(buf, buf, inside);
+        self.edit(buf, Buf::Given, given);
+        Ok(())
     }
 
     pub(super) fn keep(&mut self, buf: Buf, start: usize, len: usize) -> usize {
@@ -210,44 +324,42 @@ impl<'a> Builder<'a> {
         at
     }
 
-    pub(super) fn linear(&mut self, x: Buf, w: Weight, b: Weight, out: Buf, k: usize, n: usize) {
-        let rows = self.active_rows();
-        self.emit(Op::Linear { x, w, b, out, rows, k, n }, out, rows * n);
-    }
-
-    pub(super) fn add(&mut self, a: Buf, b: Buf, out: Buf) {
-        let len = self.active_rows() * self.cfg.d_model;
-        self.emit(Op::Add { a, b, out, len }, out, len);
-    }
-
     pub(super) fn repeat_heads(&mut self, x: Buf, out: Buf, rows: usize, heads: usize, width: usize) {
         self.emit(Op::RepeatHeads { x, out, rows, heads, width }, out, rows * heads * width);
     }
 
-    /// LayerNorm of `rows` rows with its two hook points, into `out`; `ln` are its weights, left out where they are
-    /// folded into what follows.
+    fn affine(&self, ln: (Weight, Weight)) -> Option<(Weight, Weight)> {
+        (!self.ln_folded).then_some(ln)
+    }
+
+    /// LayerNorm of rows into `out`, in one step where nobody looks at its scale.
     pub(super) fn layer_norm(
         &mut self,
         norm: LayerNorm,
-        rows: usize,
-        hooks: Option<[HookName; 2]>,
+        hooks: [HookName; 2],
+        layout: &Layout,
     ) -> Result<()> {
-        let LayerNorm { x, scale, out, ln: (w, b) } = norm;
-        self.emit(Op::LnScale { x, out: scale, rows }, scale, rows);
-        if let Some([HookName { site, layer }, _]) = hooks {
-            self.hook(site, layer, scale)?;
+        let LayerNorm { x, scale, out, ln } = norm;
+        let (rows, affine) = (layout.rows(), self.affine(ln));
+        let [scale_hook, hook] = hooks;
+        if self.shows(scale_hook.site, scale_hook.layer) {
+            self.emit(Op::LnScale { x, out: scale, rows }, scale, rows);
+            self.hook(scale_hook.site, scale_hook.layer, scale, layout)?;
+            self.emit(Op::LnNormalize { x, scale, affine, out, rows }, out, rows * self.cfg.d_model);
+        } else {
+            self.plain_layer_norm(Rows::all(x), ln, out, rows);
         }
-        let affine = (!self.ln_folded).then_some((w, b));
-        self.emit(Op::LnNormalize { x, scale, affine, out, rows }, out, rows * self.cfg.d_model);
-        match hooks {
-            Some([_, HookName { site, layer }]) => self.hook(site, layer, out),
-            None => Ok(()),
-        }
+        self.hook(hook.site, hook.layer, out, layout)
+    }
+
+    pub(super) fn plain_layer_norm(&mut self, x: Rows, ln: (Weight, Weight), out: Buf, rows: usize) {
+        let op = Op::LayerNorm { x, affine: self.affine(ln), out, rows };
+        self.emit(op, out, rows * self.cfg.d_model);
     }
 
     /// Makes `buf` the input of one of q, k, v with a head axis, where it is read or edited. True when it was edited,
     /// so that the projection must be taken from it.
-    pub(super) fn head_input(&mut self, site: Site, buf: Buf, layer: usize) -> Result<bool> {
+    pub(super) fn head_input(&mut self, site: Site, buf: Buf, layer: usize, layout: &Layout) -> Result<bool> {
         let split = self.edits(site, layer) || self.edits(Site::AttnIn, layer);
         if !split && !self.wants(site, layer) {
             return Ok(false);
@@ -260,13 +372,13 @@ impl<'a> Builder<'a> {
                 ),
             ));
         }
-        let (rows, heads, d) = (self.active_rows(), self.cfg.n_heads, self.cfg.d_model);
+        let (rows, heads, d) = (layout.rows(), self.cfg.n_heads, self.cfg.d_model);
         if split {
             self.repeat_heads(Buf::AttnIn, buf, rows, 1, heads * d);
         } else {
             self.repeat_heads(Buf::Resid, buf, rows, heads, d);
         }
-        self.hook(site, layer, buf)?;
+        self.hook(site, layer, buf, layout)?;
         Ok(split)
     }
 
@@ -274,4 +386,19 @@ impl<'a> Builder<'a> {
         self.program.buffers = self.sizes.into_iter().collect();
         (self.program, self.outputs)
     }
+}
+
+/// Adds a segment, to the last one where it goes on there.
+pub(super) fn push(segments: &mut Vec<Segment>, next: Segment) {
+    if let Some(last) = segments.last_mut() {
+        let sources_go_on = match (last.src, next.src) {
+            (Segment::ZERO, src) | (src, Segment::ZERO) => src == Segment::ZERO && last.src == next.src,
+            (src, next) => src + last.len == next,
+        };
+        if last.dst + last.len == next.dst && sources_go_on && last.scale == next.scale {
+            last.len += next.len;
+            return;
+        }
+    }
+    segments.push(next);
 }

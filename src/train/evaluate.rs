@@ -164,7 +164,8 @@ struct Engine<'a> {
 
 impl Engine<'_> {
     fn run(&mut self, runs: Vec<Run>) -> Result<(Vec<f32>, Vec<RunOutput>)> {
-        let (program, places) = model::program(&self.weights.cfg, false, &runs, &self.cpu.limits())?;
+        let (program, places) =
+            model::program(&self.weights.cfg, false, &runs, &std::sync::Arc::default(), &self.cpu.limits())?;
         let output = pollster::block_on(self.cpu.run(&program, &Unattended::default()))?;
         Ok((output.data, places))
     }

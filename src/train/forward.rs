@@ -7,10 +7,11 @@ use super::params::Params;
 use crate::config::ActFn;
 use crate::error::{Error, Result};
 use crate::model::{self, Limits, Readout, Run};
-use crate::program::{Buf, Op, Program};
+use crate::program::{Buf, Op, Pick, Program, Rows, Then};
 use crate::weights::Weight;
 use candle_core::{D, Device, Tensor};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The loss of every token of `rows` but the first of each, in nats: `[rows · (len − 1)]`, row by row.
 ///
@@ -31,9 +32,10 @@ pub fn losses(params: &Params, rows: &[Vec<u32>]) -> Result<Tensor> {
     };
     let runs: Vec<Run> = rows.iter().map(run).collect();
     // Without a limit the vocabulary is one tile, so that the log-sum-exp is one step.
-    let limits = Limits { buffer_elements: usize::MAX, unembed_rows: usize::MAX };
-    let (program, _) = model::program(&params.cfg, false, &runs, &limits)?;
-    let mut pass = Pass { params, program: &program, len, buffers: HashMap::new() };
+    let limits = Limits { buffer_elements: usize::MAX, tile_elements: usize::MAX, unembed_rows: usize::MAX };
+    let (program, _) = model::program(&params.cfg, false, &runs, &Arc::default(), &limits)?;
+    // The last token is only ever a target.
+    let mut pass = Pass { params, program: &program, len: len - 1, buffers: HashMap::new() };
     for op in &program.ops {
         pass.execute(op)?;
     }
@@ -44,7 +46,7 @@ pub fn losses(params: &Params, rows: &[Vec<u32>]) -> Result<Tensor> {
 struct Pass<'a> {
     params: &'a Params,
     program: &'a Program,
-    /// Tokens of every run.
+    /// Positions of every run.
     len: usize,
     buffers: HashMap<Buf, Tensor>,
 }
@@ -53,43 +55,43 @@ impl Pass<'_> {
     fn execute(&mut self, op: &Op) -> Result<()> {
         let params = self.params;
         let (out, value) = match op {
-            Op::Embed { out, .. } => (out, rows_of(params.get(Weight::Embed)?, &self.program.tokens)?),
-            Op::PosEmbed { out, .. } => {
-                let pos: Vec<u32> = self.program.rows.iter().map(|row| row.pos).collect();
-                (out, rows_of(params.get(Weight::PosEmbed)?, &pos)?)
+            Op::Embed { tokens, pos: Some(pos), out } => {
+                let embed = rows_of(params.get(Weight::Embed)?, tokens)?;
+                (out, (embed + rows_of(params.get(Weight::PosEmbed)?, pos)?)?)
             }
-            Op::Add { a, b, out, .. } => (out, (self.get(*a)? + self.get(*b)?)?),
-            // Nobody edits the scale here, so `LnNormalize` may take it from `x` and have the gradient of both.
-            Op::LnScale { .. } => return Ok(()),
-            Op::LnNormalize { x, affine, out, .. } => {
-                let mut y = fused::layer_norm(self.get(*x)?, self.program.eps)?;
+            Op::LayerNorm { x, affine, out, .. } if x.pick == Pick::From(0) => {
+                let mut y = fused::layer_norm(self.get(x.buf)?, self.program.eps)?;
                 if let Some((w, b)) = affine {
                     y = fused::scale_columns(&y, params.get(*w)?)?;
                     y = fused::add_bias(&y, params.get(*b)?)?;
                 }
                 (out, y)
             }
-            Op::Linear { x, w, b, out, .. } => {
-                (out, fused::add_bias(&self.get(*x)?.matmul(params.get(*w)?)?, params.get(*b)?)?)
-            }
-            Op::AttnScores { q, k, out, heads, scale, .. } => {
-                let (q, k) = (self.by_head(*q, *heads)?, self.by_head(*k, *heads)?);
-                let scores = (q.matmul(&k.t()?)? * f64::from(*scale))?;
-                (out, scores.broadcast_add(&causal_mask(self.len)?)?)
-            }
-            Op::Pattern { scores, out, .. } => (out, fused::softmax(self.get(*scores)?)?),
-            Op::Z { pattern, v, out, rows, heads, d_head, .. } => {
-                let z = self.get(*pattern)?.matmul(&self.by_head(*v, *heads)?)?; // [batch, head, pos, d_head]
-                (out, z.transpose(1, 2)?.contiguous()?.reshape((*rows, heads * d_head))?)
-            }
-            Op::Activation { x, out, act, .. } => {
-                let x = self.get(*x)?;
-                let y = match act {
-                    ActFn::GeluNew => fused::gelu_new(x)?,
-                    ActFn::Gelu => x.gelu_erf()?,
-                    ActFn::Relu => x.relu()?,
+            Op::Linear { x, w, b, out, then, .. } if x.pick == Pick::From(0) => {
+                let y = self.linear(x.buf, *w, *b)?;
+                let y = match then {
+                    Then::Store => y,
+                    Then::Activate(ActFn::GeluNew) => fused::gelu_new(&y)?,
+                    Then::Activate(ActFn::Gelu) => y.gelu_erf()?,
+                    Then::Activate(ActFn::Relu) => y.relu()?,
+                    Then::Add(Rows { buf, pick: Pick::From(0) }) => (self.get(*buf)? + y)?,
+                    other => return Err(Error::internal(format!("training has no gradient for {other:?}"))),
                 };
                 (out, y)
+            }
+            Op::Projections { x, parts, .. } => {
+                for part in parts {
+                    let y = self.linear(*x, part.w, part.b)?;
+                    self.buffers.insert(part.out, y);
+                }
+                return Ok(());
+            }
+            Op::Attention { out, heads, d_head, scale, first: 0, .. } => {
+                let [q, k, v] = [Buf::Q, Buf::K, Buf::V].map(|buf| self.by_head(buf, *heads));
+                let scores = (q?.matmul(&k?.t()?)? * f64::from(*scale))?;
+                let pattern = fused::softmax(&scores.broadcast_add(&causal_mask(self.len)?)?)?;
+                let z = pattern.matmul(&v?)?; // [batch, head, pos, d_head]
+                (out, z.transpose(1, 2)?.contiguous()?.reshape(((), heads * d_head))?)
             }
             Op::GatherRows { x, index, out, .. } => (out, rows_of(self.get(*x)?, index)?),
             Op::Unembed { x, out, first, n, .. } => {
@@ -97,7 +99,7 @@ impl Pass<'_> {
                 (out, self.get(*x)?.matmul(&w_u.t()?)?)
             }
             Op::LogSumExp { tile, out, targets, n, reset: true, .. } if *n == self.program.d_vocab => {
-                (out, fused::cross_entropy(self.get(*tile)?, targets.clone())?)
+                (out, fused::cross_entropy(self.get(*tile)?, targets.to_vec())?)
             }
             // The result is taken from its buffer.
             Op::Keep { .. } => return Ok(()),
@@ -105,6 +107,10 @@ impl Pass<'_> {
         };
         self.buffers.insert(*out, value);
         Ok(())
+    }
+
+    fn linear(&self, x: Buf, w: Weight, b: Weight) -> Result<Tensor> {
+        Ok(fused::add_bias(&self.get(x)?.matmul(self.params.get(w)?)?, self.params.get(b)?)?)
     }
 
     fn get(&self, buf: Buf) -> Result<&Tensor> {
@@ -177,7 +183,8 @@ mod tests {
             let runs: Vec<Run> = (rows().into_iter())
                 .map(|tokens| Run { tokens, readout: readout.clone(), ..Run::default() })
                 .collect();
-            let (program, _) = model::program(&params.cfg, false, &runs, &cpu.limits()).unwrap();
+            let (program, _) =
+                model::program(&params.cfg, false, &runs, &Arc::default(), &cpu.limits()).unwrap();
             let output = pollster::block_on(cpu.run(&program, &Unattended::default())).unwrap().data;
             let theirs: Vec<f32> = output.chunks_exact(3).map(|row| row[0] + row[1].ln() - row[2]).collect();
 

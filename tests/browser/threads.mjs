@@ -188,7 +188,7 @@ async function faultyThreads(browser, folder, fakes, name) {
   }, /a thread's last words/);
 
   await check(name("threads that cannot start leave the build without them"), async () => {
-    site.answers["/pkg/threads/microtome.js"] = answer("text/javascript", FAKE_THREADS.replace("cells = ", "throw new Error('no room'); cells = "));
+    site.answers["/pkg/threads/microtome.js"] = answer("text/javascript", FAKE_THREADS.replace("{ cells = ", "{ throw new Error('no room'); cells = "));
     const page = await newPage(browser);
     const said = page.waitForEvent("console", (message) => message.type() === "warning" && message.text().includes("no room"));
     await page.goto(site.url);

@@ -51,6 +51,25 @@ fn a_result_is_json_on_standard_output() {
 }
 
 #[test]
+fn a_sweep_names_its_axes() {
+    let sets = r#"{"version":1,"kind":"ablate","prompts":[{"prompt":[1,2,3]},{"prompt":[4,5]}],
+        "sets":[[{"site":"z","layer":0,"head":1},{"site":"mlp_out"}],[{"site":"attn_out","layer":2}]],
+        "edit":{"kind":"zero"},"metric":{"kind":"loss"}}"#;
+    let every = r#"{"version":1,"kind":"patch","clean":[1,2,3],"corrupted":[1,5,3],"sites":["resid_pre","mlp_out"],
+        "axes":["pos","layer"],"metric":{"kind":"loss"}}"#;
+    for (experiment, axes, shape) in
+        [(sets, vec!["set"], vec![2]), (every, vec!["site", "pos", "layer"], vec![2, 3, 3])]
+    {
+        let output = run(experiment, &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(result["axes"], serde_json::json!(axes));
+        assert_eq!(result["shape"], serde_json::json!(shape));
+        assert_eq!(result["values"].as_array().unwrap().len(), shape.iter().product::<usize>());
+    }
+}
+
+#[test]
 fn bad_input_ends_with_status_2_and_one_error() {
     refused(&run("{", &[]), &["JSON"]);
     refused(
@@ -66,6 +85,12 @@ fn bad_input_ends_with_status_2_and_one_error() {
     let patch = r#"{"version":1,"kind":"patch","clean":[1,2],"corrupted":[1,2,3],"site":"z","axes":["layer"],
         "metric":{"kind":"loss","normalize":true}}"#;
     refused(&run(patch, &[]), &["2 tokens", "3", "|"]);
+    let both = r#"{"version":1,"kind":"ablate","prompt":[1,2],"prompts":[{"prompt":[1,2]}],"site":"z","axes":["layer"],
+        "edit":{"kind":"zero"},"metric":{"kind":"loss"}}"#;
+    refused(&run(both, &[]), &["'prompt' and 'prompts' exclude each other", "standard input"]);
+    let set = r#"{"version":1,"kind":"ablate","prompt":[1,2],"sets":[[{"site":"z","layer":0},{"site":"z","layer":99}]],
+        "edit":{"kind":"zero"},"metric":{"kind":"loss"}}"#;
+    refused(&run(set, &[]), &["sets[0][1]", "layer 99"]);
     refused(&microtome(&["run", "/nowhere.json", "--model", MODEL], ""), &["/nowhere.json"]);
     refused(
         &microtome(&["run", "-", "--model", "/nowhere"], r#"{"version":1,"kind":"predict","prompt":[1]}"#),

@@ -1,12 +1,12 @@
 //! Laws that hold for every model, prompt and edit, as property tests on both engines.
 
 use crate::support::{Machine, machines, random_model};
-use microtome::hook::{HookName, Site};
+use microtome::hook::{Axis, HookName, Site};
 use microtome::intervene::{Edit, Intervention, Place};
 use microtome::metric::{Metric, log_sum_exp};
 use microtome::model::{Readout, Run, RunOutput};
-use microtome::plan::{Answer, Sweep};
 use microtome::processing::Processing;
+use microtome::sweep::{Case as Question, Grid, Sweep, Write};
 use microtome::weights::{Part, Weight, Weights};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
@@ -96,19 +96,32 @@ fn no_edits_change_nothing_and_the_same_input_gives_the_same_bits() {
     });
 }
 
+/// All cells of a site, ablated by zeroing or patched from `clean`.
+fn sweep_of(case: &Case, axes: &[Axis], clean: Option<Vec<u32>>, metric: Metric) -> Sweep {
+    let write = if clean.is_some() { Write::Copy } else { Write::Zero };
+    let tokens = case.prompt(0, case.len);
+    let cases = vec![Question { tokens, sources: clean.into_iter().collect(), metric }];
+    Sweep { cases, grid: Grid::Sites { sites: vec![case.site], stacked: false, axes: axes.to_vec() }, write }
+}
+
 #[test]
 fn patching_from_the_same_prompt_changes_nothing() {
     law("patch from itself", |machine, case| {
-        let tokens = case.prompt(0, case.len);
-        let sweep = Sweep {
-            clean: Some(tokens.clone()),
-            tokens,
-            site: case.site,
-            axes: case.site.axes().to_vec(),
-            metric: Metric::LogitDiff([3, 4]),
-        };
-        let (cells, base, _) = machine.sweep(&case.weights(), &sweep);
-        close(&cells, &vec![base; cells.len()], 2e-5)
+        let metric = Metric::LogitDiff([3, 4]);
+        let readout = metric.readout();
+        let base = Run { tokens: case.prompt(0, case.len), readout: readout.clone(), ..Run::default() };
+        // The planner would leave these out: run them by hand.
+        let place = Place::default();
+        let hook = HookName { site: case.site, layer: 0 };
+        let patch = Intervention { hook, place, edit: Edit::Patch { from: 1 } };
+        let patched = Run { interventions: vec![patch], base: Some(0), ..base.clone() };
+        let (data, outputs) = machine.run(&case.weights(), &[base.clone(), base, patched]);
+        let value = |i: usize| data[outputs[i].logit_diff.unwrap()];
+        close(&[value(2)], &[value(0)], 2e-5)?;
+        let sweep = sweep_of(case, case.site.axes(), Some(case.prompt(0, case.len)), metric);
+        let swept = machine.sweep(&case.weights(), &sweep);
+        prop_assert!(swept.runs.is_empty());
+        close(&swept.cells, &vec![swept.base[0]; swept.cells.len()], 0.0)
     });
 }
 
@@ -218,24 +231,17 @@ fn a_batch_equals_its_runs_one_by_one() {
 fn a_planned_sweep_equals_run_by_run() {
     law("sweep", |machine, case| {
         let weights = case.weights();
-        let sweep = |clean: Option<Vec<u32>>| Sweep {
-            tokens: case.prompt(0, case.len),
-            clean,
-            site: case.site,
-            axes: case.site.axes().to_vec(),
-            metric: Metric::LogitDiff([5, 6]),
-        };
-        for sweep in [sweep(None), sweep(Some(case.prompt(1, case.len)))] {
-            let (cells, _, batches) = machine.sweep(&weights, &sweep);
-            // The same cells, each with its base runs alone and from the first layer on.
-            for batch in batches {
-                for (run, answer) in batch.runs.iter().zip(&batch.answers) {
-                    let Answer::Cell(cell) = answer else { continue };
-                    let bases = batch.runs.iter().take(if sweep.clean.is_some() { 2 } else { 1 });
-                    let runs: Vec<Run> = bases.cloned().chain([Run { base: None, ..run.clone() }]).collect();
+        for clean in [None, Some(case.prompt(1, case.len))] {
+            for metric in [Metric::LogitDiff([5, 6]), Metric::Loss] {
+                let sweep = sweep_of(case, case.site.axes(), clean.clone(), metric);
+                // The same cells, each alone with what it reads, and from the first layer on.
+                for (_, value, runs, run) in machine.sweep(&weights, &sweep).runs {
+                    let bases = runs.iter().filter(|run| run.interventions.is_empty());
+                    let bases = bases.map(|run| Run { base: None, ..run.clone() });
+                    let runs: Vec<Run> = bases.chain([Run { base: None, ..run }]).collect();
                     let (data, outputs) = machine.run(&weights, &runs);
-                    let last = outputs.last().unwrap();
-                    close(&cells[*cell..=*cell], &[data[last.logit_diff.unwrap()]], 2e-5)?;
+                    let alone = metric.value(&data, outputs.last().unwrap()).unwrap() as f32;
+                    close(&[value], &[alone], 2e-5)?;
                 }
             }
         }
@@ -246,18 +252,13 @@ fn a_planned_sweep_equals_run_by_run() {
 #[test]
 fn patching_the_whole_first_residual_stream_recovers_everything() {
     law("recover", |machine, case| {
-        let sweep = Sweep {
-            tokens: case.prompt(0, case.len),
-            clean: Some(case.prompt(1, case.len)),
-            site: Site::ResidPre,
-            axes: vec![microtome::hook::Axis::Layer],
-            metric: Metric::LogitDiff([7, 8]),
-        };
-        let (cells, _, _) = machine.sweep(&case.weights(), &sweep);
-        let clean =
-            Run { tokens: case.prompt(1, case.len), readout: sweep.metric.readout(), ..Run::default() };
+        let case = &Case { site: Site::ResidPre, ..case.clone() };
+        let metric = Metric::LogitDiff([7, 8]);
+        let sweep = sweep_of(case, &[Axis::Layer], Some(case.prompt(1, case.len)), metric);
+        let swept = machine.sweep(&case.weights(), &sweep);
+        let clean = Run { tokens: case.prompt(1, case.len), readout: metric.readout(), ..Run::default() };
         let (data, outputs) = machine.run(&case.weights(), &[clean]);
-        close(&cells[..1], &[data[outputs[0].logit_diff.unwrap()]], 2e-5)
+        close(&swept.cells[..1], &[data[outputs[0].logit_diff.unwrap()]], 2e-5)
     });
 }
 

@@ -7,11 +7,12 @@ use microtome::config::{ActFn, Config};
 use microtome::error::Result;
 use microtome::lab::Model;
 use microtome::model::{self, Run, RunOutput};
-use microtome::plan::{Answer, Batch, Sweep};
+use microtome::plan::{Answer, Item, Means, Plan};
+use microtome::sweep::Sweep;
 use microtome::weights::{ModelFiles, Part, Weight, Weights};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The engine that the tests share: compiling its kernels takes a while. `None`, said aloud, without an adapter.
 pub fn gpu(test: &str) -> Option<MutexGuard<'static, Gpu>> {
@@ -122,34 +123,52 @@ impl Machine {
         .unwrap()
     }
 
-    /// Runs a sweep: its cells, the base run's metric, and the batches that it was planned as.
-    pub fn sweep(&mut self, weights: &Weights, sweep: &Sweep) -> (Vec<f32>, f32, Vec<Batch>) {
+    /// Runs a sweep: its cells, the base's metric of every case, and the batches that it was planned as.
+    pub fn sweep(&mut self, weights: &Weights, sweep: &Sweep) -> Swept {
         let limits = match &self.engine {
             Engine::Cpu(cpu) => cpu.limits(),
             Engine::Gpu(gpu) => gpu.limits(),
         };
-        let batches = sweep.batches(&weights.cfg, &limits).unwrap();
-        let cells: usize = sweep.shape(&weights.cfg).unwrap().iter().product();
-        let (mut values, mut base) = (vec![f32::NAN; cells], f32::NAN);
-        for batch in &batches {
+        let plan = Plan::new(&weights.cfg, &limits, sweep, Means::default()).unwrap();
+        let cells = sweep.cells(&weights.cfg).unwrap();
+        let mut swept =
+            Swept { cells: vec![0.0; cells], base: vec![f32::NAN; sweep.cases.len()], runs: Vec::new() };
+        let weight =
+            |item: Item| 1.0 / (sweep.cases.len() * sweep.cases[item.case].sources.len().max(1)) as f32;
+        for batch in (0..plan.len()).map(|i| plan.batch(i).unwrap()) {
             let (data, outputs) = self.run(weights, &batch.runs);
-            for (answer, output) in batch.answers.iter().zip(&outputs) {
-                let value = sweep.metric.value(&data, output).unwrap() as f32;
+            for ((answer, output), run) in batch.answers.iter().zip(&outputs).zip(&batch.runs) {
+                let value = |case: usize| sweep.cases[case].metric.value(&data, output).unwrap() as f32;
                 match answer {
-                    Answer::Cell(cell) => values[*cell] = value,
-                    Answer::Base => base = value,
-                    Answer::Clean => {}
+                    Answer::Cell(item) => {
+                        swept.cells[item.cell] += value(item.case) * weight(*item);
+                        swept.runs.push((*item, value(item.case), batch.runs.clone(), run.clone()));
+                    }
+                    Answer::Base { case } => swept.base[*case] = value(*case),
+                    Answer::Source { .. } | Answer::Prompt(_) => {}
                 }
             }
         }
-        (values, base, batches)
+        for item in &plan.same {
+            swept.cells[item.cell] += swept.base[item.case] * weight(*item);
+        }
+        swept
     }
+}
+
+/// A sweep's results and runs.
+pub struct Swept {
+    pub cells: Vec<f32>,
+    pub base: Vec<f32>,
+    /// Every cell that was run: its metric, its batch, itself.
+    pub runs: Vec<(Item, f32, Vec<Run>, Run)>,
 }
 
 fn run<B: Backend>(backend: &mut B, weights: &Weights, runs: &[Run]) -> Result<(Vec<f32>, Vec<RunOutput>)> {
     pollster::block_on(async {
         backend.upload(weights).await?;
-        let (program, outputs) = model::program(&weights.cfg, weights.ln_folded(), runs, &backend.limits())?;
+        let (program, outputs) =
+            model::program(&weights.cfg, weights.ln_folded(), runs, &Arc::default(), &backend.limits())?;
         let Output { data, .. } = backend.run(&program, &Unattended::default()).await?;
         Ok((data, outputs))
     })

@@ -1,0 +1,225 @@
+//! Products from weights in the order in which they are read: panels of twelve columns, `[n / 12, k, 12]`.
+//!
+//! A matrix that is given transposed (`W_U`, which other ops read too) stays as it is: its rows are multiplied with
+//! rows of `x`. Either way the work is cut into pieces of `out` small enough for the cache, which threads share.
+
+use super::tile::{WIDE, add_products, dot_products};
+use crate::error::Result;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Columns in a piece: a multiple of [`WIDE`], enough that finishing a row of it is worth a call.
+const COLS: usize = 8 * WIDE;
+
+/// Rows in a piece, at most. 96 rows of 768 numbers are 300 KB, as are 96 columns: both stay in a second-level cache.
+const ROWS: usize = 96;
+
+/// So much of a panel at a time, 18 KB, stays in a first-level cache while all the rows of a piece pass by.
+const DEPTH: usize = 384;
+
+/// Rows of a transposed matrix that stay in a first-level cache while all the rows of a piece pass by.
+const NEAR: usize = 6;
+
+/// A weight, `[k, n]`.
+pub struct Matrix {
+    k: usize,
+    n: usize,
+    data: Data,
+}
+
+enum Data {
+    /// `[n / 12, k]` of twelve columns each, the last filled up with zeros.
+    Panels(Vec<[f32; WIDE]>),
+    /// `[n, k]`.
+    Rows(Arc<Vec<f32>>),
+}
+
+impl Matrix {
+    /// From row-major data `[k, n]`.
+    ///
+    /// # Errors
+    /// `internal` when the data are not of that size.
+    pub fn new(data: &[f32], k: usize, n: usize) -> Result<Self> {
+        super::check_size(data, [k, n])?;
+        let mut panels = vec![[0.0; WIDE]; n.div_ceil(WIDE) * k];
+        for (i, row) in data.chunks_exact(n.max(1)).enumerate() {
+            for (panel, columns) in row.chunks(WIDE).enumerate() {
+                panels[panel * k + i][..columns.len()].copy_from_slice(columns);
+            }
+        }
+        Ok(Self { k, n, data: Data::Panels(panels) })
+    }
+
+    /// From the rows of the transposed matrix, `[n, k]`, which are not copied.
+    ///
+    /// # Errors
+    /// `internal` when the data are not of that size.
+    pub fn of_rows(data: Arc<Vec<f32>>, n: usize, k: usize) -> Result<Self> {
+        super::check_size(&data, [n, k])?;
+        Ok(Self { k, n, data: Data::Rows(data) })
+    }
+
+    /// `[k, n]`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.k, self.n]
+    }
+
+    /// The work of [`super::product`], which has checked the sizes.
+    pub fn multiply(
+        &self,
+        x: &[f32],
+        rows: usize,
+        ks: Range<usize>,
+        cols: Range<usize>,
+        out: &mut [f32],
+        finish: &(impl Fn(usize, usize, &mut [f32]) + Sync),
+    ) -> Result<()> {
+        let depth = ks.len();
+        let run = |mut piece: Piece| {
+            let x: Vec<&[f32]> =
+                (piece.row..piece.row + piece.out.len()).map(|row| &x[row * depth..][..depth]).collect();
+            match &self.data {
+                Data::Panels(panels) => self.multiply_panels(panels, &x, &ks, &mut piece),
+                Data::Rows(data) => self.multiply_rows(data, &x, &ks, &mut piece),
+            }
+            for (row, out) in piece.out.iter_mut().enumerate() {
+                finish(piece.row + row, piece.col - cols.start, out);
+            }
+        };
+        each(cut(out, rows, &cols), 2 * rows * depth * cols.len(), run);
+        Ok(())
+    }
+
+    fn multiply_panels(&self, panels: &[[f32; WIDE]], x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
+        let first = piece.col / WIDE;
+        let skipped = piece.col - first * WIDE;
+        let count = (skipped + piece.width()).div_ceil(WIDE);
+        // [panel, row] of twelve columns each
+        let mut sums = vec![[0.0; WIDE]; count * x.len()];
+        for start in (0..ks.len()).step_by(DEPTH) {
+            let end = ks.len().min(start + DEPTH);
+            for (panel, sums) in (first..).zip(sums.chunks_exact_mut(x.len())) {
+                let w = &panels[panel * self.k + ks.start..][start..end];
+                let mut row = 0;
+                while row < x.len() {
+                    let (x, sums) = (&x[row..], &mut sums[row..]);
+                    row += match x.len() {
+                        1 => add::<1>(x, start..end, w, sums),
+                        // Four are two and two: three and one take longer.
+                        2 | 4 => add::<2>(x, start..end, w, sums),
+                        _ => add::<3>(x, start..end, w, sums),
+                    };
+                }
+            }
+        }
+        for (row, out) in piece.out.iter_mut().enumerate() {
+            let (mut at, mut skipped) = (0, skipped);
+            for sums in sums.chunks_exact(x.len()) {
+                let len = (WIDE - skipped).min(out.len() - at);
+                out[at..at + len].copy_from_slice(&sums[row][skipped..skipped + len]);
+                (at, skipped) = (at + len, 0);
+            }
+        }
+    }
+
+    fn multiply_rows(&self, data: &[f32], x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
+        let w = |col: usize| &data[(piece.col + col) * self.k..][ks.clone()];
+        let width = piece.width();
+        for near in (0..width).step_by(NEAR) {
+            let end = width.min(near + NEAR);
+            for (x, out) in x.chunks(3).zip(piece.out.chunks_mut(3)) {
+                let mut col = near;
+                while col < end {
+                    col += match (x.len(), end - col) {
+                        (3, 3..) => put::<3, 3>(x, w, col, out),
+                        (2, 3..) => put::<2, 3>(x, w, col, out),
+                        (1, 6..) => put::<1, 6>(x, w, col, out),
+                        (1, 3..) => put::<1, 3>(x, w, col, out),
+                        (3, _) => put::<3, 1>(x, w, col, out),
+                        (2, _) => put::<2, 1>(x, w, col, out),
+                        _ => put::<1, 1>(x, w, col, out),
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// The first `R` rows of `x` times a part of a panel; says how many rows.
+fn add<const R: usize>(x: &[&[f32]], ks: Range<usize>, w: &[[f32; WIDE]], sums: &mut [[f32; WIDE]]) -> usize {
+    if let (Some(x), Some(sums)) = (x.first_chunk::<R>(), sums.first_chunk_mut::<R>()) {
+        add_products(x.map(|x| &x[ks.clone()]), w, sums);
+    }
+    R
+}
+
+/// The first `R` rows of `x` times `C` columns from `col` on; says how many columns.
+fn put<'a, const R: usize, const C: usize>(
+    x: &[&[f32]],
+    w: impl Fn(usize) -> &'a [f32],
+    col: usize,
+    out: &mut [&mut [f32]],
+) -> usize {
+    if let Some(x) = x.first_chunk::<R>() {
+        let sums = dot_products(*x, std::array::from_fn::<_, C, _>(|c| w(col + c)));
+        for (out, sums) in out.iter_mut().zip(sums) {
+            out[col..col + C].copy_from_slice(&sums);
+        }
+    }
+    C
+}
+
+/// A part of `out` that one thread writes.
+struct Piece<'a> {
+    row: usize,
+    /// The column of `W`, not of `out`.
+    col: usize,
+    /// Its part of each of its rows, at least one, all of the same length.
+    out: Vec<&'a mut [f32]>,
+}
+
+impl Piece<'_> {
+    fn width(&self) -> usize {
+        self.out[0].len()
+    }
+}
+
+/// Pieces of at most [`ROWS`] rows and [`COLS`] columns; pieces next to each other share their columns of `W`.
+fn cut<'a>(out: &'a mut [f32], rows: usize, cols: &Range<usize>) -> Vec<Piece<'a>> {
+    let blocks = rows.div_ceil(ROWS);
+    let height = rows.div_ceil(blocks).next_multiple_of(3);
+    let blocks = rows.div_ceil(height);
+    // Cuts at whole panels: the first piece is narrower when `cols` does not start at one.
+    let origin = cols.start - cols.start % WIDE;
+    let mut pieces: Vec<Piece> = (origin..cols.end)
+        .step_by(COLS)
+        .flat_map(|col| (0..blocks).map(move |block| (block * height, col.max(cols.start))))
+        .map(|(row, col)| Piece { row, col, out: Vec::with_capacity(height) })
+        .collect();
+    for (row, mut out) in out.chunks_exact_mut(cols.len()).enumerate() {
+        for piece in pieces.iter_mut().skip(row / height).step_by(blocks) {
+            let end = (piece.col - origin) / COLS * COLS + COLS + origin;
+            let (mine, rest) = std::mem::take(&mut out).split_at_mut(end.min(cols.end) - piece.col);
+            piece.out.push(mine);
+            out = rest;
+        }
+    }
+    pieces
+}
+
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "atomics"))]
+fn each(pieces: Vec<Piece>, flops: usize, run: impl Fn(Piece) + Sync) {
+    use rayon::prelude::*;
+    /// Less than this takes less time than to wake a thread.
+    const WORTH_THREADS: usize = 1 << 20;
+    if flops < WORTH_THREADS {
+        pieces.into_iter().for_each(run);
+    } else {
+        pieces.into_par_iter().for_each(&run);
+    }
+}
+
+#[cfg(not(any(not(target_arch = "wasm32"), target_feature = "atomics")))]
+fn each(pieces: Vec<Piece>, _flops: usize, run: impl Fn(Piece)) {
+    pieces.into_iter().for_each(run);
+}

@@ -1,0 +1,217 @@
+//! The counted work of planned sweeps: exact, and within what the design promises for GPT-2 small. Nothing runs here: a
+//! plan and its programs are values.
+
+use microtome::config::Config;
+use microtome::hook::{Axis, Site};
+use microtome::metric::Metric;
+use microtome::model::{self, Limits, Run};
+use microtome::plan::{Means, Plan};
+use microtome::program::{Op, Work};
+use microtome::sweep::{Case, Grid, Sweep, Write};
+use std::sync::Arc;
+
+const LIMITS: Limits =
+    Limits { buffer_elements: 64 << 20, tile_elements: 16 << 20, unembed_rows: usize::MAX };
+
+fn config(n_layer: usize, n_head: usize, d_model: usize, d_vocab: usize) -> Config {
+    let json = format!(
+        r#"{{"n_layer":{n_layer},"n_head":{n_head},"n_embd":{d_model},"n_positions":1024,"vocab_size":{d_vocab}}}"#
+    );
+    Config::from_json(json.as_bytes()).unwrap()
+}
+
+fn gpt2_small() -> Config {
+    config(12, 12, 768, 50_257)
+}
+
+fn small() -> Config {
+    config(3, 2, 8, 29)
+}
+
+/// Tokens of a prompt, and of one that shares the first `shared` of them and no later one.
+fn prompts(len: usize, shared: usize) -> [Vec<u32>; 2] {
+    [0, 1].map(|which| (0..len).map(|i| (2 * i + if i < shared { 0 } else { which }) as u32 % 29).collect())
+}
+
+fn sweep(site: Site, axes: &[Axis], metric: Metric, [tokens, clean]: [Vec<u32>; 2], write: Write) -> Sweep {
+    let sources = if write == Write::Copy { vec![clean] } else { Vec::new() };
+    let grid = Grid::Sites { sites: vec![site], stacked: false, axes: axes.to_vec() };
+    Sweep { cases: vec![Case { tokens, sources, metric }], grid, write }
+}
+
+fn ablation(metric: Metric, len: usize) -> Sweep {
+    sweep(Site::Z, &[Axis::Layer, Axis::Head], metric, prompts(len, len), Write::Zero)
+}
+
+fn patching(len: usize, shared: usize) -> Sweep {
+    let metric = Metric::LogitDiff([1, 2]);
+    sweep(Site::ResidPre, &[Axis::Layer, Axis::Pos], metric, prompts(len, shared), Write::Copy)
+}
+
+/// The programs of a sweep: their work, the bytes of the largest one's buffers, and how many there are.
+fn counted(cfg: &Config, sweep: &Sweep) -> (Work, usize, usize) {
+    let plan = Plan::new(cfg, &LIMITS, sweep, Means::default()).unwrap();
+    let (mut work, mut bytes) = (Work::default(), 0);
+    for index in 0..plan.len() {
+        let batch = plan.batch(index).unwrap();
+        let (program, _) = model::program(cfg, true, &batch.runs, &batch.given, &LIMITS).unwrap();
+        work += program.work();
+        bytes = bytes.max(program.bytes());
+    }
+    (work, bytes, plan.len())
+}
+
+/// Operations of one row in one layer: C of the closed forms.
+fn row(d: u64) -> u64 {
+    24 * d * d
+}
+
+/// Operations of attention for the queries of positions `from..len`.
+fn attention(d: u64, from: u64, len: u64) -> u64 {
+    (from..len).map(|dest| 4 * d * (dest + 1)).sum()
+}
+
+/// An unedited run that shares its first `shared` positions with another, read at its last position.
+fn base(cfg: &Config, len: u64, shared: u64) -> u64 {
+    let (d, l, n) = (cfg.d_model as u64, cfg.n_layers as u64, len - shared);
+    (l - 1) * (n * row(d) + attention(d, shared, len)) + n * 4 * d * d + 20 * d * d + 4 * d * len + 4 * d
+}
+
+#[test]
+fn ablations_of_z_by_logit_difference_cost_what_the_closed_form_says() {
+    let (cfg, len) = (small(), 5u64);
+    let (d, dh, heads, last) =
+        (cfg.d_model as u64, cfg.d_head as u64, cfg.n_heads as u64, cfg.n_layers as u64 - 1);
+    let own = 2 * d * dh + 16 * d * d;
+    let before = |l: u64| {
+        let between = (last - 1 - l) * (len * row(d) + attention(d, 0, len));
+        len * own + between + len * 4 * d * d + 20 * d * d + 4 * d * len
+    };
+    let cells = heads * ((0..last).map(before).sum::<u64>() + own) + heads * (last + 1) * 4 * d;
+    let (work, _, batches) = counted(&cfg, &ablation(Metric::LogitDiff([1, 2]), len as usize));
+    assert_eq!((work.flops, batches), (cells + base(&cfg, len, 0), 1));
+}
+
+#[test]
+fn ablations_of_z_by_loss_never_compute_the_last_position() {
+    let (cfg, len) = (small(), 5u64);
+    let (d, dh, heads, layers) =
+        (cfg.d_model as u64, cfg.d_head as u64, cfg.n_heads as u64, cfg.n_layers as u64);
+    let (rows, unembed) = (len - 1, 2 * d * cfg.d_vocab as u64);
+    let layer = rows * row(d) + attention(d, 0, rows);
+    let cell = |l: u64| rows * (2 * d * dh + 16 * d * d) + (layers - 1 - l) * layer;
+    let cells = heads * (0..layers).map(cell).sum::<u64>() + heads * layers * rows * unembed;
+    let (work, _, _) = counted(&cfg, &ablation(Metric::Loss, len as usize));
+    assert_eq!(work.flops, cells + layers * layer + rows * unembed);
+}
+
+#[test]
+fn patches_of_resid_pre_cost_what_the_closed_form_says() {
+    let (cfg, len) = (small(), 6u64);
+    let (d, last) = (cfg.d_model as u64, cfg.n_layers as u64 - 1);
+    for shared in [0, 2, 5] {
+        let cell = |l: u64, pos: u64| {
+            // Behind the first position that differs the stream is the clean run's: nothing is computed for it.
+            let first = if pos == shared { pos + 1 } else { pos };
+            let n = len - first;
+            if l == last {
+                // At the last layer a patched position is read by the last query.
+                return if first == len { 0 } else { 18 * d * d + 4 * d * len };
+            }
+            if n == 0 {
+                return 0;
+            }
+            let attention = attention(d, first, len);
+            let between = (last - 1 - l) * (n * row(d) + attention);
+            n * 18 * d * d + attention + between + n * 4 * d * d + 20 * d * d + 4 * d * len
+        };
+        let cells: u64 = (0..=last)
+            .flat_map(|l| (shared..len).map(move |pos| (l, pos)))
+            .map(|(l, pos)| cell(l, pos) + 4 * d)
+            .sum();
+        let (work, _, _) = counted(&cfg, &patching(len as usize, shared as usize));
+        assert_eq!(work.flops, cells + base(&cfg, len, 0) + base(&cfg, len, shared), "{shared} shared");
+    }
+}
+
+#[test]
+fn cells_that_cannot_differ_are_not_run() {
+    let cfg = small();
+    let plan = |sweep: &Sweep| {
+        let plan = Plan::new(&cfg, &LIMITS, sweep, Means::default()).unwrap();
+        (plan.same.len(), (0..plan.len()).map(|i| plan.batch(i).unwrap().runs.len()).sum::<usize>())
+    };
+    // Three positions of five are shared, in three layers.
+    assert_eq!(plan(&patching(5, 3)), (9, 2 + 6));
+    let pattern = |write| {
+        let axes = [Axis::Layer, Axis::Head, Axis::Dest, Axis::Src];
+        sweep(Site::Pattern, &axes, Metric::LogitDiff([1, 2]), prompts(5, 3), write)
+    };
+    // A query sees itself and what came before; in the last layer only the last query is read.
+    assert_eq!(plan(&pattern(Write::Zero)).1, 1 + 2 * 2 * 15 + 2 * 5);
+    // Queries 3 and 4 see a difference.
+    assert_eq!(plan(&pattern(Write::Copy)).1, 2 + 2 * 2 * (4 + 5) + 2 * 5);
+}
+
+#[test]
+fn gpt2_small_keeps_to_the_promised_counts() {
+    let cfg = gpt2_small();
+    let most = |what: &str, sweep: &Sweep, gflop: f64, gigabytes: f64| {
+        let (work, bytes, batches) = counted(&cfg, sweep);
+        let (flops, read) = (work.flops as f64 / 1e9, work.weight_bytes_read as f64 / 1e9);
+        println!(
+            "{what}: {flops:.2} GFLOP, {read:.3} GB of weights, {:.0} MB of activations",
+            bytes as f64 / 1e6
+        );
+        assert!(flops <= gflop, "{what}: {flops} GFLOP, at most {gflop}");
+        assert!(read <= gigabytes, "{what}: {read} GB of weights, at most {gigabytes}");
+        assert_eq!(batches, 1, "{what}");
+    };
+    most("144 ablations, logit difference", &ablation(Metric::LogitDiff([1, 2]), 11), 128.0, 0.5);
+    most("144 ablations, loss", &ablation(Metric::Loss, 11), 249.0, 0.6);
+    most("132 patches", &patching(11, 0), 66.0, 0.5);
+    most("132 patches, 5 tokens shared", &patching(11, 5), 22.1, 0.5);
+}
+
+#[test]
+fn a_batch_of_25_prompts_keeps_to_the_memory_that_is_promised() {
+    let cfg = gpt2_small();
+    let prompt = |which: u32| (0..30).map(|i| (i * 7 + which * 13) % 50_257).collect();
+    let case = |which| Case { tokens: prompt(which), sources: Vec::new(), metric: Metric::LogitDiff([1, 2]) };
+    let sweep = Sweep { cases: (0..25).map(case).collect(), ..ablation(Metric::Loss, 11) };
+    let (work, bytes, batches) = counted(&cfg, &sweep);
+    println!(
+        "25 x 144: {:.0} GFLOP, {batches} batches of at most {} MB",
+        work.flops as f64 / 1e9,
+        bytes / 1_000_000
+    );
+    assert!(bytes <= 256 << 20, "{bytes} bytes of activations");
+}
+
+#[test]
+fn prompts_share_the_work_of_their_common_beginning() {
+    let cfg = small();
+    let count = |prompts: &[Vec<u32>]| {
+        let readout = Metric::LogitDiff([1, 2]).readout();
+        let prompts = prompts.iter().map(|tokens| (tokens.clone(), readout.clone())).collect();
+        let batches = microtome::plan::prompts(&cfg, &LIMITS, prompts);
+        let build =
+            |runs: &[Run]| model::program(&cfg, true, runs, &Arc::default(), &LIMITS).unwrap().0.work().flops;
+        batches.iter().map(|batch| build(&batch.runs)).sum::<u64>()
+    };
+    let [a, b] = prompts(6, 4);
+    assert_eq!(count(&[a.clone(), b]), base(&cfg, 6, 0) + base(&cfg, 6, 4));
+    // The same prompt again costs its two columns of the unembedding.
+    assert_eq!(count(&[a.clone(), a]), base(&cfg, 6, 0) + 4 * cfg.d_model as u64);
+}
+
+#[test]
+fn ops_run_together_where_nobody_looks() {
+    let cfg = gpt2_small();
+    let run =
+        Run { tokens: (0..11).collect(), readout: Metric::LogitDiff([1, 2]).readout(), ..Run::default() };
+    let (program, _) = model::program(&cfg, true, &[run], &Arc::default(), &LIMITS).unwrap();
+    // Per layer LayerNorm, q k v, attention, output, LayerNorm, MLP in, MLP out; the last has its queries apart.
+    let ops = program.ops.iter().filter(|op| !matches!(op, Op::Keep { .. })).count();
+    assert_eq!(ops, 1 + 7 * 12 + 1 + 2);
+}
