@@ -35,5 +35,5 @@ async function run(options) {
     if (performance.now() - reported < REPORT_EVERY) return;
     reported = performance.now();
     self.postMessage({ kind: "progress", done, total });
-  }, () => false);
+  }, () => {}, () => false);
 }

@@ -73,5 +73,6 @@ export function bench(
   options: BenchOptions,
   onEvent: (event: BenchEvent) => void,
   onProgress: (done: number, total: number) => void,
+  onPartial: (answer: unknown) => void,
   isCancelled: () => boolean,
 ): Promise<BenchEngine>;

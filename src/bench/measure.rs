@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::lab::{Lab, Model};
 use crate::outcome::EngineInfo;
-use crate::program::{Buf, Op, Program, Row as ProgramRow};
+use crate::program::{Buf, Op, Program, Rows, Then};
 use crate::weights::{Part, Weight, Weights};
 use serde::Serialize;
 use serde_json::json;
@@ -199,15 +199,14 @@ async fn time<B: Backend>(backend: &mut B, program: &Program, control: &dyn Cont
 
 /// Embeddings, then the steps `times` over.
 fn program(cfg: &Config, steps: &[Linear], times: usize) -> Program {
-    let tokens: Vec<u32> = (0..ROWS).map(|i| (i % cfg.d_vocab) as u32).collect();
-    let rows =
-        (0..ROWS as u32).map(|i| ProgramRow { pos: 0, len: 1, first_row: i, first_score: i }).collect();
-    let mut ops = vec![Op::Embed { out: Buf::Resid, rows: ROWS }];
+    let tokens = (0..ROWS).map(|i| (i % cfg.d_vocab) as u32).collect();
+    let mut ops = vec![Op::Embed { tokens, pos: None, out: Buf::Resid }];
     let linear = |step: &Linear| Op::Linear {
-        x: step.x,
+        x: Rows::all(step.x),
         w: Weight::Block(0, step.w),
         b: Weight::Block(0, step.b),
         out: step.out,
+        then: Then::Store,
         rows: ROWS,
         k: step.k,
         n: step.n,
@@ -219,13 +218,12 @@ fn program(cfg: &Config, steps: &[Linear], times: usize) -> Program {
     let last = steps.last().map_or(Buf::Resid, |step| step.out);
     ops.push(Op::Keep { buf: last, start: 0, len: 1, at: 0 });
     Program {
-        tokens,
-        rows,
         ops,
         output_len: 1,
         buffers,
         d_model: cfg.d_model,
         d_vocab: cfg.d_vocab,
+        n_heads: cfg.n_heads,
         eps: cfg.eps,
     }
 }

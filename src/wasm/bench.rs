@@ -25,15 +25,17 @@ struct Options {
 }
 
 /// Makes a random model, opens an engine and times every case on it. `on_event` hears what begins and what is done,
-/// `on_progress` how far the run under way is.
+/// `on_progress` how far the run under way is, `on_partial` what is done of it.
 #[wasm_bindgen]
 pub async fn bench(
     options: JsValue,
     on_event: Function,
     on_progress: Function,
+    on_partial: Function,
     is_cancelled: Function,
 ) -> std::result::Result<JsValue, JsValue> {
-    let control = JsControl { worker: js_sys::global().unchecked_into(), on_progress, is_cancelled };
+    let worker = js_sys::global().unchecked_into();
+    let control = JsControl { worker, on_progress, on_partial, is_cancelled };
     run(&options, &on_event, &control).await.map_err(|error| error_to_js(&error))
 }
 
