@@ -52,15 +52,19 @@ const table = keys.map(({ tokens, name }) => {
 });
 
 const show = (/** @type {number | undefined} */ ms) => (ms === undefined ? "" : ms >= 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(0)} ms`);
-console.log(`\n${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores; medians\n`);
-console.log(["case".padEnd(20), " T", ...order.map((engine) => NAMES[engine].padStart(15))].join(" "));
-for (const { case: name, tokens, medians } of table) {
-  console.log([name.padEnd(20), String(tokens).padStart(2), ...order.map((engine) => show(medians[engine]).padStart(15))].join(" "));
+/** Pipes, so that it can go into the README as it is. @param {string[][]} rows heading first; the first column is words */
+function print(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length), 3));
+  const line = (/** @type {string[]} */ row) => `| ${row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(" | ")} |`;
+  const rule = `|${widths.map((width, i) => `${"-".repeat(width + 1)}${i ? ":" : "-"}`).join("|")}|`;
+  console.log([line(rows[0]), rule, ...rows.slice(1).map(line)].join("\n"));
 }
-console.log("\nTimes quicker:");
-for (const { case: name, tokens, ratios } of table) {
-  const said = Object.entries(ratios).map(([what, ratio]) => `${what} ${/** @type {number} */ (ratio).toFixed(ratio && ratio >= 10 ? 0 : 2)}×`);
-  if (said.length) console.log(`  ${name} T=${tokens}: ${said.join("; ")}`);
-}
+const label = (/** @type {{ case: string, tokens: number }} */ row) => `${row.case}, ${row.tokens} tokens`;
+const ratios = [...new Set(table.flatMap((row) => Object.keys(row.ratios)))];
+const ratio = (/** @type {number | undefined} */ value) => (value === undefined ? "" : `${value >= 10 ? value.toFixed(0) : value.toFixed(2)}×`);
+console.log(`\n${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores. Medians:\n`);
+print([["", ...order.map((engine) => NAMES[engine])], ...table.map((row) => [label(row), ...order.map((engine) => show(row.medians[engine]))])]);
+console.log("\nHow many times quicker the second is:\n");
+print([["", ...ratios], ...table.map((row) => [label(row), ...ratios.map((name) => ratio(row.ratios[name]))])]);
 for (const { engine, error } of engines) if (error) console.log(`\n${engine} was not measured: ${error}`);
 writeFileSync(out, JSON.stringify({ cores: cpus().length, processor: cpus()[0]?.model, table, engines }, null, 2));
