@@ -151,7 +151,11 @@ fn projections(gpu: &mut Gpu, name: &str) {
             let op = Op::Projections { x: Buf::Normalized, parts, rows, k: d, n: d };
             for buf in &written {
                 // What was there before must not be taken for the result.
-                bench.op(Op::Edit { buf: *buf, from: *buf, segments: vec![Segment::zero(0, (rows * d) as u32)] }, *buf, rows * d);
+                bench.op(
+                    Op::Edit { buf: *buf, from: *buf, segments: vec![Segment::zero(0, (rows * d) as u32)] },
+                    *buf,
+                    rows * d,
+                );
             }
             bench.program.ops.push(op);
             written.into_iter().for_each(|buf| bench.keep(buf));
@@ -263,7 +267,14 @@ fn attention_of_some_heads() {
         for (n_heads, d_head) in [(4, 8), (3, 5)] {
             let (mut bench, width) = (Bench::heads(n_heads, d_head), n_heads * d_head);
             let row = |q, dest, keys, values, score, head| AttnRow {
-                q, dest, len: 7, keys, values, score, score_stride: 7, head,
+                q,
+                dest,
+                len: 7,
+                keys,
+                values,
+                score,
+                score_stride: 7,
+                head,
             };
             let rows = vec![row(4, 2, 0, 1, 0, 1), row(0, 6, 0, 3, 7, 2), row(3, 0, 9, 2, 14, 0)];
             let attn = Arc::new(Attn { rows, src_rows: vec![8, 1, 1, 0, 5, 6, 2, 3, 4, 7] });
@@ -574,7 +585,10 @@ fn what_lies_outside_a_buffer_is_refused() {
         (Op::Activation { x, out: Buf::Post, act: ActFn::Relu, len: 8 }, "Post"),
         (Op::Keep { buf: x, start: 0, len: 9, at: 0 }, "Keep"),
         (Op::Keep { buf: x, start: 0, len: 8, at: 1 }, "output"),
-        (Op::LogitDiff { x, index: list([0]), out: Buf::FinalResid, pairs: vec![[0, 8]], k: 1 }, "vocabulary"),
+        (
+            Op::LogitDiff { x, index: list([0]), out: Buf::FinalResid, pairs: vec![[0, 8]], k: 1 },
+            "vocabulary",
+        ),
         (Op::LogitDiff { x, index: list([8]), out: Buf::FinalResid, pairs: vec![[0, 0]], k: 1 }, "LogitDiff"),
         (linear(1, 2, 3, Then::Store), "W_in"),
         (linear(1, 1, 4, Then::Add(Rows { buf: x, pick: Pick::From(2) })), "Linear"),
@@ -582,7 +596,10 @@ fn what_lies_outside_a_buffer_is_refused() {
     ];
     for (op, word) in cases {
         let mut bench = whole();
-        bench.program.buffers.extend([Buf::FinalResid, Buf::Q, Buf::K, Buf::V, Buf::Z].map(|b| (b, if b == Buf::FinalResid { 4 } else { 1 })));
+        bench.program.buffers.extend(
+            [Buf::FinalResid, Buf::Q, Buf::K, Buf::V, Buf::Z]
+                .map(|b| (b, if b == Buf::FinalResid { 4 } else { 1 })),
+        );
         bench.program.ops.push(op);
         let error = bench.run(&mut *gpu).unwrap_err();
         assert!(error.message.contains(word), "{word}: {error}");

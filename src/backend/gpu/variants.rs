@@ -126,7 +126,9 @@ mod tests {
             let written = Variants::untuned(software).to_string();
             assert_eq!(written.parse::<Variants>().unwrap().to_string(), written);
         }
-        for wrong in ["", "linear_few", "linear_few/linear_few/edit", "linear_few/linear_few/linear_few/linear_few"] {
+        for wrong in
+            ["", "linear_few", "linear_few/linear_few/edit", "linear_few/linear_few/linear_few/linear_few"]
+        {
             assert_eq!(wrong.parse::<Variants>().unwrap_err().code, "input.variants", "{wrong}");
         }
     }

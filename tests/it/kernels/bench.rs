@@ -298,7 +298,8 @@ pub fn speed(backend: &mut impl Backend) {
         let run = |i: usize| (0..len).map(|pos| ((pos * 7919 + i) % 50_257) as u32).collect();
         let runs: Vec<Run> =
             (0..runs).map(|i| Run { tokens: run(i), readout: readout.clone(), ..Run::default() }).collect();
-        bench.program = model::program(&bench.weights.cfg, false, &runs, &Arc::default(), &backend.limits()).unwrap().0;
+        bench.program =
+            model::program(&bench.weights.cfg, false, &runs, &Arc::default(), &backend.limits()).unwrap().0;
         timed(backend, &bench, &format!("{label}, {len} tokens"));
     }
 }

@@ -92,8 +92,7 @@ impl Encoder<'_> {
         scale: f32,
     ) -> Result<()> {
         let params = self.attn(attn, [heads, d_head], &[Buf::Q, Buf::K], |row| row.dest + 1)?;
-        let slots =
-            vec![Slot::Index, Slot::Act(Buf::Q), Slot::Act(Buf::K), self.scores(out, attn, heads)?];
+        let slots = vec![Slot::Index, Slot::Act(Buf::Q), Slot::Act(Buf::K), self.scores(out, attn, heads)?];
         let call = Call { kernel: &kernels::ATTN_SCORES, params: Params { scale, ..params }, slots };
         let [across, tall] = call.kernel.tile.map(|n| n as usize);
         let longest = longest(attn);

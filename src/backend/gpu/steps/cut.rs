@@ -67,7 +67,8 @@ impl Encoder<'_> {
             let end_row = (row + rows_once).min(rows);
             for col in (0..cols).step_by(cols_once) {
                 let end_col = (col + cols_once).min(cols);
-                let groups = [(end_col - col).div_ceil(tile_cols), (end_row - row).div_ceil(tile_rows), planes];
+                let groups =
+                    [(end_col - col).div_ceil(tile_cols), (end_row - row).div_ceil(tile_rows), planes];
                 let cost = DISPATCH_COST + 2 * ((end_row - row) * (end_col - col)) as u64 * k;
                 let params = Params {
                     first_row: row as u32,

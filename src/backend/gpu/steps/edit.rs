@@ -12,8 +12,11 @@ impl Encoder<'_> {
     /// Segments run at once in one dispatch. Where two write the same element the later must win, so they then run one
     /// after the other; a segment that reads what another writes has no meaning and is refused.
     pub(super) fn edit(&mut self, buf: Buf, from: Buf, segments: &[Segment]) -> Result<()> {
-        let segments: Vec<Segment> =
-            segments.iter().copied().filter(|s| s.len > 0 && (from != buf || s.src != s.dst || s.scale != 1.0)).collect();
+        let segments: Vec<Segment> = segments
+            .iter()
+            .copied()
+            .filter(|s| s.len > 0 && (from != buf || s.src != s.dst || s.scale != 1.0))
+            .collect();
         let Some(end) = segments.iter().map(|s| (s.dst + s.len) as usize).max() else { return Ok(()) };
         let slot = self.act(buf, end)?;
         let mut written: Vec<Range<u32>> = segments.iter().map(|s| s.dst..s.dst + s.len).collect();
@@ -41,7 +44,8 @@ impl Encoder<'_> {
                 )));
             }
         }
-        let (mode, other) = if from == buf { (0, Slot::Nothing) } else { (mode::FROM_OTHER, Slot::Act(from)) };
+        let (mode, other) =
+            if from == buf { (0, Slot::Nothing) } else { (mode::FROM_OTHER, Slot::Act(from)) };
         let words: &[u32] = bytemuck::cast_slice(&segments);
         let list = self.list(words);
         let at_once = if overlap { 1 } else { MAX_GROUPS };
@@ -50,7 +54,8 @@ impl Encoder<'_> {
             let longest = segments[first..end].iter().map(|s| s.len as usize).max().unwrap_or(0);
             // Threads walk along longer segments.
             let groups = [longest.div_ceil(64).min(1024), end - first, 1];
-            let params = Params { first_row: first as u32, end_row: end as u32, list, mode, ..Params::default() };
+            let params =
+                Params { first_row: first as u32, end_row: end as u32, list, mode, ..Params::default() };
             let cost = DISPATCH_COST + (longest * (end - first) * ELEMENT_COST) as u64;
             let call = Call { kernel: &kernels::EDIT, params, slots: vec![Slot::Index, other, slot] };
             self.dispatch(call, groups, cost)?;

@@ -100,8 +100,7 @@ impl Encoder<'_> {
         let d_model = self.program.d_model;
         let (mode, w, b) = self.affine(affine)?;
         let [x_list, x_first] = self.pick(x);
-        let slots =
-            vec![Slot::Index, self.operand(x, rows, d_model)?, w, b, self.act(out, rows * d_model)?];
+        let slots = vec![Slot::Index, self.operand(x, rows, d_model)?, w, b, self.act(out, rows * d_model)?];
         let params = Params { mode, x_list, x_first, eps: self.program.eps, ..row_params(rows, d_model) };
         self.reductions(Call { kernel: &kernels::LAYER_NORM, params, slots }, d_model)
     }

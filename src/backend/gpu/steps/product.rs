@@ -49,8 +49,7 @@ impl Encoder<'_> {
         let params =
             Params { mode, x_list, x_first, add_list, add_first, n: n as u32, ..row_params(rows, k) };
         let (w, b) = (self.weight(w, k * n)?, self.weight(b, n)?);
-        let slots =
-            vec![Slot::Index, self.operand(x, rows, k)?, w, b, residual, self.act(out, rows * n)?];
+        let slots = vec![Slot::Index, self.operand(x, rows, k)?, w, b, residual, self.act(out, rows * n)?];
         self.product(Call { kernel: self.linear_kernel(rows, k, n), params, slots }, n, 1)
     }
 
@@ -86,12 +85,13 @@ impl Encoder<'_> {
                         ..row_params(rows, k)
                     };
                     let (w, b) = (Slot::QkvWeights(layer), Slot::QkvBiases(layer));
-                    let slots =
-                        vec![Slot::Index, self.act(x, rows * k)?, w, b, Slot::Nothing, Slot::Qkv];
+                    let slots = vec![Slot::Index, self.act(x, rows * k)?, w, b, Slot::Nothing, Slot::Qkv];
                     let kernel = self.linear_kernel(rows, k, n);
                     self.product(Call { kernel, params, slots }, n, together)?;
                 }
-                None => self.linear(&Rows::all(x), (first.w, first.b), first.out, &Then::Store, [rows, k, n])?,
+                None => {
+                    self.linear(&Rows::all(x), (first.w, first.b), first.out, &Then::Store, [rows, k, n])?
+                }
             }
             left = &left[together.max(1)..];
         }
