@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { benchChecks } from "./bench_page.mjs";
 import { check, finish, launch, newPage, skip } from "./harness.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
 import { faultChecks } from "./faults.mjs";
@@ -45,6 +46,7 @@ for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
 }
 if (built && wanted("auto")) await autoChecks(browser, url);
 if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE));
+if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(), options.shots);
 if (wanted("faults")) await faultChecks(browser, faulty);
 if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, options.shots);
 
