@@ -1,17 +1,19 @@
-// out = x W + b, for few rows, and k and n that are multiples of 4.
-// With few rows there is little to compute and W to read, so the columns alone do not fill a GPU: k is shared out among 4
+// out = x W + b, then what `finish` does, for few rows, and k and n that are multiples of 4.
+// With few rows there is little to compute and W to read, so the columns alone do not fill a GPU: k is shared out among 8
 // threads, each with 4 rows × 4 columns in registers, whose sums are then added in order.
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;          // [rows, k / 4]
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;          // [k, n / 4]
-@group(0) @binding(3) var<storage, read> b: array<vec4<f32>>;          // [n / 4]
-@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;  // [rows, n / 4]
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;          // [any, k / 4]
+@group(0) @binding(3) var<storage, read> w: array<vec4<f32>>;          // [plane, k, n / 4]
+@group(0) @binding(4) var<storage, read> b: array<vec4<f32>>;          // [plane, n / 4]
+@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;   // [any, n / 4] where ADD
+@group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;  // [plane, rows, n / 4]
 
 const LANES = 16u; // threads side by side: a workgroup covers 16 vectors, 64 columns
-const SLICES = 4u; // threads that share k; also the rows of a workgroup
+const SLICES = 8u; // threads that share k
 
-var<workgroup> sums: array<array<array<vec4<f32>, 16>, 4>, 4>; // [row, slice, lane]
+var<workgroup> sums: array<array<array<vec4<f32>, 16>, 8>, 4>; // [row, slice, lane]
 
-@compute @workgroup_size(16, 4)
+@compute @workgroup_size(16, 8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
     let k4 = params.k / 4u;
     let n4 = params.n / 4u;
@@ -20,21 +22,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     // Rows and columns past the end read the last one again, and are not stored.
     let last = params.end_row - 1u;
-    let r0 = row * k4;
-    let r1 = min(row + 1u, last) * k4;
-    let r2 = min(row + 2u, last) * k4;
-    let r3 = min(row + 3u, last) * k4;
-    let near = min(col, n4 - 1u);
+    let x0 = x_row(min(row, last)) * k4;
+    let x1 = x_row(min(row + 1u, last)) * k4;
+    let x2 = x_row(min(row + 2u, last)) * k4;
+    let x3 = x_row(min(row + 3u, last)) * k4;
+    let near = (params.plane + group.z) * (params.w_plane / 4u) + min(col, n4 - 1u);
     var a0 = vec4<f32>(); var a1 = vec4<f32>(); var a2 = vec4<f32>(); var a3 = vec4<f32>();
 
     // This thread's slice of k, four steps at a time: a 4 × 4 block of W times 4 values of each row.
     for (var i = lane.y; i < k4; i = i + SLICES) {
         let at = 4u * i * n4 + near;
         let block = mat4x4<f32>(w[at], w[at + n4], w[at + 2u * n4], w[at + 3u * n4]);
-        a0 = a0 + block * x[r0 + i];
-        a1 = a1 + block * x[r1 + i];
-        a2 = a2 + block * x[r2 + i];
-        a3 = a3 + block * x[r3 + i];
+        a0 = a0 + block * x[x0 + i];
+        a1 = a1 + block * x[x1 + i];
+        a2 = a2 + block * x[x2 + i];
+        a3 = a3 + block * x[x3 + i];
     }
     sums[0][lane.y][lane.x] = a0;
     sums[1][lane.y][lane.x] = a1;
@@ -42,13 +44,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     sums[3][lane.y][lane.x] = a3;
     workgroupBarrier();
 
-    // Each of the 4 threads adds up one row.
+    // The first 4 threads add up one row each.
     let mine = row + lane.y;
-    if (mine < params.end_row && col < params.end_col / 4u) {
+    if (lane.y < 4u && mine < params.end_row && col < params.end_col / 4u) {
         var sum = sums[lane.y][0][lane.x];
         for (var slice = 1u; slice < SLICES; slice = slice + 1u) {
             sum = sum + sums[lane.y][slice][lane.x];
         }
-        out[mine * n4 + col] = sum + b[col];
+        finish(group.z, mine, col, sum);
     }
 }

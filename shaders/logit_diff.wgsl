@@ -1,7 +1,7 @@
-// out[row] = logit(correct[row]) − logit(incorrect[row]), from two rows of W_U. 16 threads share a row; one dispatch
-// per shard of W_U, each adding what its tokens give.
+// out[i] = logit(correct[i]) − logit(incorrect[i]) of row x_row[i], from two rows of W_U. 16 threads share one; one
+// dispatch per shard of W_U, each adding what its tokens give.
 @group(0) @binding(1) var<storage, read> index: array<u32>;      // [rows, (correct, incorrect)] from params.list
-@group(0) @binding(2) var<storage, read> x: array<f32>;          // [rows, k]
+@group(0) @binding(2) var<storage, read> x: array<f32>;          // [any, k]
 @group(0) @binding(3) var<storage, read> w: array<f32>;          // [n, k]: tokens shard..shard + n
 @group(0) @binding(4) var<storage, read> b: array<f32>;          // [d_vocab]
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;  // [rows]
@@ -9,15 +9,15 @@
 const FIRST_SHARD = 1u; // params.mode, added up: out starts at 0
 const LAST_SHARD = 2u;  // the biases are added
 
-// The part of x[row]·W_U[token] that starts at `first`; 0 for a token of another shard.
-fn part(row: u32, token: u32, first: u32) -> f32 {
+// The part of x[x_row]·W_U[token] that starts at `first`; 0 for a token of another shard.
+fn part(x_row: u32, token: u32, first: u32) -> f32 {
     if (token < params.shard || token >= params.shard + params.n) {
         return 0.0;
     }
     let start = (token - params.shard) * params.k;
     var sum = 0.0;
     for (var i = first; i < params.k; i = i + SHARE) {
-        sum = sum + x[row * params.k + i] * w[start + i];
+        sum = sum + x[x_row * params.k + i] * w[start + i];
     }
     return sum;
 }
@@ -32,8 +32,9 @@ fn main(
     let near = min(row, params.end_row - 1u); // rows past the end read the last one again, and are not stored
     let correct = index[params.list + 2u * near];
     let incorrect = index[params.list + 2u * near + 1u];
-    let plus = shared_sum(lane, part(near, correct, lane % SHARE));
-    let minus = shared_sum(lane, part(near, incorrect, lane % SHARE));
+    let x_row = pick(params.x_list, params.x_first, near);
+    let plus = shared_sum(lane, part(x_row, correct, lane % SHARE));
+    let minus = shared_sum(lane, part(x_row, incorrect, lane % SHARE));
     if (lane % SHARE == 0u && row < params.end_row) {
         var sum = plus - minus;
         if ((params.mode & FIRST_SHARD) == 0u) {

@@ -1,9 +1,9 @@
 // Softmax over src, all of it: an edited score may reach the future. Where softmax is NaN the pattern is 0, as in
 // TransformerLens. One thread per (row, head). Infinities and NaN are told by their bits, as WGSL lets a compiler
 // assume them away in f32 arithmetic.
-@group(0) @binding(1) var<storage, read> rows: array<Row>;       // [rows]
-@group(0) @binding(2) var<storage, read> scores: array<u32>;     // f32 bits, [head, dest, src] per run
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;  // [head, dest, src] per run
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read> scores: array<u32>;     // f32 bits, at the places that the rows name
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;  // at the same places
 
 const MINUS_INFINITY = 0xff800000u;
 const INFINITY = 0x7f800000u;
@@ -18,8 +18,8 @@ fn main(
     if (i >= params.end_row * params.heads) {
         return;
     }
-    let row = rows[i / params.heads];
-    let start = score_start(row, i % params.heads);
+    let row = attn_row(i / params.heads);
+    let start = row.score + i % params.heads * row.score_stride;
     let end = start + row.len;
 
     // Largest score. Nothing but −inf, or any +inf or NaN, makes softmax NaN.

@@ -1,27 +1,27 @@
-// out[dest, head] = sum over src of pattern[head, dest, src] · v[src, head]; for d_head that is a multiple of 4.
-// One thread per 4 neighbouring columns.
-@group(0) @binding(1) var<storage, read> rows: array<Row>;             // [rows]
-@group(0) @binding(2) var<storage, read> pattern: array<f32>;          // [head, dest, src] per run
-@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;          // [rows, head, k / 4]
-@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;  // [rows, head, k / 4]
+// out[row, head] = sum over src of pattern · v[src, head]: one thread per element. Only where scores or patterns are
+// looked at.
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read> pattern: array<f32>;    // at the places that the rows name
+@group(0) @binding(3) var<storage, read> v: array<f32>;          // [any, all_heads, k]
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;  // [rows, heads, k] from params.out_first
 
 const CAUSAL = 1u; // params.mode: src > dest holds zeros and is not read
 
-@compute @workgroup_size(16, 4)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let dest = params.first_row + id.y;
-    let k4 = params.k / 4u;
-    let width = params.heads * k4;
-    let col = id.x; // head · k4 + vector
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let dest = params.first_row + group.y;
+    let width = params.heads * params.k;
+    let col = group.x * 64u + lane; // head · k + column
     if (dest >= params.end_row || col >= width) {
         return;
     }
-    let row = rows[dest];
-    let start = score_start(row, col / k4);
-    let seen = select(row.len, row.pos + 1u, params.mode == CAUSAL);
-    var sum = vec4<f32>();
+    let row = attn_row(dest);
+    let start = row.score + col / params.k * row.score_stride;
+    let v_col = row.head * params.k + col;
+    let seen = select(row.len, row.dest + 1u, params.mode == CAUSAL);
+    var sum = 0.0;
     for (var src = 0u; src < seen; src = src + 1u) {
-        sum = sum + pattern[start + src] * v[(row.first_row + src) * width + col];
+        sum = sum + pattern[start + src] * v[src_row(row.values + src) * params.all_heads * params.k + v_col];
     }
-    out[dest * width + col] = sum;
+    out[params.out_first + dest * width + col] = sum;
 }

@@ -45,7 +45,7 @@ impl<'a> Builder<'a> {
         given: &Arc<Vec<f32>>,
         limits: &'a Limits,
     ) -> Result<Self> {
-        runs.iter().enumerate().try_for_each(|(i, run)| run.check(cfg, runs, i))?;
+        runs.iter().enumerate().try_for_each(|(i, run)| run.check(cfg, runs, i, given.len()))?;
         let extents = extents(cfg, runs);
         let mut forks: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         let mut edits: BTreeMap<_, Vec<_>> = BTreeMap::new();

@@ -25,8 +25,8 @@ struct Again {
     attn: Attn,
     /// Item of a run, head and dest.
     items: HashMap<(usize, usize, usize), usize>,
-    /// Lists of rows by run and head; the base's stand under no head.
-    lists: HashMap<(Site, usize, Option<usize>), u32>,
+    /// Lists of rows by run, head and length; the base's stand under no head.
+    lists: HashMap<(Site, usize, Option<usize>, usize), u32>,
 }
 
 impl Builder<'_> {
@@ -194,9 +194,9 @@ impl Builder<'_> {
             let own = (0..seen).any(|pos| replaced.contains_key(&(run, head, pos)));
             // Runs of one base that replace nothing share its list.
             let key = if own {
-                (site, run, Some(head))
+                (site, run, Some(head), seen)
             } else {
-                (Site::ResidPre, self.runs[run].base.unwrap_or(run), None)
+                (Site::ResidPre, self.runs[run].base.unwrap_or(run), None, seen)
             };
             if let Some(list) = again.lists.get(&key) {
                 return Ok(*list);

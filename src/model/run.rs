@@ -67,7 +67,7 @@ impl Run {
     }
 
     /// Checks one run of a batch against the model and against the runs that it refers to.
-    pub(super) fn check(&self, cfg: &Config, runs: &[Run], i: usize) -> Result<()> {
+    pub(super) fn check(&self, cfg: &Config, runs: &[Run], i: usize, given: usize) -> Result<()> {
         if self.tokens.is_empty() || self.tokens.len() > cfg.n_ctx {
             return Err(Error::input(
                 "input.length",
@@ -90,6 +90,13 @@ impl Run {
                 && runs.get(*from).is_none_or(|other| other.tokens.len() != self.tokens.len())
             {
                 return Err(Error::internal(format!("run {i}: run {from} cannot be patched from")));
+            }
+            if let Edit::Given { at, per_pos } = edit {
+                let end = at + hook.site.len(cfg, if *per_pos { self.tokens.len() } else { 1 });
+                if end > given {
+                    let message = format!("run {i}: {hook} is given up to value {end} of {given}");
+                    return Err(Error::internal(message));
+                }
             }
         }
         for other in self.reads() {

@@ -4,13 +4,16 @@
 mod bench;
 
 use crate::support::{gpu, random};
-use bench::{Bench, gpu_with};
+use bench::{Bench, attn, gpu_with, list, mixed};
 use microtome::backend::Backend;
 use microtome::backend::cpu::Cpu;
-use microtome::backend::gpu::{Gpu, Options};
+use microtome::backend::gpu::{Gpu, Options, Variants};
 use microtome::config::ActFn;
-use microtome::program::{Buf, Op, Segment};
+use microtome::program::{
+    Attn, AttnRow, Buf, DeltaRow, HeadChange, Op, Pick, Projection, Rows, Segment, Then,
+};
 use microtome::weights::{Part, Weight};
+use std::sync::Arc;
 
 const SIZES: [usize; 6] = [1, 3, 63, 64, 65, 131];
 const W_IN: Weight = Weight::Block(0, Part::WIn);
@@ -20,13 +23,15 @@ const B_IN: Weight = Weight::Block(0, Part::BIn);
 fn embed_and_pos_embed() {
     let Some(mut gpu) = gpu("embed") else { return };
     for d_model in SIZES {
-        // Rows of different runs: positions start anew.
-        let mut bench = Bench::new(d_model, 40).runs(&[1, 7, 3, 11]);
-        bench.program.tokens =
-            vec![39, 0, 1, 39, 7, 7, 8, 30, 31, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 38];
-        bench.op(Op::Embed { out: Buf::Embed, rows: 22 }, Buf::Embed, 22 * d_model);
-        bench.keep(Buf::Embed);
-        bench.op(Op::PosEmbed { out: Buf::PosEmbed, rows: 22 }, Buf::PosEmbed, 22 * d_model);
+        let mut bench = Bench::new(d_model, 40);
+        let tokens = list([39, 0, 1, 39, 7, 7, 8, 30, 31, 2]);
+        let pos = list([0, 1, 0, 130, 4, 5, 5, 5, 1, 2]);
+        for pos in [None, Some(pos.clone())] {
+            let op = Op::Embed { tokens: tokens.clone(), pos, out: Buf::Embed };
+            bench.op(op, Buf::Embed, 10 * d_model);
+            bench.keep(Buf::Embed);
+        }
+        bench.op(Op::PosEmbed { pos, out: Buf::PosEmbed }, Buf::PosEmbed, 10 * d_model);
         bench.keep(Buf::PosEmbed);
         bench.compare(&mut gpu, "embed", 0.0);
     }
@@ -35,67 +40,145 @@ fn embed_and_pos_embed() {
 #[test]
 fn add() {
     let Some(mut gpu) = gpu("add") else { return };
-    for len in SIZES {
+    for width in SIZES {
         let mut bench = Bench::values();
-        bench.load(Buf::Resid, &random(1, len));
-        bench.load(Buf::AttnOut, &random(2, len));
-        bench.op(Op::Add { a: Buf::Resid, b: Buf::AttnOut, out: Buf::ResidMid, len }, Buf::ResidMid, len);
-        bench.keep(Buf::ResidMid);
+        bench.random(Buf::Resid, 1, 9, width);
+        bench.random(Buf::AttnOut, 2, 5, width);
+        bench.random(Buf::ResidMid, 3, 7, width);
+        let (resid, mid) = (|pick| Rows { buf: Buf::Resid, pick }, Buf::ResidMid);
+        let add = |a, b, out, first, rows| Op::Add { a, b, out, first, rows, width };
+        let op = add(resid(Pick::From(2)), mixed(Buf::AttnOut, 6, 5), mid, 1, 6);
+        bench.op(op, mid, 7 * width);
+        bench.keep(mid);
+        // Where the result goes into the buffer of an operand: behind what is read, and onto the row itself.
+        let behind = resid(Pick::Rows(list([4, 0, 4])));
+        bench.op(add(behind, Rows::all(Buf::AttnOut), Buf::Resid, 5, 3), Buf::Resid, 9 * width);
+        bench.op(add(mixed(mid, 2, 3), resid(Pick::From(2)), Buf::Resid, 2, 2), Buf::Resid, 9 * width);
+        bench.keep(Buf::Resid);
         bench.compare(&mut gpu, "add", 0.0);
     }
 }
 
 #[test]
-fn ln_scale_and_ln_normalize() {
-    let Some(mut gpu) = gpu("ln_scale") else { return };
+fn layer_norm_ln_scale_and_ln_normalize() {
+    let Some(mut gpu) = gpu("layer_norm") else { return };
     for width in [2, 3, 63, 64, 65, 131, 768] {
         for rows in [1, 5] {
-            let mut bench = Bench::new(width, rows).tokens(rows);
-            let (x, scale, out) = (Buf::Embed, Buf::Scale, Buf::Normalized);
-            bench.op(Op::Embed { out: x, rows }, x, rows * width);
+            let mut bench = Bench::new(width, 1);
+            let (x, scale, out) = (Buf::Resid, Buf::Scale, Buf::Normalized);
+            bench.random(x, 1, 6, width);
             bench.op(Op::LnScale { x, out: scale, rows }, scale, rows);
             bench.keep(scale);
             let ln = (Weight::Block(0, Part::Ln1W), Weight::Block(0, Part::Ln1B));
             for affine in [None, Some(ln)] {
                 bench.op(Op::LnNormalize { x, scale, affine, out, rows }, out, rows * width);
                 bench.keep(out);
+                for x in [Rows { buf: x, pick: Pick::From(1) }, mixed(x, rows, 6)] {
+                    bench.op(Op::LayerNorm { x, affine, out, rows }, out, rows * width);
+                    bench.keep(out);
+                }
             }
-            bench.compare(&mut gpu, "ln", 2e-6);
+            bench.compare(&mut gpu, "layer_norm", 3e-6);
         }
     }
 }
 
 const IN_FOURS: [(usize, usize); 6] = [(4, 4), (20, 36), (64, 128), (64, 132), (128, 260), (768, 64)];
 
+/// Every way to pick rows and every way to finish.
 fn compare_linear(gpu: &mut Gpu, name: &str, k: usize, n: usize, rows: usize) {
-    let mut bench = Bench::sizes(k, n, rows).tokens(rows);
-    bench.op(Op::Embed { out: Buf::Embed, rows }, Buf::Embed, rows * k);
-    let op = Op::Linear { x: Buf::Embed, w: W_IN, b: B_IN, out: Buf::Pre, rows, k, n };
-    bench.op(op, Buf::Pre, rows * n);
-    bench.keep(Buf::Pre);
-    bench.compare(gpu, name, 4e-6);
+    let mut bench = Bench::sizes(k, n, 1);
+    let (x, residual) = (Buf::Normalized, Buf::Post);
+    bench.random(x, 1, rows + 2, k);
+    bench.random(residual, 2, rows + 1, n);
+    let thens = [
+        (Rows::all(x), Then::Store),
+        (mixed(x, rows, rows + 2), Then::Activate(ActFn::GeluNew)),
+        (Rows { buf: x, pick: Pick::From(2) }, Then::Activate(ActFn::Relu)),
+        (Rows::all(x), Then::Add(Rows { buf: residual, pick: Pick::From(1) })),
+        (mixed(x, rows, rows + 2), Then::Add(mixed(residual, rows, rows + 1))),
+    ];
+    for (x, then) in thens {
+        bench.linear(x, then, 1, [rows, k, n]);
+        bench.keep(Buf::Pre);
+    }
+    bench.compare(gpu, name, 6e-6);
 }
 
 #[test]
 fn linear_and_linear_any() {
     let Some(mut gpu) = gpu("linear") else { return };
-    for (k, n) in IN_FOURS.into_iter().chain([(1, 1), (3, 4), (4, 3), (20, 37), (131, 65)]) {
-        for rows in [1, 3, 8, 9, 31, 32, 33, 65, 131] {
+    for (k, n) in [(1, 1), (3, 4), (4, 3), (20, 37), (131, 65), (20, 36)] {
+        for rows in [1, 3, 9, 65] {
             compare_linear(&mut gpu, "linear", k, n, rows);
         }
     }
 }
 
+/// Each variant of matrix products, pinned.
 #[test]
-fn linear_few() {
-    let options = Options { allow_fallback: true, few_rows: Some(32), ..Options::default() };
-    let Some(mut gpu) = gpu_with("linear_few", options) else { return };
-    for (k, n) in IN_FOURS {
-        for rows in [1, 3, 4, 5, 31, 32] {
-            compare_linear(&mut gpu, "linear_few", k, n, rows);
+fn every_variant_of_linear() {
+    for name in ["linear_1x8", "linear_8x8", "linear_12x16", "linear_16x16", "linear_few", "linear_shared"] {
+        let variants = format!("{name}/{name}/{name}").parse::<Variants>().unwrap();
+        let options = Options { allow_fallback: true, variants: Some(variants), ..Options::default() };
+        let Some(mut gpu) = gpu_with("every_variant_of_linear", options) else { return };
+        for (k, n) in IN_FOURS {
+            for rows in [1, 5, 17, 33] {
+                compare_linear(&mut gpu, name, k, n, rows);
+            }
         }
+        compare_linear(&mut gpu, name, 68, 132, 131);
+        projections(&mut gpu, name);
+        bench::forward(&[11, 3], gpu.limits()).compare(&mut gpu, name, 1e-5);
+        assert_eq!(gpu.variants().unwrap().to_string(), variants.to_string());
     }
-    bench::forward(&[11, 3], gpu.limits()).compare(&mut gpu, "linear_few", 1e-5);
+}
+
+/// All three parts, the last two, one, and parts that are not neighbours.
+fn projections(gpu: &mut Gpu, name: &str) {
+    for (d, rows) in [(20, 5), (64, 1), (68, 33), (15, 7)] {
+        let mut bench = Bench::new(d, 1);
+        bench.random(Buf::Normalized, 1, rows, d);
+        let part = |w, b, out| Projection { w: Weight::Block(0, w), b: Weight::Block(0, b), out };
+        let all = [
+            part(Part::WQ, Part::BQ, Buf::Q),
+            part(Part::WK, Part::BK, Buf::K),
+            part(Part::WV, Part::BV, Buf::V),
+        ];
+        for parts in [vec![0, 1, 2], vec![1, 2], vec![1], vec![0, 2], vec![2, 0]] {
+            let written: Vec<Buf> = parts.iter().map(|i| all[*i].out).collect();
+            let parts = parts.iter().map(|i| all[*i]).collect();
+            let op = Op::Projections { x: Buf::Normalized, parts, rows, k: d, n: d };
+            for buf in &written {
+                // What was there before must not be taken for the result.
+                bench.op(Op::Edit { buf: *buf, from: *buf, segments: vec![Segment::zero(0, (rows * d) as u32)] }, *buf, rows * d);
+            }
+            bench.program.ops.push(op);
+            written.into_iter().for_each(|buf| bench.keep(buf));
+        }
+        bench.compare(gpu, name, 6e-6);
+    }
+}
+
+#[test]
+fn projections_are_one_dispatch() {
+    let Some(mut gpu) = gpu("projections") else { return };
+    projections(&mut gpu, "projections");
+    let d = 64;
+    let mut bench = Bench::new(d, 1);
+    bench.random(Buf::Normalized, 1, 2, d);
+    let before = bench.run(&mut *gpu).unwrap().dispatches;
+    let part = |w, b, out| Projection { w: Weight::Block(0, w), b: Weight::Block(0, b), out };
+    let parts = vec![
+        part(Part::WQ, Part::BQ, Buf::Q),
+        part(Part::WK, Part::BK, Buf::K),
+        part(Part::WV, Part::BV, Buf::V),
+    ];
+    for buf in [Buf::K, Buf::V] {
+        bench.program.buffers.push((buf, 2 * d));
+    }
+    bench.op(Op::Projections { x: Buf::Normalized, parts, rows: 2, k: d, n: d }, Buf::Q, 2 * d);
+    assert_eq!(bench.run(&mut *gpu).unwrap().dispatches, before + 1);
 }
 
 #[test]
@@ -104,15 +187,15 @@ fn head_linear_head_result_sum_heads_repeat_heads() {
     for (heads, d_head) in [(1, 1), (3, 5), (2, 64), (13, 5), (4, 16)] {
         for rows in [1, 3, 65] {
             let d = heads * d_head;
-            let mut bench = Bench::new(d, rows).tokens(rows);
+            let mut bench = Bench::new(d, 1);
             let block = |part| Weight::Block(0, part);
-            bench.op(Op::Embed { out: Buf::Z, rows }, Buf::Z, rows * d);
+            bench.random(Buf::Z, 1, rows, d);
             let op = Op::RepeatHeads { x: Buf::Z, out: Buf::QInput, rows, heads, width: d };
             bench.op(op, Buf::QInput, rows * heads * d);
             bench.keep(Buf::QInput);
             // Make the heads' inputs differ.
             let segments = vec![Segment::zero((heads * d - d) as u32, d as u32)];
-            bench.program.ops.push(Op::Edit { buf: Buf::QInput, segments });
+            bench.program.ops.push(Op::Edit { buf: Buf::QInput, from: Buf::QInput, segments });
             let (x, w, b) = (Buf::QInput, block(Part::WQ), block(Part::BQ));
             bench.op(Op::HeadLinear { x, w, b, out: Buf::Q, rows, heads, k: d, n: d_head }, Buf::Q, rows * d);
             bench.keep(Buf::Q);
@@ -130,31 +213,103 @@ fn head_linear_head_result_sum_heads_repeat_heads() {
 const RAGGED: [&[usize]; 5] = [&[1], &[11], &[1, 3, 2], &[64, 1, 65], &[131, 63]];
 
 #[test]
-fn attn_scores_pattern_and_z() {
-    let Some(mut gpu) = gpu("attn_scores") else { return };
-    for lens in RAGGED {
-        for (heads, d_head) in [(1, 1), (3, 5), (2, 64)] {
-            let mut bench = Bench::values().runs(lens);
-            let (rows, scores) = (bench.program.rows.len(), bench.scores(heads));
-            let len = rows * heads * d_head;
-            for (seed, buf) in [(1, Buf::Q), (2, Buf::K), (3, Buf::V)] {
-                bench.load(buf, &random(seed, len));
+fn attention_in_steps_and_at_once() {
+    // The kernel without barriers, and the one that takes any length.
+    for short in [true, false] {
+        let options = Options { allow_fallback: true, short_attention: Some(short), ..Options::default() };
+        let Some(mut gpu) = gpu_with("attention", options) else { return };
+        for lens in RAGGED.into_iter().chain([&[32, 33][..]]) {
+            for (heads, d_head) in [(1, 1), (3, 5), (2, 64), (2, 68)] {
+                compare_attention(&mut gpu, lens, heads, d_head);
             }
-            let (q, k, out, scale) = (Buf::Q, Buf::K, Buf::AttnScores, 0.37);
-            bench.op(Op::AttnScores { q, k, out, rows, heads, d_head, scale }, out, scores);
-            bench.keep(out);
-            bench.op(Op::Pattern { scores: out, out: Buf::Pattern, rows, heads }, Buf::Pattern, scores);
-            bench.keep(Buf::Pattern);
-            for causal in [true, false] {
-                let (pattern, v, out) = (Buf::Pattern, Buf::V, Buf::Z);
-                bench.op(Op::Z { pattern, v, out, rows, heads, d_head, causal }, Buf::Z, len);
-                bench.keep(Buf::Z);
-            }
-            let kept = bench.compare(&mut gpu, "attn_scores", 2e-6);
-            let future = kept[..scores].iter().filter(|x| **x == f32::NEG_INFINITY).count();
-            let expected: usize = lens.iter().map(|len| heads * len * (len - 1) / 2).sum();
-            assert_eq!(future, expected, "scores of the future are -inf");
         }
+    }
+}
+
+fn compare_attention(gpu: &mut Gpu, lens: &[usize], heads: usize, d_head: usize) {
+    let mut bench = Bench::heads(heads, d_head);
+    let (attn, scores) = attn(lens, heads);
+    let (rows, width, scale) = (attn.rows.len(), heads * d_head, 0.37);
+    for (seed, buf) in [(1, Buf::Q), (2, Buf::K), (3, Buf::V)] {
+        bench.random(buf, seed, rows, width);
+    }
+    let out = Buf::AttnScores;
+    bench.op(Op::AttnScores { attn: attn.clone(), out, heads, d_head, scale }, out, scores);
+    bench.keep(out);
+    let op = Op::Pattern { attn: attn.clone(), scores: out, out: Buf::Pattern, heads };
+    bench.op(op, Buf::Pattern, scores);
+    bench.keep(Buf::Pattern);
+    for causal in [true, false] {
+        let (attn, pattern) = (attn.clone(), Buf::Pattern);
+        let op = Op::Z { attn, pattern, out: Buf::Z, first: 0, heads, d_head, causal };
+        bench.op(op, Buf::Z, rows * width);
+        bench.keep(Buf::Z);
+    }
+    let op = Op::Attention { attn, out: Buf::Z, first: 0, heads, d_head, scale };
+    bench.op(op, Buf::Z, rows * width);
+    bench.keep(Buf::Z);
+    let kept = bench.compare(gpu, "attention", 6e-6);
+    let future = kept[..scores].iter().filter(|x| **x == f32::NEG_INFINITY).count();
+    let expected: usize = lens.iter().map(|len| heads * len * (len - 1) / 2).sum();
+    assert_eq!(future, expected, "scores of the future are -inf");
+}
+
+/// Rows of one head each, whose keys and values stand here and there, written behind what is in z.
+#[test]
+fn attention_of_some_heads() {
+    for short in [true, false] {
+        let options = Options { allow_fallback: true, short_attention: Some(short), ..Options::default() };
+        let Some(mut gpu) = gpu_with("attention", options) else { return };
+        for (n_heads, d_head) in [(4, 8), (3, 5)] {
+            let (mut bench, width) = (Bench::heads(n_heads, d_head), n_heads * d_head);
+            let row = |q, dest, keys, values, score, head| AttnRow {
+                q, dest, len: 7, keys, values, score, score_stride: 7, head,
+            };
+            let rows = vec![row(4, 2, 0, 1, 0, 1), row(0, 6, 0, 3, 7, 2), row(3, 0, 9, 2, 14, 0)];
+            let attn = Arc::new(Attn { rows, src_rows: vec![8, 1, 1, 0, 5, 6, 2, 3, 4, 7] });
+            for (seed, buf) in [(1, Buf::Q), (2, Buf::K), (3, Buf::V)] {
+                bench.random(buf, seed, 9, width);
+            }
+            bench.random(Buf::Z, 4, 2, width);
+            let (heads, first, scale) = (1, 2 * width, 0.5);
+            let end = first + 3 * d_head;
+            let op = Op::Attention { attn: attn.clone(), out: Buf::Z, first, heads, d_head, scale };
+            bench.op(op, Buf::Z, end);
+            bench.keep(Buf::Z);
+            let scores = Buf::AttnScores;
+            bench.op(Op::AttnScores { attn: attn.clone(), out: scores, heads, d_head, scale }, scores, 21);
+            bench.op(Op::Pattern { attn: attn.clone(), scores, out: Buf::Pattern, heads }, Buf::Pattern, 21);
+            bench.keep(Buf::Pattern);
+            let (pattern, causal) = (Buf::Pattern, true);
+            bench.op(Op::Z { attn, pattern, out: Buf::Z, first, heads, d_head, causal }, Buf::Z, end);
+            bench.keep(Buf::Z);
+            bench.compare(&mut gpu, "attention", 2e-6);
+        }
+    }
+}
+
+#[test]
+fn z_delta() {
+    let Some(mut gpu) = gpu("z_delta") else { return };
+    for (n_heads, d_head) in [(1, 2), (3, 5), (4, 16), (5, 64)] {
+        let (mut bench, d) = (Bench::heads(n_heads, d_head), n_heads * d_head);
+        bench.random(Buf::Z, 1, 4, d);
+        bench.random(Buf::ResidMid, 2, 3, d);
+        let z = |row: usize, head: usize| (row * d + head * d_head) as u32;
+        let last = n_heads - 1;
+        let change = |head: usize, z_new, old| HeadChange { head: head as u32, z_new, z_old: z(old, head) };
+        let changes = vec![
+            change(0, HeadChange::ZERO, 0),
+            change(last, z(3, last), 1),
+            change(0, z(2, 0), 1),
+            change(last, HeadChange::ZERO, 2),
+        ];
+        let rows = [(2, 0, 1), (0, 1, 3), (1, 2, 2), (2, 0, 4)];
+        let rows = rows.map(|(base, first, end)| DeltaRow { base, first, end }).to_vec();
+        let (w, out) = (Weight::Block(0, Part::WO), Buf::ResidMid);
+        bench.op(Op::ZDelta { w, rows, changes, out, first: 3, d_head }, out, 7 * d);
+        bench.keep(out);
+        bench.compare(&mut gpu, "z_delta", 2e-6);
     }
 }
 
@@ -163,14 +318,14 @@ fn attn_scores_pattern_and_z() {
 fn z_of_an_edited_pattern() {
     let Some(mut gpu) = gpu("z") else { return };
     for (heads, d_head) in [(3, 5), (3, 8)] {
-        let mut bench = Bench::values().runs(&[7, 2]);
-        let (rows, scores) = (bench.program.rows.len(), bench.scores(heads));
-        let len = rows * heads * d_head;
-        let (pattern, v, out) = (Buf::Pattern, Buf::V, Buf::Z);
+        let mut bench = Bench::heads(heads, d_head);
+        let (attn, scores) = attn(&[7, 2], heads);
+        let len = attn.rows.len() * heads * d_head;
+        let (pattern, out, first) = (Buf::Pattern, Buf::Z, 0);
         bench.load(pattern, &random(7, scores));
-        bench.load(v, &random(8, len));
+        bench.load(Buf::V, &random(8, len));
         for causal in [true, false] {
-            bench.op(Op::Z { pattern, v, out, rows, heads, d_head, causal }, out, len);
+            bench.op(Op::Z { attn: attn.clone(), pattern, out, first, heads, d_head, causal }, out, len);
             bench.keep(out);
         }
         let kept = bench.compare(&mut gpu, "z", 2e-6);
@@ -191,9 +346,10 @@ fn pattern_of_edited_scores() {
         inf, 1.0, 2.0, 3.0, -inf,       // +inf: 0 everywhere
         -3e38, 3e38, -1e30, 87.0, -inf, // far apart, without overflow
     ];
-    let mut bench = Bench::values().runs(&[5]);
+    let mut bench = Bench::values();
     bench.load(Buf::AttnScores, &scores);
-    bench.op(Op::Pattern { scores: Buf::AttnScores, out: Buf::Pattern, rows: 5, heads: 1 }, Buf::Pattern, 25);
+    let (attn, _) = attn(&[5], 1);
+    bench.op(Op::Pattern { attn, scores: Buf::AttnScores, out: Buf::Pattern, heads: 1 }, Buf::Pattern, 25);
     bench.keep(Buf::Pattern);
     let pattern = bench.compare(&mut gpu, "pattern", 1e-6);
     for row in [0, 2, 3] {
@@ -240,11 +396,20 @@ fn edit() {
         Segment { scale: -2.5, ..segment(4000, 4000, 70) },
         Segment { scale: 0.5, ..segment(4100, 2000, 3) },
     ];
-    bench.program.ops.push(Op::Edit { buf: Buf::Resid, segments });
+    bench.program.ops.push(Op::Edit { buf: Buf::Resid, from: Buf::Resid, segments });
     bench.keep(Buf::Resid);
     // Where two segments write the same place the later wins.
     let segments = vec![segment(10, Segment::ZERO, 50), segment(20, 2000, 10), segment(25, Segment::ZERO, 2)];
-    bench.program.ops.push(Op::Edit { buf: Buf::Resid, segments });
+    bench.program.ops.push(Op::Edit { buf: Buf::Resid, from: Buf::Resid, segments });
+    bench.keep(Buf::Resid);
+    // From another buffer, where a segment may read what stands at the place that it writes.
+    bench.random(Buf::AttnOut, 6, 1, 300);
+    let segments = vec![
+        segment(7, 7, 40),
+        segment(60, Segment::ZERO, 3),
+        Segment { scale: 2.0, ..segment(4000, 100, 200) },
+    ];
+    bench.program.ops.push(Op::Edit { buf: Buf::Resid, from: Buf::AttnOut, segments });
     bench.keep(Buf::Resid);
     bench.compare(&mut gpu, "edit", 0.0);
 
@@ -253,11 +418,12 @@ fn edit() {
     bench.load(Buf::AttnScores, &[1.0, f32::NEG_INFINITY, 3.0, 4.0]);
     let segments = vec![segment(2, 0, 2), segment(0, Segment::ZERO, 1)];
     let read_and_written = bench.program.ops.len();
-    bench.program.ops.push(Op::Edit { buf: Buf::AttnScores, segments });
+    let buf = Buf::AttnScores;
+    bench.program.ops.push(Op::Edit { buf, from: buf, segments });
     bench.keep(Buf::AttnScores);
     let error = bench.run(&mut *gpu).unwrap_err();
     assert!(error.message.contains("another one writes"), "{error}");
-    bench.program.ops[read_and_written] = Op::Edit { buf: Buf::AttnScores, segments: vec![segment(2, 0, 2)] };
+    bench.program.ops[read_and_written] = Op::Edit { buf, from: buf, segments: vec![segment(2, 0, 2)] };
     assert_eq!(bench.compare(&mut gpu, "edit", 0.0), [1.0, f32::NEG_INFINITY, 1.0, f32::NEG_INFINITY]);
 }
 
@@ -265,9 +431,9 @@ fn edit() {
 fn gather_rows() {
     let Some(mut gpu) = gpu("gather_rows") else { return };
     for width in SIZES {
-        let mut bench = Bench::new(width, 9).tokens(9);
-        bench.op(Op::Embed { out: Buf::Resid, rows: 9 }, Buf::Resid, 9 * width);
-        let (x, index, out) = (Buf::Resid, vec![8, 0, 8, 3], Buf::FinalResid);
+        let mut bench = Bench::values();
+        bench.random(Buf::Resid, 1, 9, width);
+        let (x, index, out) = (Buf::Resid, list([8, 0, 8, 3]), Buf::FinalResid);
         bench.op(Op::GatherRows { x, index, out, width }, out, 4 * width);
         bench.keep(out);
         bench.compare(&mut gpu, "gather_rows", 0.0);
@@ -288,7 +454,7 @@ fn unembed_logit_diff_and_log_sum_exp() {
 #[test]
 fn log_sum_exp_of_large_logits() {
     let Some(mut gpu) = gpu("log_sum_exp") else { return };
-    let (tile, out, targets) = (Buf::LogitTile, Buf::LogSumExp, vec![0, 66, 299]);
+    let (tile, out, targets) = (Buf::LogitTile, Buf::LogSumExp, list([0, 66, 299]));
     let mut bench = Bench::values();
     for (first, n) in [(0, 3), (3, 64), (67, 233)] {
         let logits: Vec<f32> = random(first as u64, 3 * n).iter().map(|x| x * 300.0).collect();
@@ -327,6 +493,9 @@ fn split_tables() {
     };
     for rows in [1, 9] {
         let mut bench = bench::unembedding(k, d_vocab, rows, 13);
+        let tokens = list((0..rows).map(|i| (i * 31 + 12) % d_vocab));
+        bench.op(Op::Embed { tokens, pos: None, out: Buf::Embed }, Buf::Embed, rows * k);
+        bench.keep(Buf::Embed);
         // Weights other than the two tables must fit.
         bench.weights.remove(Weight::PosEmbed);
         for part in Part::ALL {
@@ -369,28 +538,55 @@ fn what_lies_outside_a_buffer_is_refused() {
         bench
     };
     let zero = |dst, len| vec![Segment::zero(dst, len)];
-    let x = Buf::Resid;
+    let (x, all) = (Buf::Resid, || Rows::all(Buf::Resid));
+    let add = |a, b, out, first, rows| Op::Add { a, b, out, first, rows, width: 1 };
+    let attention = |q, keys, head| {
+        let row = AttnRow { q, dest: 0, len: 1, keys, values: 0, score: 0, score_stride: 0, head };
+        let attn = Arc::new(Attn { rows: vec![row], src_rows: vec![0] });
+        Op::Attention { attn, out: x, first: 0, heads: 1, d_head: 1, scale: 1.0 }
+    };
+    let z_delta = |base, end, z_old| Op::ZDelta {
+        w: Weight::Block(0, Part::WO),
+        rows: vec![DeltaRow { base, first: 0, end }],
+        changes: vec![HeadChange { head: 0, z_new: HeadChange::ZERO, z_old }],
+        out: x,
+        first: 0,
+        d_head: 1,
+    };
+    let linear =
+        |rows, k, n, then| Op::Linear { x: all(), w: W_IN, b: B_IN, out: Buf::FinalResid, then, rows, k, n };
     let cases = [
-        (Op::GatherRows { x, index: vec![2], out: Buf::FinalResid, width: 4 }, "GatherRows"),
-        (Op::Edit { buf: x, segments: zero(5, 4) }, "Edit"),
-        (Op::Add { a: x, b: x, out: Buf::FinalResid, len: 9 }, "Add"),
-        (Op::Add { a: x, b: x, out: x, len: 8 }, "both read and written"),
+        (Op::GatherRows { x, index: list([2]), out: Buf::FinalResid, width: 4 }, "GatherRows"),
+        (Op::Edit { buf: x, from: x, segments: zero(5, 4) }, "Edit"),
+        (Op::Edit { buf: x, from: Buf::FinalResid, segments: vec![Segment::copy(0, 1, 4)] }, "Edit"),
+        (add(all(), all(), Buf::FinalResid, 0, 9), "Add"),
+        (add(all(), all(), x, 1, 4), "both read and written"),
+        (add(Rows { buf: x, pick: Pick::Rows(list([0])) }, all(), Buf::FinalResid, 0, 2), "rows"),
+        (Op::Embed { tokens: list([0, 1]), pos: None, out: x }, "vocabulary"),
+        (Op::PosEmbed { pos: list([131]), out: x }, "W_pos"),
+        (Op::Given { out: x, values: Arc::new(vec![0.0]) }, "after it was used"),
+        (attention(1, 0, 0), "Attention"),
+        (attention(0, 1, 0), "src rows"),
+        (attention(0, 0, 1), "not in its run"),
+        (z_delta(0, 1, 0), "both read and written"),
+        (z_delta(1, 2, 0), "changes"),
+        (z_delta(1, 1, 1), "ZDelta"),
         (Op::Activation { x, out: Buf::Post, act: ActFn::Relu, len: 8 }, "Post"),
         (Op::Keep { buf: x, start: 0, len: 9, at: 0 }, "Keep"),
         (Op::Keep { buf: x, start: 0, len: 8, at: 1 }, "output"),
-        (Op::LogitDiff { x, out: Buf::FinalResid, pairs: vec![[0, 8]], k: 1 }, "vocabulary"),
-        (Op::Linear { x, w: W_IN, b: B_IN, out: Buf::FinalResid, rows: 1, k: 2, n: 3 }, "W_in"),
+        (Op::LogitDiff { x, index: list([0]), out: Buf::FinalResid, pairs: vec![[0, 8]], k: 1 }, "vocabulary"),
+        (Op::LogitDiff { x, index: list([8]), out: Buf::FinalResid, pairs: vec![[0, 0]], k: 1 }, "LogitDiff"),
+        (linear(1, 2, 3, Then::Store), "W_in"),
+        (linear(1, 1, 4, Then::Add(Rows { buf: x, pick: Pick::From(2) })), "Linear"),
+        (linear(1, 1, 4, Then::Add(Rows::all(Buf::FinalResid))), "both read and written"),
     ];
     for (op, word) in cases {
         let mut bench = whole();
-        bench.program.buffers.push((Buf::FinalResid, 4));
+        bench.program.buffers.extend([Buf::FinalResid, Buf::Q, Buf::K, Buf::V, Buf::Z].map(|b| (b, if b == Buf::FinalResid { 4 } else { 1 })));
         bench.program.ops.push(op);
         let error = bench.run(&mut *gpu).unwrap_err();
         assert!(error.message.contains(word), "{word}: {error}");
     }
-    let mut bench = whole();
-    bench.program.tokens[3] = 8;
-    assert!(bench.run(&mut *gpu).unwrap_err().message.contains("vocabulary"));
     // The engine is as good as before.
     whole().compare(&mut gpu, "add", 0.0);
 }

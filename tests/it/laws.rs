@@ -6,10 +6,11 @@ use microtome::intervene::{Edit, Intervention, Place};
 use microtome::metric::{Metric, log_sum_exp};
 use microtome::model::{Readout, Run, RunOutput};
 use microtome::processing::Processing;
-use microtome::sweep::{Case as Question, Grid, Sweep, Write};
+use microtome::sweep::{Case as Question, Grid, Sweep, Target, Write};
 use microtome::weights::{Part, Weight, Weights};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
+use std::sync::Arc;
 
 /// A random model with two prompts of equal length and one of another.
 #[derive(Clone, Debug)]
@@ -244,6 +245,129 @@ fn a_planned_sweep_equals_run_by_run() {
                     close(&[value], &[alone], 2e-5)?;
                 }
             }
+        }
+        Ok(())
+    });
+}
+
+/// Small numbers that follow from a seed.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+
+    fn maybe(&mut self, n: usize) -> Option<usize> {
+        (self.below(3) > 0).then(|| self.below(n))
+    }
+
+    /// Up to three edits of different hooks of a run of `len` tokens; runs 0 and 1 may be copied from.
+    fn interventions(&mut self, case: &Case, weights: &Weights, given: usize) -> Vec<Intervention> {
+        // LayerNorm's input and the copies of it that bypass it cannot be edited together.
+        let bypass = [Site::AttnIn, Site::QInput, Site::KInput, Site::VInput];
+        let sites: Vec<Site> = Site::all().filter(|site| !bypass.contains(site)).collect();
+        let mut interventions: Vec<Intervention> = Vec::new();
+        for _ in 0..=self.below(3) {
+            let site = sites[self.below(sites.len())];
+            let layer = if site.has_layer() { self.below(case.n_layers) } else { 0 };
+            let hook = HookName { site, layer };
+            let mut place = Place::default();
+            for axis in site.axes() {
+                let size = if *axis == Axis::Head { case.n_heads } else { case.len };
+                if let Some(index) = self.maybe(size) {
+                    place = place.with(*axis, index);
+                }
+            }
+            let edit = match self.below(4) {
+                0 => Edit::Zero,
+                1 => Edit::Scale { by: 0.5 },
+                2 if site.len(&weights.cfg, case.len) <= given => Edit::Given { at: 0, per_pos: true },
+                _ => Edit::Patch { from: self.below(2) },
+            };
+            if interventions.iter().all(|other| other.hook != hook) {
+                interventions.push(Intervention { hook, place, edit });
+            }
+        }
+        interventions
+    }
+}
+
+#[test]
+fn random_edits_give_the_same_from_a_base_and_from_the_start() {
+    law("forks", |machine, case| {
+        let (weights, mut draws) = (case.weights(), Draws(case.seed));
+        let given: Arc<Vec<f32>> = Arc::new((0..400).map(|i| (i as f32 * 0.7).sin()).collect());
+        let readouts = [Metric::LogitDiff([5, 6]), Metric::Loss, Metric::LogitDiff([1, 20])];
+        let prompt = |which, metric: Metric, base| {
+            let tokens = case.prompt(which, case.len);
+            Run { tokens, base, readout: metric.readout(), ..Run::default() }
+        };
+        let mut runs = vec![prompt(0, readouts[0], None), prompt(1, readouts[0], Some(0))];
+        let mut alone = vec![prompt(0, readouts[0], None), prompt(1, readouts[0], None)];
+        for i in 0..9 {
+            let interventions = draws.interventions(case, &weights, given.len());
+            let run = Run { interventions, ..prompt(0, readouts[i % 3], Some(0)) };
+            alone.push(Run { base: None, ..run.clone() });
+            runs.push(run);
+        }
+        let (together, outputs) = machine.run_given(&weights, &runs, &given);
+        for (i, run) in alone.iter().enumerate().skip(2) {
+            let metric = readouts[(i - 2) % 3];
+            let (data, own) =
+                machine.run_given(&weights, &[alone[0].clone(), alone[1].clone(), run.clone()], &given);
+            let (value, expected) = (
+                metric.value(&together, &outputs[i]).unwrap() as f32,
+                metric.value(&data, &own[2]).unwrap() as f32,
+            );
+            // LayerNorm without its scale blows small differences up.
+            let tolerance = 1e-4 * (1.0 + expected.abs());
+            let same = value == expected || value.is_nan() && expected.is_nan();
+            prop_assert!(same || (value - expected).abs() <= tolerance, "{value}, not {expected}: {:?}", run);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn random_sweeps_equal_their_runs_one_by_one() {
+    law("random sweeps", |machine, case| {
+        let (weights, mut draws) = (case.weights(), Draws(case.seed));
+        let metric = if draws.below(2) == 0 { Metric::Loss } else { Metric::LogitDiff([3, 4]) };
+        let write = if draws.below(2) == 0 { Write::Zero } else { Write::Copy };
+        let question = |which: u32, sources: usize| Question {
+            tokens: case.prompt(which, case.len),
+            sources: (0..sources as u32).map(|i| case.prompt(which + i + 1, case.len)).collect(),
+            metric,
+        };
+        let sources = |draws: &mut Draws| if write == Write::Copy { 1 + draws.below(2) } else { 0 };
+        let cases =
+            (0..1 + draws.below(3) as u32).map(|which| question(which, sources(&mut draws))).collect();
+        let set = |draws: &mut Draws| -> Vec<Target> {
+            let drawn = draws.interventions(case, &weights, 0);
+            drawn
+                .into_iter()
+                .map(|i| Target {
+                    site: i.hook.site,
+                    layer: i.hook.site.has_layer().then_some(i.hook.layer),
+                    place: i.place,
+                })
+                .collect()
+        };
+        let sweep = Sweep { cases, grid: Grid::Sets((0..4).map(|_| set(&mut draws)).collect()), write };
+        let swept = machine.sweep(&weights, &sweep);
+        for (_, value, runs, run) in swept.runs {
+            let bases = runs.iter().filter(|run| run.interventions.is_empty());
+            let bases = bases.map(|run| Run { base: None, ..run.clone() });
+            let runs: Vec<Run> = bases.chain([Run { base: None, ..run.clone() }]).collect();
+            let (data, outputs) = machine.run(&weights, &runs);
+            let alone = metric.value(&data, outputs.last().unwrap()).unwrap() as f32;
+            let same = value == alone || value.is_nan() && alone.is_nan();
+            prop_assert!(
+                same || (value - alone).abs() <= 1e-4 * (1.0 + alone.abs()),
+                "{value}, not {alone}: {run:?}"
+            );
         }
         Ok(())
     });

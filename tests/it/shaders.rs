@@ -3,7 +3,7 @@
 
 use microtome::backend::gpu::kernels::{self, Access, Kernel};
 use microtome::backend::gpu::params::Params;
-use microtome::program::{Row, Segment};
+use microtome::program::{AttnRow, DeltaRow, HeadChange, Segment};
 use naga::{AddressSpace, StorageAccess};
 use std::collections::BTreeSet;
 use std::mem::offset_of;
@@ -56,7 +56,7 @@ fn every_shader_is_valid() {
 fn every_file_is_in_the_table_of_kernels() {
     let files = wgsl_files(&folder());
     assert!(files.len() >= 20, "only {} shaders were found in {}", files.len(), folder().display());
-    assert_eq!(files, kernels::ALL.iter().map(|kernel| kernel.name.to_owned()).collect());
+    assert_eq!(files, kernels::ALL.iter().map(|kernel| kernel.file.to_owned()).collect());
 
     let shared = wgsl_files(&folder().join("shared"));
     let used =
@@ -102,6 +102,10 @@ fn layout(module: &naga::Module, name: &str) -> Vec<(String, usize)> {
     members.iter().map(|member| (member.name.clone().unwrap(), member.offset as usize)).collect()
 }
 
+fn offsets(layout: &[(String, usize)]) -> Vec<usize> {
+    layout.iter().map(|(_, offset)| *offset).collect()
+}
+
 macro_rules! host_layout {
     ($ty:ty: $($field:ident),*) => {
         vec![$((stringify!($field).to_owned(), offset_of!($ty, $field))),*]
@@ -111,15 +115,22 @@ macro_rules! host_layout {
 #[test]
 fn structs_have_the_same_layout_on_both_sides() {
     let module = parse(&kernels::ATTN_SCORES).unwrap();
-    let params = host_layout!(Params: first_row, end_row, first_col, end_col, heads, k, n, first, shard, list, mode, scale, eps);
+    let params = host_layout!(
+        Params: first_row, end_row, first_col, end_col, heads, all_heads, k, n, first, shard, list, list_2, x_list,
+        x_first, add_list, add_first, out_first, plane, w_plane, b_plane, out_plane, mode, scale, eps
+    );
     assert_eq!(layout(&module, "Params"), params);
     assert_eq!(size_of::<Params>(), 4 * params.len());
-    let row = host_layout!(Row: pos, len, first_row, first_score);
-    assert_eq!(layout(&module, "Row"), row);
-    assert_eq!(size_of::<Row>(), 4 * row.len());
+    let row = host_layout!(AttnRow: q, dest, len, keys, values, score, score_stride, head);
+    assert_eq!(layout(&module, "AttnRow"), row);
+    assert_eq!(size_of::<AttnRow>(), 4 * row.len());
+    // z_delta.wgsl reads three words each.
+    assert_eq!(offsets(&host_layout!(DeltaRow: base, first, end)), [0, 4, 8]);
+    assert_eq!(offsets(&host_layout!(HeadChange: head, z_new, z_old)), [0, 4, 8]);
+    assert_eq!((size_of::<DeltaRow>(), size_of::<HeadChange>()), (12, 12));
     // edit.wgsl reads four words a segment.
     let segment = host_layout!(Segment: dst, src, len, scale);
-    assert_eq!(segment.iter().map(|(_, offset)| *offset).collect::<Vec<_>>(), [0, 4, 8, 12]);
+    assert_eq!(offsets(&segment), [0, 4, 8, 12]);
     assert_eq!(size_of::<Segment>(), 16);
 }
 

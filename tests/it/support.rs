@@ -116,9 +116,19 @@ pub fn machines(test: &str) -> Vec<Machine> {
 impl Machine {
     /// Runs one batch.
     pub fn run(&mut self, weights: &Weights, runs: &[Run]) -> (Vec<f32>, Vec<RunOutput>) {
+        self.run_given(weights, runs, &Arc::default())
+    }
+
+    /// Runs one batch whose edits write values that are given.
+    pub fn run_given(
+        &mut self,
+        weights: &Weights,
+        runs: &[Run],
+        given: &Arc<Vec<f32>>,
+    ) -> (Vec<f32>, Vec<RunOutput>) {
         match &mut self.engine {
-            Engine::Cpu(cpu) => run(cpu, weights, runs),
-            Engine::Gpu(gpu) => run(&mut **gpu, weights, runs),
+            Engine::Cpu(cpu) => run(cpu, weights, runs, given),
+            Engine::Gpu(gpu) => run(&mut **gpu, weights, runs, given),
         }
         .unwrap()
     }
@@ -164,11 +174,16 @@ pub struct Swept {
     pub runs: Vec<(Item, f32, Vec<Run>, Run)>,
 }
 
-fn run<B: Backend>(backend: &mut B, weights: &Weights, runs: &[Run]) -> Result<(Vec<f32>, Vec<RunOutput>)> {
+fn run<B: Backend>(
+    backend: &mut B,
+    weights: &Weights,
+    runs: &[Run],
+    given: &Arc<Vec<f32>>,
+) -> Result<(Vec<f32>, Vec<RunOutput>)> {
     pollster::block_on(async {
         backend.upload(weights).await?;
         let (program, outputs) =
-            model::program(&weights.cfg, weights.ln_folded(), runs, &Arc::default(), &backend.limits())?;
+            model::program(&weights.cfg, weights.ln_folded(), runs, given, &backend.limits())?;
         let Output { data, .. } = backend.run(&program, &Unattended::default()).await?;
         Ok((data, outputs))
     })

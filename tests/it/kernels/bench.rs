@@ -1,14 +1,14 @@
 //! A tiny program with its weights, to be run on both engines and compared.
 
-use crate::support::{config, random_weights, skip};
+use crate::support::{config, random, random_weights, skip};
 use microtome::backend::cpu::Cpu;
 use microtome::backend::gpu::{Gpu, Options};
 use microtome::backend::{Backend, Control, Output, Unattended};
-use microtome::config::Config;
 use microtome::error::Result;
 use microtome::model::{self, Limits, Readout, Run};
-use microtome::program::{Buf, Op, Program, Row};
-use microtome::weights::{Weight, Weights};
+use microtome::program::{Attn, AttnRow, Buf, Index, Op, Pick, Program, Rows, Segment, Then};
+use microtome::weights::Weights;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub fn gpu_with(test: &str, options: Options) -> Option<Gpu> {
@@ -21,11 +21,43 @@ pub fn gpu_with(test: &str, options: Options) -> Option<Gpu> {
 pub struct Bench {
     pub weights: Weights,
     pub program: Program,
-    values: Vec<f32>,
+    given: Vec<f32>,
+}
+
+/// A list of rows.
+pub fn list(rows: impl IntoIterator<Item = usize>) -> Index {
+    rows.into_iter().map(|row| row as u32).collect()
+}
+
+/// Rows of a buffer in an order without order: every row of it is as likely as any.
+pub fn mixed(buf: Buf, rows: usize, of: usize) -> Rows {
+    Rows { buf, pick: Pick::Rows(list((0..rows).map(|i| (i * 7 + 3) % of))) }
+}
+
+/// Attention of runs of these lengths with `heads` heads, all of which are computed, and the elements of their scores.
+pub fn attn(lens: &[usize], heads: usize) -> (Arc<Attn>, usize) {
+    let (mut attn, mut scores) = (Attn::default(), 0);
+    for len in lens.iter().map(|len| *len as u32) {
+        let first = attn.rows.len() as u32;
+        let keys = attn.src_rows.len() as u32;
+        attn.src_rows.extend(first..first + len);
+        attn.rows.extend((0..len).map(|dest| AttnRow {
+            q: first + dest,
+            dest,
+            len,
+            keys,
+            values: keys,
+            score: scores + dest * len,
+            score_stride: len * len,
+            head: 0,
+        }));
+        scores += heads as u32 * len * len;
+    }
+    (Arc::new(attn), scores as usize)
 }
 
 impl Bench {
-    /// `d_model` and the number of rows of W_E, which the program's input comes from.
+    /// `d_model` and the number of rows of W_E.
     pub fn new(d_model: usize, d_vocab: usize) -> Self {
         Self::sizes(d_model, 4, d_vocab)
     }
@@ -34,77 +66,58 @@ impl Bench {
         Self::of(random_weights(1, &config(1, 1, d_model, d_mlp, d_vocab, 131)))
     }
 
-    /// With `d_model` 1, so that [`Bench::load`] can put any number of values into any buffer.
+    pub fn heads(n_heads: usize, d_head: usize) -> Self {
+        Self::of(random_weights(1, &config(1, n_heads, n_heads * d_head, 4, 5, 131)))
+    }
+
+    /// For ops without weights.
     pub fn values() -> Self {
         Self::new(1, 1)
     }
 
     fn of(weights: Weights) -> Self {
         let program = Program {
-            tokens: Vec::new(),
-            rows: Vec::new(),
             ops: Vec::new(),
             output_len: 0,
             buffers: Vec::new(),
             d_model: weights.cfg.d_model,
             d_vocab: weights.cfg.d_vocab,
+            n_heads: weights.cfg.n_heads,
             eps: weights.cfg.eps,
         };
-        Self { weights, program, values: Vec::new() }
-    }
-
-    /// Tokens `0..n`.
-    pub fn tokens(mut self, n: usize) -> Self {
-        self.program.tokens = (0..n as u32).collect();
-        self
-    }
-
-    /// The table of rows of runs of these lengths, with the scores of one head; [`Bench::scores`] makes room for more.
-    pub fn runs(mut self, lens: &[usize]) -> Self {
-        for len in lens.iter().map(|len| *len as u32) {
-            let first_row = self.program.rows.len() as u32;
-            self.program.rows.extend((0..len).map(|pos| Row { pos, len, first_row, first_score: 0 }));
-        }
-        self.scores(1);
-        self
-    }
-
-    /// Lays out `[head, dest, src]` blocks and returns how many elements they take.
-    pub fn scores(&mut self, heads: usize) -> usize {
-        let mut end = 0;
-        let rows = &mut self.program.rows;
-        for i in 0..rows.len() {
-            rows[i].first_score = if rows[i].pos == 0 { end } else { rows[i - 1].first_score };
-            if rows[i].pos == 0 {
-                end += heads as u32 * rows[i].len.pow(2);
-            }
-        }
-        end as usize
+        Self { weights, program, given: Vec::new() }
     }
 
     /// Adds an op that leaves `len` elements in `buf`.
     pub fn op(&mut self, op: Op, buf: Buf, len: usize) {
         self.program.ops.push(op);
+        self.grow(buf, len);
+    }
+
+    /// Puts values into a buffer by way of `Buf::Given`, which holds those of all loads.
+    pub fn load(&mut self, buf: Buf, values: &[f32]) {
+        let src = self.given.len();
+        self.given.extend_from_slice(values);
+        let given = Op::Given { out: Buf::Given, values: Arc::new(self.given.clone()) };
+        match src {
+            0 => self.program.ops.insert(0, given),
+            _ => self.program.ops[0] = given,
+        }
+        self.grow(Buf::Given, self.given.len());
+        let segments = vec![Segment::copy(0, src as u32, values.len() as u32)];
+        self.op(Op::Edit { buf, from: Buf::Given, segments }, buf, values.len());
+    }
+
+    /// Random rows of `width`.
+    pub fn random(&mut self, buf: Buf, seed: u64, rows: usize, width: usize) {
+        self.load(buf, &random(seed, rows * width));
+    }
+
+    fn grow(&mut self, buf: Buf, len: usize) {
         match self.program.buffers.iter_mut().find(|(b, _)| *b == buf) {
             Some((_, size)) => *size = len.max(*size),
             None => self.program.buffers.push((buf, len)),
         }
-    }
-
-    /// Puts values into a buffer by way of W_E, whose rows are single numbers here.
-    pub fn load(&mut self, buf: Buf, values: &[f32]) {
-        assert_eq!(self.program.d_model, 1);
-        let first = self.values.len() as u32;
-        self.values.extend_from_slice(values);
-        let all = self.values.len();
-        let cfg = Config { d_vocab: all, ..self.weights.cfg.clone() };
-        self.weights = random_weights(1, &cfg);
-        self.weights.set(Weight::Embed, self.values.clone()).unwrap();
-        self.program.d_vocab = all;
-        self.program.tokens = (0..all as u32).collect();
-        self.op(Op::Embed { out: Buf::Embed, rows: all }, Buf::Embed, all);
-        let index = (first..all as u32).collect();
-        self.op(Op::GatherRows { x: Buf::Embed, index, out: buf, width: 1 }, buf, values.len());
     }
 
     /// Adds the whole buffer to the output.
@@ -112,6 +125,15 @@ impl Bench {
         let (_, len) = *self.program.buffers.iter().find(|(b, _)| *b == buf).unwrap();
         self.program.ops.push(Op::Keep { buf, start: 0, len, at: self.program.output_len });
         self.program.output_len += len;
+    }
+
+    /// `out = x W_in + b`, some times over.
+    pub fn linear(&mut self, x: Rows, then: Then, times: usize, [rows, k, n]: [usize; 3]) {
+        let (w, b, out) = (super::W_IN, super::B_IN, Buf::Pre);
+        for _ in 0..times {
+            let op = Op::Linear { x: x.clone(), w, b, out, then: then.clone(), rows, k, n };
+            self.op(op, out, rows * n);
+        }
     }
 
     pub fn upload(&self, backend: &mut impl Backend) {
@@ -158,13 +180,13 @@ impl Bench {
 pub fn unembedding(k: usize, d_vocab: usize, rows: usize, shard: usize) -> Bench {
     let mut bench = Bench::new(k, d_vocab);
     let token = |i: usize| (i * 31 % d_vocab) as u32;
-    bench.program.tokens = (0..rows).map(token).collect();
     let (x, tile) = (Buf::UnembedIn, Buf::LogitTile);
-    bench.op(Op::Embed { out: x, rows }, x, rows * k);
-    let pairs = (0..rows).map(|i| [token(3 * i + 1), token(7 * i + 2)]).collect();
-    bench.op(Op::LogitDiff { x, out: Buf::LogitDiff, pairs, k }, Buf::LogitDiff, rows);
+    bench.random(x, 3, rows, k);
+    let pairs = (0..rows + 2).map(|i| [token(3 * i + 1), token(7 * i + 2)]).collect();
+    let index = list((0..rows + 2).map(|i| (5 * i + 1) % rows));
+    bench.op(Op::LogitDiff { x, index, out: Buf::LogitDiff, pairs, k }, Buf::LogitDiff, rows + 2);
     bench.keep(Buf::LogitDiff);
-    let targets: Vec<u32> = (0..rows).map(|i| token(5 * i + 3)).collect();
+    let targets: Index = (0..rows).map(|i| token(5 * i + 3)).collect();
     let mut first = 0;
     while first < d_vocab {
         let n = 50.min(d_vocab - first).min(shard - first % shard);
@@ -191,7 +213,7 @@ pub fn forward(lens: &[usize], limits: Limits) -> Bench {
             ..Run::default()
         })
         .collect();
-    let (program, _) = model::program(&weights.cfg, false, &runs, &limits).unwrap();
+    let (program, _) = model::program(&weights.cfg, false, &runs, &Arc::default(), &limits).unwrap();
     let mut bench = Bench::of(weights);
     bench.program = program;
     bench
@@ -200,10 +222,10 @@ pub fn forward(lens: &[usize], limits: Limits) -> Bench {
 /// `times` matrix products of 132 rows, 768 × 3072.
 pub fn heavy(times: usize) -> Bench {
     let (rows, k, n) = (132, 768, 3072);
-    let mut bench = Bench::sizes(k, n, rows).tokens(rows);
-    let (x, w, b, out) = (Buf::Embed, super::W_IN, super::B_IN, Buf::Pre);
-    bench.op(Op::Embed { out: x, rows }, x, rows * k);
-    (0..times).for_each(|_| bench.op(Op::Linear { x, w, b, out, rows, k, n }, out, rows * n));
+    let mut bench = Bench::sizes(k, n, 1);
+    bench.random(Buf::Normalized, 1, rows, k);
+    bench.linear(Rows::all(Buf::Normalized), Then::Store, times, [rows, k, n]);
+    let out = Buf::Pre;
     bench.program.ops.push(Op::Keep { buf: out, start: 0, len: 4, at: 0 });
     bench.program.output_len = 4;
     bench
@@ -260,11 +282,10 @@ pub fn speed(backend: &mut impl Backend) {
         (132, 3072, 768),
         (1452, 768, 768),
     ] {
-        let mut bench = Bench::sizes(k, n, rows).tokens(rows);
-        let (x, w, b, out) = (Buf::Embed, super::W_IN, super::B_IN, Buf::Pre);
-        bench.op(Op::Embed { out: x, rows }, x, rows * k);
+        let mut bench = Bench::sizes(k, n, 1);
+        bench.random(Buf::Normalized, 1, rows, k);
         let times = (2000 / rows).clamp(1, 20);
-        (0..times).for_each(|_| bench.op(Op::Linear { x, w, b, out, rows, k, n }, out, rows * n));
+        bench.linear(Rows::all(Buf::Normalized), Then::Store, times, [rows, k, n]);
         bench.upload(backend);
         timed(backend, &bench, &format!("linear {rows} × {k} × {n}, {times} times"));
     }
@@ -277,7 +298,7 @@ pub fn speed(backend: &mut impl Backend) {
         let run = |i: usize| (0..len).map(|pos| ((pos * 7919 + i) % 50_257) as u32).collect();
         let runs: Vec<Run> =
             (0..runs).map(|i| Run { tokens: run(i), readout: readout.clone(), ..Run::default() }).collect();
-        bench.program = model::program(&bench.weights.cfg, false, &runs, &backend.limits()).unwrap().0;
+        bench.program = model::program(&bench.weights.cfg, false, &runs, &Arc::default(), &backend.limits()).unwrap().0;
         timed(backend, &bench, &format!("{label}, {len} tokens"));
     }
 }
