@@ -40,23 +40,20 @@ export function panelOf(figure, index) {
  * @param {Cell | null} cell
  */
 export function placeWords({ panel_axes = [], row_axis, col_axis }, panel, cell) {
-  /** @type {string[]} */
-  const words = [];
+  /** @type {[string, string][]} */
+  const places = [];
   for (const { title, labels } of [...panel_axes].reverse()) {
-    words.unshift(phrase(title, labels[panel % labels.length]));
+    places.unshift([title, labels[panel % labels.length]]);
     panel = Math.floor(panel / labels.length);
   }
   if (cell) {
-    words.push(phrase(row_axis.title, row_axis.labels[cell.row]));
-    if (col_axis.title) words.push(phrase(col_axis.title, col_axis.labels[cell.col]));
+    places.push([row_axis.title, row_axis.labels[cell.row]]);
+    if (col_axis.title) places.push([col_axis.title, col_axis.labels[cell.col]]);
   }
-  return words.map((word, i) => (i ? word : NAMED.test(word) ? word[0].toUpperCase() + word.slice(1) : word)).join(", ");
+  // Names of sites and sets say themselves what they are.
+  return places.map(([title, label], i) =>
+    (title === "Site" || title === "Set" ? label : `${i ? title.toLowerCase() : title} ${label}`)).join(", ");
 }
-/** Words that this file makes, as against names of sites and sets, whose letters stay as they are. */
-const NAMED = /^(layer|head|position|destination|source) /;
-
-/** @param {string} title of an axis @param {string} label on it */
-const phrase = (title, label) => (title === "Site" || title === "Set" ? label : `${title.toLowerCase()} ${label}`);
 
 /** A panel's short label: `L1`, `H2`, or a site's name. @param {string} title of its axis @param {string} label */
 export const shortLabel = (title, label) => (title === "Layer" || title === "Head" ? title[0] + label : label);

@@ -21,6 +21,7 @@ export const S = {
       `Cancelled: incomplete, ${done} of ${cells} cells are done. Hatched cells are not.`,
     cost: (/** @type {string} */ time, /** @type {string} */ cells, /** @type {string} */ flops, /** @type {string} */ memory) =>
       `A big sweep, it waits for you. Estimate: ${time}, ${cells} cells, ${flops} operations, ${memory} of memory.`,
+    earlier: "The figure below is the earlier one.",
     untimed: "time not known yet",
     waiting: "Waits for the model.",
     queued: "Computing …",

@@ -48,7 +48,7 @@ if (built && wanted("auto")) await autoChecks(browser, url);
 if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE));
 if (wanted("faults")) await faultChecks(browser, faulty);
 if (wanted("sweeps")) await sweepChecks(browser, faulty.url);
-if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, options.shots);
+if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, faulty.url, options.shots);
 
 await browser.close();
 site.close();

@@ -16,7 +16,8 @@ import { shortLabel } from "../figures.js";
 const GAP = 6;
 /** What the frame around a panel needs beside it. */
 const MARK = 3;
-const TILE = { least: 16, most: 230, wanted: 96 };
+/** `low`: a finger must hit it. */
+const TILE = { least: 16, most: 230, wanted: 96, low: 24 };
 
 /** @param {Figure} figure with panels @param {import("./heatmap.js").Size} size @returns {Sheet} */
 export function panelsLayout(figure, { width, ratio }) {
@@ -30,7 +31,7 @@ export function panelsLayout(figure, { width, ratio }) {
   const columns = single ? Math.min(cols.length, Math.max(2, Math.floor(room / TILE.wanted))) : cols.length;
   const snap = (/** @type {number} */ v) => Math.max(1, Math.floor(v * ratio)) / ratio;
   const w = snap(Math.max(TILE.least, Math.min(TILE.most, (room - GAP * (columns - 1)) / columns)));
-  const h = snap(w * Math.min(1, Math.max(0.4, figure.rows / figure.cols)));
+  const h = snap(Math.max(TILE.low, w * Math.min(1, Math.max(0.4, figure.rows / figure.cols))));
   const label = LABEL.line + 2;
   const step = { x: w + GAP, y: h + GAP + (single ? label : 0) };
   const down = single ? Math.ceil(cols.length / columns) : rows.length;

@@ -25,7 +25,7 @@ export function panelsView({ cell }) {
   const title = el("h4", {});
   const hint = el("span", { class: "note" });
   const heading = el("div", { class: "heading" }, title, hint);
-  const root = el("div", {}, heatmap.root);
+  const root = el("div", { class: "panels" }, heatmap.root);
   /** Made when the first figure with panels comes. @type {ReturnType<typeof surface> | null} */
   let tiles = null;
 

@@ -82,7 +82,7 @@ export function computed({ store, key, live, render, engineOf }) {
     switch (job.status) {
       case "running": return [progress, button(S.common.cancel, live.cancel), words];
       case "error": return [job.error && errorBox(job.error), button(S.common.again, live.run)];
-      case "held": return [el("span", {}, job.estimate && cost(job.estimate)), button(S.common.run, live.run)];
+      case "held": return [el("span", {}, job.estimate && cost(job.estimate), job.value !== null && ` ${S.common.earlier}`), button(S.common.run, live.run)];
       case "cancelled": return [
         el("span", {}, job.sofar ? S.common.kept(showCount(job.sofar.done), showCount(job.sofar.cells)) : S.common.cancelled),
         button(S.common.run, live.run),
