@@ -1,5 +1,5 @@
 // Sweeps as the page shows them: estimate, cells that appear, cancel, every kind of result. On the stand-in engine, whose
-// speed the test chooses.
+// speed the test chooses. Longer than most files: a check for each thing that a sweep can show.
 import { check, ensure, newPage } from "./harness.mjs";
 import { allSettled, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
 
