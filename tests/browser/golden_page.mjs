@@ -61,7 +61,7 @@ export async function goldenPage(page, backend, golden, name) {
     }
   });
   await check(name("section 5: the oracle’s ablations, by loss and by logit difference, of v and of z"), async () => {
-    for (const { experiment, expected } of all(({ experiment: e }) => e.kind === "ablate" && axes(e) === "layer,head" && "vz".includes(e.site))) {
+    for (const { experiment, expected } of all(({ experiment: e }) => e.kind === "ablate" && axes(e) === "layer,head" && ["v", "z"].includes(e.site) && e.edit.kind === "zero" && e.prompt)) {
       const section = page.locator("#ablate");
       await section.getByText(experiment.metric.kind === "loss" ? "Loss" : "Logit difference", { exact: true }).click();
       await section.getByText(experiment.site === "v" ? "v (values)" : "z (mixed values)").click();

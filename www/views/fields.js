@@ -109,6 +109,6 @@ export function checkbox(label, checked, onChange) {
   return { root: el("div", { class: "check" }, input, el("label", { for: id }, label)), input };
 }
 
-/** @param {string} text @param {() => void} onClick @param {{ label?: string, quiet?: boolean }} [look] */
-export const button = (text, onClick, { label, quiet = false } = {}) =>
-  el("button", { type: "button", class: quiet && "quiet", "aria-label": label, click: onClick }, text);
+/** @param {string} text @param {() => void} onClick @param {{ label?: string, quiet?: boolean, primary?: boolean }} [look] */
+export const button = (text, onClick, { label, quiet = false, primary = false } = {}) =>
+  el("button", { type: "button", class: quiet ? "quiet" : primary && "primary", "aria-label": label, click: onClick }, text);

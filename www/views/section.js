@@ -82,10 +82,13 @@ export function computed({ store, key, live, render, engineOf }) {
     switch (job.status) {
       case "running": return [progress, button(S.common.cancel, live.cancel), words];
       case "error": return [job.error && errorBox(job.error), button(S.common.again, live.run)];
-      case "held": return [el("span", {}, job.estimate && cost(job.estimate), job.value !== null && ` ${S.common.earlier}`), button(S.common.run, live.run)];
+      case "held": return [
+        button(S.common.run, live.run, { primary: true }),
+        el("span", { class: "words" }, job.estimate && cost(job.estimate), job.value !== null && ` ${S.common.earlier}`),
+      ];
       case "cancelled": return [
-        el("span", {}, job.sofar ? S.common.kept(showCount(job.sofar.done), showCount(job.sofar.cells)) : S.common.cancelled),
         button(S.common.run, live.run),
+        el("span", {}, job.sofar ? S.common.kept(showCount(job.sofar.done), showCount(job.sofar.cells)) : S.common.cancelled),
       ];
       case "waiting": return [el("span", {}, S.common.waiting)];
       case "done": {
