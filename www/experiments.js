@@ -38,7 +38,7 @@ export const grid = (inputs, settings) => ({
   prompts: filled(inputs),
 });
 
-/** @param {import("./state.js").GridInputs} inputs */
+/** Every format with every name, each with its answers. @param {import("./state.js").GridInputs} inputs */
 export function filled({ formats, names, answers }) {
   if (!formats.length || !names.length) throw new LabError("input.empty_grid", S.grid.noPrompts);
   return formats.flatMap((format) => names.map(({ name, answer }) => ({
@@ -61,15 +61,15 @@ export const patternHook = (layer) => `blocks.${layer}.attn.hook_pattern`;
  * Each head in turn, or set by set; on one prompt, or on all of the grid's.
  * @param {import("./state.js").AblateInputs} inputs
  * @param {Settings} settings
- * @param {import("./state.js").GridInputs} prompts
+ * @param {import("./state.js").GridInputs} gridInputs
  * @returns {import("./microtome.js").AblateExperiment}
  */
-export function ablate({ metric, batch, site, what, sets, prompts, correct, incorrect, ...edit }, settings, { formats, names, answers }) {
+export function ablate({ metric, batch, site, what, sets, prompts, correct, incorrect, ...edit }, settings, gridInputs) {
   const one = batch === "one";
   return {
     ...base(settings),
     kind: "ablate",
-    ...(one ? { prompt: prompts[metric] } : { prompts: filled({ formats, names, answers }).map((entry) =>
+    ...(one ? { prompt: prompts[metric] } : { prompts: filled(gridInputs).map((entry) =>
       // The loss is that of the prompt with its answer, as in the section's own prompt.
       (metric === "loss" ? { prompt: entry.prompt + entry.correct } : entry)) }),
     ...(what === "sets" ? { sets: parseSets(sets, site) } : { site, axes: ["layer", "head"] }),

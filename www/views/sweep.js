@@ -24,16 +24,18 @@ export async function sweep(lab, experiment, { signal, onProgress, onSofar }) {
     const figure = await lab.figure(result);
     return figure && readable(figure);
   };
-  const result = /** @type {import("../microtome.js").AblateResult | import("../microtome.js").PatchResult} */ (await lab.run(experiment, { signal, onProgress, onPartial: async (partial) => {
+  /** @param {import("../microtome.js").PartialSweep} partial */
+  const onPartial = async (partial) => {
     const sofar = { done: partial.done, cells: partial.values.length };
     const result = /** @type {any} */ ({ version: 1, kind: experiment.kind, experiment, ...partial });
     // A figure that fails here fails again at the end, where it is reported.
     const figure = await figureOf(result).catch(() => null);
     if (figure) onSofar({ result, figure, sofar }, sofar);
-  } }));
+  };
+  const result = /** @type {any} */ (await lab.run(experiment, { signal, onProgress, onPartial }));
   const figure = await figureOf(result);
   if (!figure) throw new Error(`A ${experiment.kind} over ${result.axes.join(" and ")} gave no figure.`);
-  return { result: /** @type {any} */ (result), figure, sofar: null };
+  return { result, figure, sofar: null };
 }
 
 /** Marks a figure that is not complete. */
