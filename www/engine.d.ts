@@ -1,5 +1,5 @@
 /** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
-import type { EngineInfo, Estimate, Experiment, Figure, ModelInfo, Result, Token } from "./microtome.js";
+import type { Drawable, EngineInfo, Estimate, Experiment, Figure, ModelInfo, PartialSweep, Result, Token } from "./microtome.js";
 
 /** A model's files, as fetched. `name` is shown to people. */
 export interface ModelFiles {
@@ -23,11 +23,14 @@ export class Engine {
   run(
     experiment: Experiment,
     onProgress: (done: number, total: number) => void,
-    onPartial: (sofar: Partial<Result>) => void,
+    /** Of sweeps only, whenever a batch of their runs is done. */
+    onPartial: (sofar: Omit<PartialSweep, "done">) => void,
     isCancelled: () => boolean,
   ): Promise<Result>;
+  /** Refused while an experiment runs. */
   estimate(experiment: Experiment): Estimate;
-  figure(result: Result): Figure | null;
+  /** May be called while an experiment runs. */
+  figure(result: Drawable): Figure | null;
   tokenize(text: string, prependBos: boolean): Token[];
   free(): void;
 }
