@@ -12,6 +12,7 @@ mod attend;
 mod builder;
 mod extent;
 mod heads;
+mod hooks;
 mod layout;
 mod run;
 mod unembed;

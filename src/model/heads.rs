@@ -3,9 +3,12 @@
 //!
 //! An edited query, key or value is a row that the head looks at instead of the base's: another run's row where it is
 //! patched from there, a spare row behind the others where it is not.
+//!
+//! Longer than most files: what is replaced, what is computed again and what changes belong together.
 
-use super::builder::{Builder, push};
+use super::builder::Builder;
 use super::extent::Fork;
+use super::hooks::push;
 use super::layout::Layout;
 use crate::error::Result;
 use crate::hook::{HookName, Site};
@@ -16,15 +19,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows that stand in for the base's: by run, head and position.
-type Replaced = HashMap<(usize, usize, usize), u32>;
+/// A run, a head and a position (dest).
+type Item = (usize, usize, usize);
+
+/// Rows that stand in for the base's.
+type Replaced = HashMap<Item, u32>;
 
 /// The heads of one layer that are computed again: their rows, and the range of dest of each run and head.
 #[derive(Default)]
 struct Again {
     attn: Attn,
-    /// Item of a run, head and dest.
-    items: HashMap<(usize, usize, usize), usize>,
+    /// Row of each.
+    items: HashMap<Item, usize>,
     /// Lists of rows by run, head and length; the base's stand under no head.
     lists: HashMap<(Site, usize, Option<usize>, usize), u32>,
 }
@@ -75,7 +81,7 @@ impl Builder<'_> {
             self.in_steps(layer, &mut in_steps, attended, attn, second)?;
         }
         self.grow(Buf::Z, end);
-        let z_of = |item: (usize, usize, usize)| {
+        let z_of = |item: Item| {
             let first = at_once.items.get(&item).map(|i| tail + i * d_head);
             first.or_else(|| in_steps.items.get(&item).map(|i| second + i * d_head))
         };
@@ -123,7 +129,7 @@ impl Builder<'_> {
         let (d, d_head) = (self.cfg.d_model, self.cfg.d_head);
         let zero_row = layout.rows() as u32;
         // How many edits a spare row has been through: each reads what the one before wrote.
-        let mut replaced: HashMap<(usize, usize, usize), (u32, usize)> = HashMap::new();
+        let mut replaced: HashMap<Item, (u32, usize)> = HashMap::new();
         let (mut rounds, mut given): (Vec<Vec<Segment>>, Vec<Segment>) = (Vec::new(), Vec::new());
         let (mut spare_of_head, mut zero) = (vec![zero_row + 1; self.cfg.n_heads], false);
         for (run, Intervention { place, edit, .. }) in self.interventions(site, layer) {
@@ -261,7 +267,7 @@ impl Builder<'_> {
         &mut self,
         layer: usize,
         attended: &Layout,
-        (runs, z_of, spare): (&[usize], &dyn Fn((usize, usize, usize)) -> Option<usize>, usize),
+        (runs, z_of, spare): (&[usize], &dyn Fn(Item) -> Option<usize>, usize),
         mid: &mut Layout,
     ) -> Result<()> {
         let (d, d_head) = (self.cfg.d_model, self.cfg.d_head);

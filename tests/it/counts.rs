@@ -170,7 +170,11 @@ fn gpt2_small_keeps_to_the_promised_counts() {
     most("144 ablations, logit difference", &ablation(Metric::LogitDiff([1, 2]), 11), 128.0, 0.5);
     most("144 ablations, loss", &ablation(Metric::Loss, 11), 249.0, 0.6);
     most("132 patches", &patching(11, 0), 66.0, 0.5);
-    most("132 patches, 5 tokens shared", &patching(11, 5), 22.1, 0.5);
+    // With a clean run that differs in every later token: 0.024 more than promised.
+    most("132 patches, 5 tokens shared", &patching(11, 5), 22.03, 0.5);
+    let mut name = patching(11, 5);
+    name.cases[0].sources[0][6..].copy_from_slice(&name.cases[0].tokens[6..].to_vec());
+    most("132 patches, one token differs", &name, 22.0, 0.5);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! The CPU twins of the WGSL kernels: one function per kernel, under its name, written to be read. Matrix products are
 //! in [`super::matmul`]. Shapes are those of [`crate::program::Op`]; rows are shared out among threads where there are any.
 
+mod attention;
+
+pub use attention::{Heads, attention, attn_scores, pattern, z, z_changes, z_delta};
+
 use super::exp::exp;
 use crate::config::ActFn;
 use crate::error::{Error, Result};
-use crate::program::{Attn, AttnRow, DeltaRow, HeadChange, Pick, Segment};
+use crate::program::{Pick, Segment};
 use rayon::prelude::*;
 
 /// Rows that a thread takes at a time.
@@ -124,136 +128,6 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
-}
-
-/// The sizes that every attention op needs. A row of q, k, v has `width` elements, of all heads; the op works on `heads`
-/// of them.
-#[derive(Clone, Copy)]
-pub struct Heads {
-    pub heads: usize,
-    pub d_head: usize,
-    pub width: usize,
-}
-
-impl Heads {
-    /// The part of row `row` that belongs to a head.
-    fn of<'a>(&self, x: &'a [f32], row: u32, head: usize) -> &'a [f32] {
-        &x[row as usize * self.width + head * self.d_head..][..self.d_head]
-    }
-}
-
-fn keys<'a>(attn: &'a Attn, row: &AttnRow) -> &'a [u32] {
-    &attn.src_rows[row.keys as usize..]
-}
-
-fn values<'a>(attn: &'a Attn, row: &AttnRow) -> &'a [u32] {
-    &attn.src_rows[row.values as usize..]
-}
-
-/// Softmax in place; a row without a finite maximum gives NaN, which becomes 0 as in TransformerLens.
-fn softmax(scores: &mut [f32]) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    scores.iter_mut().for_each(|x| *x = exp(*x - max));
-    let total = lanes(scores, |x| x);
-    scores.iter_mut().for_each(|x| *x = if (*x / total).is_nan() { 0.0 } else { *x / total });
-}
-
-/// Scores, softmax and mix at once. `[rows, heads, d_head]`
-pub fn attention([q, k, v]: [&[f32]; 3], attn: &Attn, sizes: Heads, scale: f32, out: &mut [f32]) {
-    let Heads { heads, d_head, .. } = sizes;
-    let width = heads * d_head;
-    let rows = out.par_chunks_mut(ROWS * width).zip(attn.rows.par_chunks(ROWS));
-    rows.for_each(|(out, rows)| {
-        let mut pattern = Vec::new();
-        for (out, row) in out.chunks_exact_mut(width).zip(rows) {
-            let seen = row.dest as usize + 1;
-            let (keys, values) = (&keys(attn, row)[..seen], &values(attn, row)[..seen]);
-            for (h, out) in out.chunks_exact_mut(d_head).enumerate() {
-                let head = row.head as usize + h;
-                let q = sizes.of(q, row.q, head);
-                pattern.clear();
-                pattern.extend(keys.iter().map(|key| dot(q, sizes.of(k, *key, head)) * scale));
-                softmax(&mut pattern);
-                mix(&pattern, values.iter().map(|value| sizes.of(v, *value, head)), out);
-            }
-        }
-    });
-}
-
-/// `out = sum of weight · value`
-fn mix<'a>(weights: &[f32], values: impl Iterator<Item = &'a [f32]>, out: &mut [f32]) {
-    out.fill(0.0);
-    for (weight, value) in weights.iter().zip(values) {
-        out.iter_mut().zip(value).for_each(|(out, v)| *out += weight * v);
-    }
-}
-
-/// Where the `[src]` of head `h` of the op's heads starts for a row.
-fn score_start(row: &AttnRow, h: usize) -> usize {
-    row.score as usize + h * row.score_stride as usize
-}
-
-pub fn attn_scores([q, k]: [&[f32]; 2], attn: &Attn, sizes: Heads, scale: f32, out: &mut [f32]) {
-    for row in &attn.rows {
-        for h in 0..sizes.heads {
-            let head = row.head as usize + h;
-            let q = sizes.of(q, row.q, head);
-            let out = &mut out[score_start(row, h)..][..row.len as usize];
-            out.fill(f32::NEG_INFINITY);
-            for (out, key) in out.iter_mut().zip(keys(attn, row)).take(row.dest as usize + 1) {
-                *out = dot(q, sizes.of(k, *key, head)) * scale;
-            }
-        }
-    }
-}
-
-/// Softmax over the whole of `src`.
-pub fn pattern(scores: &[f32], attn: &Attn, heads: usize, out: &mut [f32]) {
-    for row in &attn.rows {
-        for h in 0..heads {
-            let src = score_start(row, h)..score_start(row, h) + row.len as usize;
-            out[src.clone()].copy_from_slice(&scores[src.clone()]);
-            softmax(&mut out[src]);
-        }
-    }
-}
-
-pub fn z([pattern, v]: [&[f32]; 2], attn: &Attn, sizes: Heads, causal: bool, out: &mut [f32]) {
-    for (row, out) in attn.rows.iter().zip(out.chunks_exact_mut(sizes.heads * sizes.d_head)) {
-        let seen = if causal { row.dest + 1 } else { row.len } as usize;
-        for (h, out) in out.chunks_exact_mut(sizes.d_head).enumerate() {
-            let weights = &pattern[score_start(row, h)..][..seen];
-            let head = row.head as usize + h;
-            mix(weights, values(attn, row).iter().map(|value| sizes.of(v, *value, head)), out);
-        }
-    }
-}
-
-/// What each change adds to `z`: `z_new − z_old`. `[changes, d_head]`
-pub fn z_changes(z: &[f32], changes: &[HeadChange], d_head: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(changes.len() * d_head);
-    for change in changes {
-        let old = &z[change.z_old as usize..][..d_head];
-        if change.z_new == HeadChange::ZERO {
-            out.extend(old.iter().map(|old| -old));
-        } else {
-            let new = &z[change.z_new as usize..][..d_head];
-            out.extend(new.iter().zip(old).map(|(new, old)| new - old));
-        }
-    }
-    out
-}
-
-/// Rows from `first` on become their base row plus the sum of what their changes add, `added[change]`, `[changes, width]`.
-pub fn z_delta(added: &[f32], rows: &[DeltaRow], width: usize, first: usize, out: &mut [f32]) {
-    let (before, after) = out.split_at_mut(first * width);
-    for (row, out) in rows.iter().zip(after.chunks_exact_mut(width)) {
-        out.copy_from_slice(&before[row.base as usize * width..][..width]);
-        for change in row.first..row.end {
-            let added = &added[change as usize * width..][..width];
-            out.iter_mut().zip(added).for_each(|(out, added)| *out += added);
-        }
-    }
 }
 
 /// The MLP's activation, in place.
