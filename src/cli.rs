@@ -1,6 +1,7 @@
 //! The native command `microtome`. Each subcommand is a module with `Args` and `main(Args)`;
 //! this file only names them and turns an error into one line and an exit status.
 
+pub mod bench;
 pub mod build;
 pub mod licences;
 pub mod module;
@@ -40,6 +41,8 @@ enum Command {
     Run(run::Args),
     /// Compare every figure that the notebook published for GPT-2 small with the computed one.
     Verify(verify::Args),
+    /// Time every engine on a random model of GPT-2 small's shape.
+    Bench(bench::Args),
     /// Train the default model on text that is generated as it goes.
     Train(train::Args),
 }
@@ -61,6 +64,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Build(args) => build::main(args),
         Command::Run(args) => run::main(args),
         Command::Verify(args) => verify::main(args),
+        Command::Bench(args) => bench::main(args),
         Command::Train(args) => train::main(args),
     }
 }

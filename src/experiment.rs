@@ -1,6 +1,7 @@
 //! An experiment as data: the JSON value that the page, the JavaScript API and the command line all take.
 //! Every object refuses unknown fields, with an error that names the field and where it stands.
 
+mod fields;
 mod sweeps;
 #[cfg(test)]
 mod tests;

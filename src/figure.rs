@@ -1,18 +1,22 @@
 //! A figure as a value: numbers, labels and a scale, no colours. The page draws it.
 
-use crate::experiment::{Edit, Experiment, Kind, Metric, Places, Prompt};
+use crate::experiment::{Edit, Experiment, Kind, Metric, Places, Prompt, SetPlace};
 use crate::lab::Model;
 use serde::{Deserialize, Serialize};
 
-/// A heatmap.
+/// A heatmap, or several that share their axes and their scale.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
     pub title: String,
+    /// What the panels run over, outermost first; none for a single heatmap.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub panel_axes: Vec<Labels>,
     pub row_axis: Labels,
     pub col_axis: Labels,
+    /// Of one panel.
     pub rows: usize,
     pub cols: usize,
-    /// Row-major; `None` where there is no finite number.
+    /// `[panel, …, row, col]`; `None` where there is no finite number.
     pub values: Vec<Option<f64>>,
     pub scale: Scale,
     pub caption: String,
@@ -44,14 +48,15 @@ pub struct SweepResult {
 }
 
 impl Figure {
-    /// The heatmap of an ablation or patch over two axes; `None` for other experiments and other numbers of axes.
+    /// The heatmap of an ablation or patch, or of what is done of one; with more than two axes a panel for every index
+    /// of the others. `None` for other experiments, and for a result without axes.
     pub fn heatmap(model: &Model, experiment: &Experiment, result: &SweepResult) -> Option<Self> {
-        let ([row_axis, col_axis], [rows, cols]) = (result.axes.as_slice(), result.shape.as_slice()) else {
-            return None;
-        };
-        if rows.checked_mul(*cols) != Some(result.values.len()) {
+        let SweepResult { axes, shape, values, .. } = result;
+        let cells = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size));
+        if axes.len() != shape.len() || cells != Some(values.len()) {
             return None;
         }
+        let order = Order::of(axes)?;
         let (prompts, places, title, caption, mid): (Vec<&Prompt>, _, _, _, _) = match &experiment.kind {
             Kind::Ablate(k) => {
                 let metric = averaged(&k.metric, k.prompts.len());
@@ -80,23 +85,77 @@ impl Figure {
             }
             _ => return None,
         };
-        let reach = result.values.iter().flatten().map(|v| (v - mid).abs()).fold(0.0, f64::max);
+        let reach = values.iter().flatten().map(|v| (v - mid).abs()).fold(0.0, f64::max);
         let reach = if reach > 0.0 { reach } else { 1.0 };
         let prompts: Vec<Vec<u32>> = prompts
             .into_iter()
             .map(|prompt| model.tokens(prompt, experiment.prepend_bos).unwrap_or_default())
             .collect();
-        let labels = |axis: &str, n: usize| labels(model, &prompts, places, axis, n);
+        let labels = |axis: &usize| labels(model, &prompts, places, &axes[*axis], shape[*axis]);
+        let col_axis = match &order.col {
+            Some(axis) => labels(axis)?,
+            None => Labels { title: "", labels: vec![String::new()] },
+        };
         Some(Self {
             title: capitalised(&title),
-            row_axis: labels(row_axis, *rows)?,
-            col_axis: labels(col_axis, *cols)?,
-            rows: *rows,
-            cols: *cols,
-            values: result.values.clone(),
+            panel_axes: order.panels.iter().map(labels).collect::<Option<_>>()?,
+            row_axis: labels(&order.row)?,
+            rows: shape[order.row],
+            cols: col_axis.labels.len(),
+            col_axis,
+            values: order.arranged(shape, values),
             scale: Scale { min: mid - reach, mid, max: mid + reach },
             caption,
         })
+    }
+}
+
+/// Which axes of a result are a heatmap's rows and columns, by index. The others, in their order, make panels.
+struct Order {
+    panels: Vec<usize>,
+    row: usize,
+    col: Option<usize>,
+}
+
+impl Order {
+    /// Axes that belong together in one heatmap, as (rows, columns); the first pair that is there is taken.
+    const TOGETHER: [(&str, &str); 8] = [
+        ("dest", "src"),
+        ("layer", "pos"),
+        ("layer", "dest"),
+        ("layer", "src"),
+        ("layer", "head"),
+        ("head", "pos"),
+        ("head", "dest"),
+        ("head", "src"),
+    ];
+
+    /// `None` without axes.
+    fn of(axes: &[String]) -> Option<Self> {
+        let last = axes.len().checked_sub(1)?;
+        let at = |name: &str| axes.iter().position(|axis| axis == name);
+        let (row, col) = match (last, Self::TOGETHER.iter().find_map(|(row, col)| at(row).zip(at(col)))) {
+            (0, _) => (0, None),
+            // As asked for.
+            (1, _) | (_, None) => (last - 1, Some(last)),
+            (_, Some((row, col))) => (row, Some(col)),
+        };
+        let panels = (0..=last).filter(|axis| *axis != row && Some(*axis) != col).collect();
+        Some(Self { panels, row, col })
+    }
+
+    /// Row-major values of `shape`, panel by panel.
+    fn arranged(&self, shape: &[usize], values: &[Option<f64>]) -> Vec<Option<f64>> {
+        let mut strides = vec![1; shape.len()];
+        for axis in (1..shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * shape[axis];
+        }
+        let mut from = vec![0];
+        for axis in self.panels.iter().copied().chain([self.row]).chain(self.col) {
+            let (stride, size) = (strides[axis], shape[axis]);
+            from = from.iter().flat_map(|start| (0..size).map(move |i| start + i * stride)).collect();
+        }
+        from.into_iter().map(|i| values[i]).collect()
     }
 }
 
@@ -132,9 +191,25 @@ fn labels(model: &Model, prompts: &[Vec<u32>], places: &Places, axis: &str, n: u
             }
             _ => return None,
         },
+        "set" => match places {
+            Places::Sets(sets) if sets.len() == n => ("Set", sets.iter().map(|set| set_name(set)).collect()),
+            _ => return None,
+        },
         _ => return None,
     };
     Some(Labels { title, labels })
+}
+
+/// `L9H6 z + L10 mlp_out`
+fn set_name(set: &[SetPlace]) -> String {
+    let place = |at: &SetPlace| {
+        let index = |name: &str, i: Option<usize>| i.map(|i| format!("{name}{i}"));
+        let place: String = index("L", at.layer).into_iter().chain(index("H", at.head)).collect();
+        let indices = [index("pos ", at.pos), index("dest ", at.dest), index("src ", at.src)];
+        let words = [(!place.is_empty()).then_some(place), Some(at.site.to_string())];
+        words.into_iter().chain(indices).flatten().collect::<Vec<_>>().join(" ")
+    };
+    set.iter().map(place).collect::<Vec<_>>().join(" + ")
 }
 
 /// `Mary_1`: the token and its index, since tokens repeat; the index alone where prompts of a batch differ.
@@ -201,12 +276,43 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_heatmap_gives_no_figure() {
+    fn sets_are_one_column_and_named_by_their_places() {
+        let sets = json!([[{"site": "z", "layer": 1, "head": 0}, {"site": "mlp_out", "layer": 2}], [{"site": "q", "pos": 1}]]);
+        let figure = figure(ablation(json!({ "sets": sets })), &["set"], &[2]).unwrap();
+        assert_eq!(figure.row_axis.labels, ["L1H0 z + L2 mlp_out", "q pos 1"]);
+        assert_eq!((figure.rows, figure.cols, figure.panel_axes.len()), (2, 1, 0));
+        assert_eq!(figure.values, [Some(0.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn axes_beyond_two_are_panels() {
+        let sites = ablation(json!({"sites": ["z", "q"], "axes": ["layer", "pos", "head"]}));
+        let figure = figure(sites, &["site", "layer", "pos", "head"], &[2, 3, 2, 2]).unwrap();
+        let panels: Vec<_> = figure.panel_axes.iter().map(|axis| (axis.title, axis.labels.len())).collect();
+        assert_eq!(panels, [("Site", 2), ("Head", 2)]);
+        assert_eq!((figure.row_axis.title, figure.rows), ("Layer", 3));
+        assert_eq!((figure.col_axis.title, figure.cols), ("Position", 2));
+        // Site 1, head 0: layer and position stride by 4 and 2.
+        let expected = [12.0, 14.0, 16.0, 18.0, 20.0, 22.0].map(Some);
+        assert_eq!(figure.values[12..18], expected);
+        assert_eq!(figure.scale.max, 23.0);
+    }
+
+    #[test]
+    fn a_head_s_pattern_is_one_panel_dest_by_src() {
+        let axes = ["layer", "head", "dest", "src"];
+        let sites = ablation(json!({"site": "pattern", "axes": axes, "edit": {"kind": "zero"}}));
+        let figure = figure(sites, &axes, &[3, 2, 2, 2]).unwrap();
+        assert_eq!((figure.row_axis.title, figure.col_axis.title), ("Destination", "Source"));
+        assert_eq!(figure.values[4..8], [4.0, 5.0, 6.0, 7.0].map(Some));
+    }
+
+    #[test]
+    fn what_is_no_sweep_s_result_gives_no_figure() {
         let sets = ablation(json!({"sets": [[{"site": "z"}], [{"site": "q"}]]}));
-        assert_eq!(figure(sets.clone(), &["set"], &[2]), None);
-        assert_eq!(figure(sets.clone(), &["set", "pos"], &[2, 2]), None);
-        assert_eq!(figure(sets, &["site", "pos"], &[2, 2]), None);
-        let sites = ablation(json!({"sites": ["z", "q"], "axes": ["layer", "head"]}));
-        assert_eq!(figure(sites, &["site", "layer", "head"], &[2, 3, 2]), None);
+        assert_eq!(figure(sets.clone(), &["set", "pos"], &[3, 2]), None);
+        assert_eq!(figure(sets.clone(), &["site", "pos"], &[2, 2]), None);
+        assert_eq!(figure(sets.clone(), &[], &[]), None);
+        assert_eq!(figure(sets, &["set"], &[2, 2]), None);
     }
 }

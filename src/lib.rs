@@ -34,6 +34,7 @@ pub mod outcome;
 
 pub mod lab;
 
+pub mod bench;
 pub mod figure;
 pub mod published;
 

@@ -101,7 +101,7 @@ fn attention(b: &mut Builder, layer: usize, mut pre: Layout) -> Result<Layout> {
         b.score_hook(Site::AttnScores, layer, scores, &attended, &attn)?; // [head, dest, src]
         b.emit(Op::Pattern { attn: attn.clone(), scores, out: pattern, heads }, pattern, len);
         b.score_hook(Site::Pattern, layer, pattern, &attended, &attn)?; // [head, dest, src]
-        let causal = !b.edits(Site::AttnScores, layer);
+        let causal = b.causal;
         let op = Op::Z { attn: attn.clone(), pattern, out: Buf::Z, first: 0, heads, d_head, causal };
         b.emit(op, Buf::Z, z_len);
     } else {

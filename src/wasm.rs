@@ -1,6 +1,7 @@
 //! The browser module: the only file that knows JavaScript. It converts and delegates; `www/worker.js` is its only
 //! caller, and the public API is `www/microtome.js`.
 
+mod bench;
 #[cfg(feature = "threads")]
 mod threads;
 

@@ -10,6 +10,8 @@ export class LabError extends Error {
     this.name = "LabError";
     this.code = code;
     this.action = action;
+    /** What was done of a sweep that was cancelled. @type {import("./microtome.js").PartialSweep | undefined} */
+    this.partial = undefined;
   }
 }
 

@@ -1,5 +1,9 @@
 // What each section asks the engine: inputs → experiment, as CONTRACT-shaped JSON values. Pure.
+import { LabError } from "./errors.js";
+import { placesOf } from "./patching.js";
+import { parseSets } from "./sets.js";
 import { PRESETS } from "./state.js";
+import { S } from "./strings.js";
 
 /** @typedef {import("./state.js").Settings} Settings */
 /** @typedef {import("./microtome.js").ProcessingSwitches} ProcessingSwitches */
@@ -28,13 +32,19 @@ export const predict = ({ prompt, answer }, settings) =>
  * @param {import("./state.js").GridInputs} inputs
  * @param {Settings} settings
  */
-export const grid = ({ formats, names, answers }, settings) => ({
+export const grid = (inputs, settings) => ({
   ...base(settings),
   kind: /** @type {const} */ ("logit_diff"),
-  prompts: formats.flatMap((format) => names.map(({ name, answer }) => ({
-    prompt: format.replaceAll("{}", name), correct: answers[answer], incorrect: answers[1 - answer],
-  }))),
+  prompts: filled(inputs),
 });
+
+/** Every format with every name, each with its answers. @param {import("./state.js").GridInputs} inputs */
+export function filled({ formats, names, answers }) {
+  if (!formats.length || !names.length) throw new LabError("input.empty_grid", S.grid.noPrompts);
+  return formats.flatMap((format) => names.map(({ name, answer }) => ({
+    prompt: format.replaceAll("{}", name), correct: answers[answer], incorrect: answers[1 - answer],
+  })));
+}
 
 /** @param {import("./state.js").AttentionInputs} inputs @param {Settings} settings @param {number} layers */
 export const attention = ({ prompt }, settings, layers) => ({
@@ -47,24 +57,50 @@ export const attention = ({ prompt }, settings, layers) => ({
 /** @param {number} layer */
 export const patternHook = (layer) => `blocks.${layer}.attn.hook_pattern`;
 
-/** @param {import("./state.js").AblateInputs} inputs @param {Settings} settings */
-export const ablate = ({ metric, site, prompts, correct, incorrect }, settings) => ({
-  ...base(settings),
-  kind: /** @type {const} */ ("ablate"),
-  prompt: prompts[metric],
-  site,
-  edit: { kind: /** @type {const} */ ("zero") },
-  axes: /** @type {import("./microtome.js").Axis[]} */ (["layer", "head"]),
-  metric: metric === "loss" ? { kind: /** @type {const} */ ("loss") } : { kind: metric, correct, incorrect },
-});
+/**
+ * Each head in turn, or set by set; on one prompt, or on all of the grid's.
+ * @param {import("./state.js").AblateInputs} inputs
+ * @param {Settings} settings
+ * @param {import("./state.js").GridInputs} gridInputs
+ * @returns {import("./microtome.js").AblateExperiment}
+ */
+export function ablate({ metric, batch, site, what, sets, prompts, correct, incorrect, ...edit }, settings, gridInputs) {
+  const one = batch === "one";
+  return {
+    ...base(settings),
+    kind: "ablate",
+    ...(one ? { prompt: prompts[metric] } : { prompts: filled(gridInputs).map((entry) =>
+      // The loss is that of the prompt with its answer, as in the section's own prompt.
+      (metric === "loss" ? { prompt: entry.prompt + entry.correct } : entry)) }),
+    ...(what === "sets" ? { sets: parseSets(sets, site) } : { site, axes: ["layer", "head"] }),
+    edit: editOf(metric, edit),
+    metric: metric === "loss" ? { kind: "loss" } : { kind: "logit_diff", ...(one ? { correct, incorrect } : {}) },
+  };
+}
 
-/** @param {import("./state.js").PatchInputs} inputs @param {Settings} settings */
-export const patch = ({ clean, corrupted, correct, incorrect, site }, settings) => ({
+/**
+ * @param {"loss" | "logit_diff"} metric
+ * @param {Pick<import("./state.js").AblateInputs, "edit" | "over" | "references">} inputs
+ * @returns {import("./microtome.js").Edit}
+ */
+function editOf(metric, { edit, over, references }) {
+  if (edit === "zero") return { kind: "zero" };
+  const prompts = references[metric].split("\n").filter((line) => line.trim());
+  if (!prompts.length) throw new LabError("input.references", S.ablate.noReferences);
+  return edit === "mean" ? { kind: "mean", prompts, over } : { kind: "resample", prompts };
+}
+
+/**
+ * @param {import("./state.js").PatchInputs} inputs
+ * @param {Settings} settings
+ * @returns {import("./microtome.js").PatchExperiment}
+ */
+export const patch = ({ clean, corrupted, correct, incorrect, what }, settings) => ({
   ...base(settings),
-  kind: /** @type {const} */ ("patch"),
-  clean, corrupted, site,
-  axes: /** @type {import("./microtome.js").Axis[]} */ (["layer", "pos"]),
-  metric: { kind: /** @type {const} */ ("logit_diff"), correct, incorrect, normalize: true },
+  kind: "patch",
+  clean, corrupted,
+  ...placesOf(what),
+  metric: { kind: "logit_diff", correct, incorrect, normalize: true },
 });
 
 /** @param {import("./state.js").BiasInputs} inputs @param {Settings} settings */

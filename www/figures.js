@@ -23,6 +23,41 @@ export function gridFigure({ values }, { formats, names }) {
   };
 }
 
+/** @typedef {{ row: number, col: number }} Cell */
+
+/** One panel of a figure as a heatmap by itself. @param {Figure} figure @param {number} index @returns {Figure} */
+export function panelOf(figure, index) {
+  const { panel_axes, ...panel } = figure;
+  if (!panel_axes) return panel;
+  const size = figure.rows * figure.cols;
+  return { ...panel, title: `${figure.title}: ${placeWords(figure, index, null)}`, values: figure.values.slice(index * size, (index + 1) * size) };
+}
+
+/**
+ * Where a cell is, in words: “Layer 1, head 2”. Without a cell, which panel.
+ * @param {Figure} figure
+ * @param {number} panel
+ * @param {Cell | null} cell
+ */
+export function placeWords({ panel_axes = [], row_axis, col_axis }, panel, cell) {
+  /** @type {[string, string][]} */
+  const places = [];
+  for (const { title, labels } of [...panel_axes].reverse()) {
+    places.unshift([title, labels[panel % labels.length]]);
+    panel = Math.floor(panel / labels.length);
+  }
+  if (cell) {
+    places.push([row_axis.title, row_axis.labels[cell.row]]);
+    if (col_axis.title) places.push([col_axis.title, col_axis.labels[cell.col]]);
+  }
+  // Names of sites and sets say themselves what they are.
+  return places.map(([title, label], i) =>
+    (title === "Site" || title === "Set" ? label : `${i ? title.toLowerCase() : title} ${label}`)).join(", ");
+}
+
+/** A panel's short label: `L1`, `H2`, or a site's name. @param {string} title of its axis @param {string} label */
+export const shortLabel = (title, label) => (title === "Layer" || title === "Head" ? title[0] + label : label);
+
 /**
  * Every head of a trace's patterns, layer by layer.
  * @param {import("./microtome.js").TraceResult} trace

@@ -62,6 +62,20 @@ export function showBytes(bytes) {
 /** 1234567 → "1,234,567". @param {number} count */
 export const showCount = (count) => count.toLocaleString("en");
 
+/** Seconds that are only guessed, so that the words do not flicker: "about 25 s", "about 3 min". @param {number} seconds */
+export function showAbout(seconds) {
+  if (seconds < 1) return "under a second";
+  if (seconds < 10) return `about ${Math.round(seconds)} s`;
+  if (seconds < 58) return `about ${Math.ceil(seconds / 5) * 5} s`;
+  return seconds < 5400 ? `about ${Math.ceil(seconds / 60)} min` : `about ${Math.ceil(seconds / 3600)} h`;
+}
+
+/** A big count in words: 18.4e9 → "18.4 billion". @param {number} count */
+export function showLarge(count) {
+  const [size, word] = count >= 1e12 ? [1e12, "trillion"] : count >= 1e9 ? [1e9, "billion"] : [1e6, "million"];
+  return `${(count / size).toFixed(count / size < 10 ? 1 : 0)} ${word}`;
+}
+
 /** @param {number} milliseconds */
 export const showTime = (milliseconds) =>
   milliseconds < 1 ? "under 1 ms" : milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;

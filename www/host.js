@@ -5,20 +5,23 @@ import { spawn } from "./spawn.js";
 
 /** @typedef {import("./microtome.js").LoadProgress} LoadProgress */
 /** @typedef {import("./microtome.js").Experiment} Experiment */
-/** @typedef {import("./microtome.js").Result} Result */
+/** @typedef {import("./microtome.js").PartialSweep} PartialSweep */
 /** @typedef {{ model: import("./microtome.js").ModelInfo, engine: import("./microtome.js").EngineInfo }} Info */
 /** @typedef {"auto" | "gpu" | "cpu"} Backend */
 /**
- * @typedef {{ kind: "run", experiment: Experiment } | { kind: "figure", result: Result }
+ * @typedef {{ kind: "run", experiment: Experiment } | { kind: "estimate", experiment: Experiment }
+ *   | { kind: "figure", result: import("./microtome.js").Drawable }
  *   | { kind: "tokenize", text: string, prependBos: boolean }} Work
  * @typedef {{ id: number } & (Work | { kind: "open", model: string, backend: Backend, threads?: number, cache: RequestCache }
  *   | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
  *   | { kind: "threads", alarms: MessagePort[] }
- *   | { kind: "progress", done: number, total: number } | { kind: "done", value: any }
+ *   | { kind: "progress", done: number, total: number } | { kind: "partial", partial: PartialSweep }
+ *   | { kind: "done", value: any }
  *   | { kind: "error", error: import("./errors.js").PlainError & { fatal?: boolean } })} FromWorker
  * @typedef {{ id: number, work: Work, resolve: (value: any) => void, reject: (error: LabError) => void,
- *   onProgress?: (done: number, total: number) => void }} Job
+ *   onProgress?: (done: number, total: number) => void, onPartial?: (sofar: PartialSweep) => void,
+ *   partial?: PartialSweep }} Job `partial`: the last of what was done
  */
 
 /** Milliseconds a cancelled job has to stop before the worker is replaced, and one that newer work replaces. */
@@ -33,6 +36,8 @@ export class Host {
   /** @type {Worker | null} */ #worker = null;
   /** @type {Job[]} */ #queue = [];
   /** @type {Job | null} */ #active = null;
+  /** Figures asked for while a sweep is under way: the worker draws them up in its pauses. @type {Map<number, Job>} */
+  #asides = new Map();
   /** @type {LabError | null} */ #failure = null;
   /** @type {number[]} */ #restarts = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #grace;
@@ -116,14 +121,15 @@ export class Host {
    * @param {import("./microtome.js").RunOptions} [options]
    * @returns {Promise<any>}
    */
-  call(work, { onProgress, signal } = {}) {
+  call(work, { onProgress, onPartial, signal } = {}) {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
       if (signal?.aborted) return reject(cancelled(signal));
-      const job = { id: this.#nextId++, work, resolve, reject, onProgress };
+      const job = { id: this.#nextId++, work, resolve, reject, onProgress, onPartial };
       signal?.addEventListener("abort", () => this.#cancel(job, signal), { once: true });
-      // A figure or a token list is wanted now and takes no time: it goes before the sweeps that wait.
+      // A figure, an estimate or a token list is wanted now and takes no time: it goes before the sweeps that wait.
       if (work.kind === "run") this.#queue.push(job);
+      else if (work.kind === "figure" && this.#active?.work.kind === "run") this.#aside(job);
       else this.#queue.unshift(job);
       this.#pump();
     });
@@ -137,8 +143,9 @@ export class Host {
     this.#worker?.terminate();
     this.#worker = null;
     this.#ready = false;
-    for (const job of [this.#active, ...this.#queue]) job?.reject(error);
+    for (const job of [this.#active, ...this.#asides.values(), ...this.#queue]) job?.reject(error);
     this.#active = null;
+    this.#asides.clear();
     this.#queue = [];
   }
 
@@ -153,25 +160,51 @@ export class Host {
     const job = this.#queue.shift();
     if (!job) return;
     this.#active = job;
+    if (!this.#send(job)) this.#pump();
+  }
+
+  /** @param {Job} job active, or an aside @returns {boolean} whether it is on its way */
+  #send(job) {
     try {
       this.#post({ id: job.id, ...job.work });
+      return true;
     } catch (cause) {
       // A value that cannot be cloned (a function, a DOM node) never reaches the worker.
-      this.#active = null;
+      this.#forget(job);
       job.reject(new LabError("input.json", `The experiment is not a JSON value: ${cause}.`));
-      this.#pump();
+      return false;
     }
+  }
+
+  /** @param {Job} job */
+  #aside(job) {
+    this.#asides.set(job.id, job);
+    this.#send(job);
+  }
+
+  /** @param {Job} job that is no longer in the worker */
+  #forget(job) {
+    if (!this.#asides.delete(job.id)) this.#active = null;
   }
 
   /** @param {FromWorker} message */
   #receive(message) {
-    const job = this.#active;
+    const aside = this.#asides.get(message.id);
+    const job = aside ?? this.#active;
     if (!job || message.id !== job.id) return;
     if (message.kind === "progress") return job.onProgress?.(message.done, message.total);
+    if (message.kind === "partial") {
+      job.partial = message.partial;
+      return job.onPartial?.(message.partial);
+    }
     if (message.kind !== "done" && message.kind !== "error") return;
-    if (message.kind === "error" && message.error.fatal) return this.#replace(fromPlain(message.error));
-    clearTimeout(this.#grace);
-    this.#active = null;
+    if (message.kind === "error" && message.error.fatal) {
+      if (aside) job.reject(fromPlain(message.error));
+      this.#asides.delete(job.id);
+      return this.#replace(fromPlain(message.error));
+    }
+    if (!aside) clearTimeout(this.#grace);
+    this.#forget(job);
     if (message.kind === "done") job.resolve(message.value);
     else job.reject(fromPlain(message.error));
     this.#pump();
@@ -183,8 +216,10 @@ export class Host {
    * @param {AbortSignal} signal
    */
   #cancel(job, signal) {
-    job.reject(cancelled(signal));
+    job.reject(cancelled(signal, job.partial));
+    job.onProgress = job.onPartial = undefined;
     this.#queue = this.#queue.filter((waiting) => waiting !== job);
+    this.#asides.delete(job.id);
     if (this.#active !== job) return;
     this.#worker?.postMessage(/** @type {ToWorker} */ ({ id: job.id, kind: "cancel" }));
     const superseded = signal.reason instanceof LabError && signal.reason.code === "run.superseded";
@@ -198,6 +233,9 @@ export class Host {
     this.#ready = false;
     this.#active?.reject(error);
     this.#active = null;
+    // Figures are not to blame, and the new worker can make them.
+    this.#queue.unshift(...this.#asides.values());
+    this.#asides.clear();
     const now = performance.now();
     this.#restarts = [...this.#restarts.filter((at) => now - at < 60_000), now];
     if (error.code !== "run.cancelled" && this.#restarts.length > MOST_RESTARTS) return this.close(error);
@@ -217,7 +255,13 @@ export class Host {
   }
 }
 
-/** @param {AbortSignal} signal */
-export function cancelled(signal) {
-  return signal.reason instanceof LabError ? signal.reason : new LabError("run.cancelled", "Cancelled.");
+/**
+ * @param {AbortSignal} signal
+ * @param {PartialSweep} [partial]
+ */
+export function cancelled(signal, partial) {
+  if (signal.reason instanceof LabError) return signal.reason;
+  const error = new LabError("run.cancelled", "Cancelled.");
+  error.partial = partial;
+  return error;
 }

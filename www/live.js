@@ -1,47 +1,76 @@
 // Keeps a section's value up to date with its inputs: debounced, the last request wins, stale results are dropped.
+// A big sweep waits for a click, and shows what is done of it.
 import { LabError, toPlain } from "./errors.js";
 
 /** Milliseconds without typing before a computation starts. */
 const PAUSE = 300;
+/** A sweep that takes longer is not started by typing. Where nothing has told the speed yet, one with more cells. */
+const BIG = { seconds: 2, cells: 2000 };
+/** So much work is quick on any machine, whatever the speed of a first run with its preparations makes of it. */
+const QUICK_FLOPS = 2e9;
+/** Milliseconds of progress before the time left is guessed. */
+const WATCHED = 800;
 
 /** @typedef {import("./microtome.js").Lab} Lab */
-/** @typedef {import("./microtome.js").RunOptions} RunOptions */
+/** @typedef {import("./microtome.js").Estimate} Estimate */
 /** @typedef {{ run: () => void, cancel: () => void }} Live */
+/**
+ * @template T
+ * @typedef {{ signal: AbortSignal, onProgress: (done: number, total: number) => void,
+ *   onSofar: (value: T, sofar: import("./state.js").Sofar) => void }} Hooks
+ */
 
 /**
  * @template T
  * @param {import("./state.js").Store} store
  * @param {import("./session.js").Session} session
  * @param {import("./state.js").JobKey} key
- * @param {(lab: Lab, options: RunOptions) => Promise<T>} compute
+ * @param {(lab: Lab, hooks: Hooks<T>) => Promise<T>} compute
+ * @param {{ estimate?: (lab: Lab, options: { signal: AbortSignal }) => Promise<Estimate>,
+ *   also?: { keys: import("./state.js").Key[], inputs: () => unknown } }} [options] `also`: inputs of other sections
  * @returns {Live}
  */
-export function live(store, session, key, compute) {
-  /** @type {AbortController | null} */
+export function live(store, session, key, compute, { estimate, also } = {}) {
+  /** The run under way. @type {AbortController | null} */
   let controller = null;
+  /** The same, or the last one: what it has done may still arrive when it is cancelled. @type {AbortController | null} */
+  let latest = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  let seen = "";
 
   /** @param {Partial<import("./state.js").Job<T>>} patch */
   const set = (patch) => store.update(key, { job: { ...store.get(key).job, ...patch } });
+  const inputs = () => JSON.stringify([store.get(key).inputs, store.get("settings").inputs, also?.inputs()]);
+  let seen = inputs();
 
-  async function run() {
+  /** @param {boolean} asked for by a click, so that it may take long */
+  async function run(asked) {
     clearTimeout(timer);
     supersede();
     const lab = session.lab();
     if (!lab) return set({ status: "waiting", progress: null });
     const mine = new AbortController();
-    controller = mine;
-    set({ status: "running", progress: null, error: null });
+    controller = latest = mine;
+    const { signal } = mine;
+    const left = timeLeft();
+    set({ status: "running", progress: null, error: null, fresh: false, sofar: null });
     try {
+      if (estimate && !asked) {
+        const cost = await estimate(lab, { signal });
+        if (controller !== mine) return;
+        set({ estimate: cost });
+        if (isBig(cost)) return set({ status: "held" });
+      }
       const value = await compute(lab, {
-        signal: mine.signal,
+        signal,
         onProgress: (done, total) => {
-          if (controller === mine) set({ progress: { done, total } });
+          if (controller === mine) set({ progress: { done, total, left: left(done / total, performance.now()) } });
+        },
+        onSofar: (value, sofar) => {
+          if (latest === mine && store.get(key).job.status !== "done") set({ value, sofar, fresh: true });
         },
       });
-      if (controller === mine) set({ status: "done", progress: null, value });
+      if (controller === mine) set({ status: "done", progress: null, value, fresh: true, sofar: null });
     } catch (thrown) {
       if (controller !== mine) return;
       const error = toPlain(thrown);
@@ -56,21 +85,38 @@ export function live(store, session, key, compute) {
 
   function supersede() {
     const old = controller;
-    controller = null;
+    controller = latest = null;
     old?.abort(new LabError("run.superseded", "A newer request took its place."));
   }
 
   function changed() {
-    const now = JSON.stringify([store.get(key).inputs, store.get("settings").inputs]);
+    const now = inputs();
     if (now === seen) return;
     seen = now;
     clearTimeout(timer);
-    timer = setTimeout(run, PAUSE);
+    timer = setTimeout(run, PAUSE, false);
   }
 
-  seen = JSON.stringify([store.get(key).inputs, store.get("settings").inputs]);
-  store.subscribe(key, changed);
-  store.subscribe("settings", changed);
-  session.onReady(run);
-  return { run, cancel: () => controller?.abort() };
+  for (const part of /** @type {import("./state.js").Key[]} */ ([key, "settings", ...(also?.keys ?? [])])) store.subscribe(part, changed);
+  session.onReady(() => run(false));
+  return { run: () => void run(true), cancel: () => controller?.abort() };
+}
+
+/** Whether a sweep should wait for a click. @param {Estimate} estimate */
+export const isBig = ({ seconds, cells, flops }) =>
+  (seconds === null ? cells > BIG.cells : seconds > BIG.seconds && (flops > QUICK_FLOPS || cells > BIG.cells));
+
+/**
+ * The time that a run still needs, from how it went so far.
+ * @returns {(part: number, now: number) => number | null} seconds, from the part that is done and the time in milliseconds
+ */
+export function timeLeft() {
+  /** @type {{ part: number, now: number } | null} */
+  let first = null;
+  return (part, now) => {
+    first ??= { part, now };
+    const done = part - first.part;
+    if (now - first.now < WATCHED || done <= 0) return null;
+    return ((now - first.now) * (1 - part)) / done / 1000;
+  };
 }

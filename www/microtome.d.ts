@@ -29,8 +29,8 @@ export interface ProcessingSwitches {
   refactor_factored_attn_matrices: boolean;
 }
 
-/** logit(correct) − logit(incorrect) at the last position. */
-export interface LogitDiffMetric { kind: "logit_diff"; correct: TokenRef; incorrect: TokenRef }
+/** logit(correct) − logit(incorrect) at the last position. A token that is absent is named by every prompt of the list. */
+export interface LogitDiffMetric { kind: "logit_diff"; correct?: TokenRef; incorrect?: TokenRef }
 
 /** Mean cross-entropy of token t+1 at position t over the prompt, in nats. */
 export interface LossMetric { kind: "loss" }
@@ -62,12 +62,45 @@ export interface LogitDiffExperiment extends ExperimentBase {
   kind: "logit_diff"; prompts: { prompt: Prompt; correct: TokenRef; incorrect: TokenRef }[];
 }
 export interface TraceExperiment extends ExperimentBase { kind: "trace"; prompts: Prompt[]; hooks: string[] }
-export interface AblateExperiment extends ExperimentBase {
-  kind: "ablate"; prompt: Prompt; site: Site; edit: { kind: "zero" }; axes: Axis[]; metric: Metric;
-}
-export interface PatchExperiment extends ExperimentBase {
-  kind: "patch"; clean: Prompt; corrupted: Prompt; site: Site; axes: Axis[]; metric: Metric & { normalize?: boolean };
-}
+
+/** A prompt of a list; a token that it does not name is the metric's. */
+export interface MeasuredPrompt { prompt: Prompt; correct?: TokenRef; incorrect?: TokenRef }
+/** A clean and a corrupted prompt with the same number of tokens; a token that they do not name is the metric's. */
+export interface Pair { clean: Prompt; corrupted: Prompt; correct?: TokenRef; incorrect?: TokenRef }
+
+/** A place of a set; an index that is absent means all of it. */
+export interface SetPlace { site: Site; layer?: number; head?: number; pos?: number; dest?: number; src?: number }
+
+/**
+ * Every index of a site, or of several: these are stacked as a first axis `site` of the result, and `pos` means `dest`
+ * for `attn_scores` and `pattern` (the `every` functions of `transformer_lens.patching`).
+ */
+export type GridPlaces = { site: Site; axes: Axis[] } | { sites: Site[]; axes: Axis[] };
+
+/** What an ablation writes. */
+export type Edit =
+  | { kind: "zero" }
+  /**
+   * The mean over reference prompts: over every position of all of them (`tokens`, the default; not possible for
+   * `attn_scores` and `pattern`), or position by position (`prompts`, which must be as long as the prompt).
+   */
+  | { kind: "mean"; prompts: Prompt[]; over?: "tokens" | "prompts" }
+  /** The activation on a reference prompt as long as the prompt; with several, the metric is the mean over them. */
+  | { kind: "resample"; prompts: Prompt[] };
+
+/**
+ * One prompt, or a list of them: the metric is then the mean over them. `sets` are lists of places that are ablated
+ * together; each set is one value of the result.
+ */
+export type AblateExperiment = ExperimentBase & { kind: "ablate"; edit: Edit; metric: Metric }
+  & ({ prompt: Prompt } | { prompts: MeasuredPrompt[] })
+  & (GridPlaces | { sets: SetPlace[][] });
+
+/** One pair of prompts, or a list of them: the metric is the mean over them, normalised afterwards. */
+export type PatchExperiment = ExperimentBase & { kind: "patch"; metric: Metric & { normalize?: boolean } }
+  & ({ clean: Prompt; corrupted: Prompt } | { pairs: Pair[] })
+  & GridPlaces;
+
 export interface UnembedBiasExperiment extends ExperimentBase { kind: "unembed_bias"; tokens: TokenRef[] }
 
 export type Experiment =
@@ -129,15 +162,17 @@ export interface Tensor { shape: number[]; data: Float32Array }
 export interface TraceResult extends ResultBase<TraceExperiment> {
   kind: "trace"; tensors: Record<string, Tensor>[];
 }
+/** An axis of a result: `site` counts several sites, `set` sets of places. */
+export type ResultAxis = Axis | "site" | "set";
 export interface AblateResult extends ResultBase<AblateExperiment> {
-  kind: "ablate"; axes: Axis[]; shape: number[];
+  kind: "ablate"; axes: ResultAxis[]; shape: number[];
   /** Row-major; null stands for a value that is not finite. */
   values: (number | null)[];
   /** The metric without any edit. */
   baseline: number;
 }
 export interface PatchResult extends ResultBase<PatchExperiment> {
-  kind: "patch"; axes: Axis[]; shape: number[]; values: (number | null)[];
+  kind: "patch"; axes: ResultAxis[]; shape: number[]; values: (number | null)[];
   /** The metric on each unpatched run. */
   clean: number; corrupted: number;
 }
@@ -155,12 +190,46 @@ export type Result =
 /** The result that belongs to an experiment: `run({ kind: "predict", … })` gives a `PredictResult`. */
 export type ResultOf<E extends Experiment> = Extract<Result, { kind: E["kind"] }>;
 
-/** A heatmap as numbers and words, without colours or pixels. */
+/** What is done of a sweep. */
+export interface PartialSweep {
+  axes: ResultAxis[]; shape: number[];
+  /** Row-major; NaN where a cell is not done. */
+  values: number[];
+  /** Cells that are done. */
+  done: number;
+  /** Of an ablation; over several prompts, the mean over those that are done. */
+  baseline?: number;
+  /** Of a patch. */
+  clean?: number; corrupted?: number;
+}
+
+/** A result, or what is done of a sweep with the experiment that it belongs to. */
+export type Drawable = Result | (PartialSweep & { experiment: AblateExperiment | PatchExperiment });
+
+/** What an experiment would cost. */
+export interface Estimate {
+  /** Values of the result: cells of a sweep, prompts otherwise. */
+  cells: number;
+  /** Forward passes, whole or in part. */
+  runs: number;
+  /** Floating-point operations of matrix products. */
+  flops: number;
+  weight_bytes_read: number;
+  /** Of activations and results, beyond the weights. */
+  memory_bytes: number;
+  /** From the speed of what this lab has run; null before it has run anything long enough to tell. */
+  seconds: number | null;
+}
+
+/** A heatmap as numbers and words, without colours or pixels; or several that share their axes and their scale. */
 export interface Figure {
   title: string;
+  /** Where a result has more than two axes: what the panels run over, outermost first. */
+  panel_axes?: FigureAxis[];
   row_axis: FigureAxis; col_axis: FigureAxis;
+  /** Of one panel. */
   rows: number; cols: number;
-  /** Row-major; null is drawn as an empty cell. */
+  /** Row-major, panel after panel; null is drawn as an empty cell. */
   values: (number | null)[];
   /** Symmetric about `mid`. */
   scale: { min: number; mid: number; max: number };
@@ -195,9 +264,11 @@ export interface OpenOptions {
 export interface RunOptions {
   /** Work done and work in all, as the engine counts it: only their ratio means something. */
   onProgress?: (done: number, total: number) => void;
+  /** What is done of a sweep, about twice a second; never of one that takes less than half a second. */
+  onPartial?: (sofar: PartialSweep) => void;
   /**
-   * Ends the job: the promise rejects with code `run.cancelled` within 200 ms. A worker that does not stop by
-   * itself is replaced. Aborting with a `LabError` of code `run.superseded` as reason leaves it more time.
+   * Ends the job: the promise rejects with code `run.cancelled` within 200 ms, and the error's `partial` is what was
+   * done of a sweep. A worker that does not stop by itself is replaced. Aborting with a `LabError` of code `run.superseded` as reason leaves it more time.
    */
   signal?: AbortSignal;
 }
@@ -209,8 +280,10 @@ export class Lab {
   readonly info: { model: ModelInfo; engine: EngineInfo };
   /** Runs one experiment; jobs wait their turn. Rejects with `LabError`. */
   run<E extends Experiment>(experiment: E, options?: RunOptions): Promise<ResultOf<E>>;
-  /** The heatmap of an `ablate` or `patch` result with two axes; null for any other. */
-  figure(result: Result): Promise<Figure | null>;
+  /** What an experiment would cost; runs nothing. Rejects with `LabError`. */
+  estimate(experiment: Experiment, options?: { signal?: AbortSignal }): Promise<Estimate>;
+  /** The figure of an `ablate` or `patch` result, or of what is done of one; null for any other. */
+  figure(result: Drawable): Promise<Figure | null>;
   tokenize(text: string, prependBos?: boolean): Promise<Token[]>;
   /** Ends the worker; everything still under way rejects with code `lab.closed`. */
   close(): void;
@@ -223,4 +296,6 @@ export class LabError extends Error {
   readonly code: string;
   /** What can be done about it, where there is something. */
   readonly action?: string;
+  /** Of `run.cancelled`: the last of what was done of the sweep, undefined where nothing was. */
+  readonly partial?: PartialSweep;
 }

@@ -7,7 +7,6 @@ export { LabError };
 /** @typedef {import("./microtome.js").OpenOptions} OpenOptions */
 /** @typedef {import("./microtome.js").RunOptions} RunOptions */
 /** @typedef {import("./microtome.js").Experiment} Experiment */
-/** @typedef {import("./microtome.js").Result} Result */
 /** @typedef {import("./microtome.js").Lab} PublicLab */
 
 const OPENING = Symbol("only Lab.open makes labs");
@@ -60,7 +59,16 @@ export class Lab {
   }
 
   /**
-   * @param {Result} result
+   * @param {Experiment} experiment
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<import("./microtome.js").Estimate>}
+   */
+  estimate(experiment, options) {
+    return this.#host.call({ kind: "estimate", experiment }, options);
+  }
+
+  /**
+   * @param {import("./microtome.js").Drawable} result
    * @returns {Promise<import("./microtome.js").Figure | null>}
    */
   figure(result) {

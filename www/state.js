@@ -1,14 +1,19 @@
 // The page's one state object. Views read it and subscribe to its parts; only `update` changes it.
 
-/** @typedef {import("./microtome.js").Site} Site */
 /** @typedef {import("./microtome.js").ProcessingSwitches} ProcessingSwitches */
 /** @typedef {import("./host.js").Info} Info */
 /**
  * How far a section's computation is. `value` stays the last good one while a new one is under way.
+ * `held`: it is big, and waits for a click. `fresh`: the value is of the run under way, or of the last one.
+ * `sofar`: the value is a sweep's of which only so many cells are done.
  * @template T
- * @typedef {{ status: "waiting" | "running" | "done" | "error" | "cancelled",
- *   progress: { done: number, total: number } | null, error: import("./errors.js").PlainError | null,
- *   value: T | null }} Job
+ * @typedef {{ status: "waiting" | "held" | "running" | "done" | "error" | "cancelled",
+ *   progress: Progress | null, error: import("./errors.js").PlainError | null,
+ *   value: T | null, fresh: boolean, sofar: Sofar | null, estimate: import("./microtome.js").Estimate | null }} Job
+ */
+/**
+ * @typedef {{ done: number, total: number, left: number | null }} Progress `left`: seconds, as far as can be told
+ * @typedef {{ done: number, cells: number }} Sofar
  */
 /**
  * @typedef {{ name: string, answer: 0 | 1 }} Name
@@ -17,9 +22,12 @@
  * @typedef {{ prompt: string, answer: string }} PredictInputs
  * @typedef {{ formats: string[], names: Name[], answers: [string, string] }} GridInputs
  * @typedef {{ prompt: string }} AttentionInputs
- * @typedef {{ metric: "loss" | "logit_diff", site: "v" | "z", prompts: { loss: string, logit_diff: string },
- *   correct: string, incorrect: string }} AblateInputs
- * @typedef {{ clean: string, corrupted: string, correct: string, incorrect: string, site: Site }} PatchInputs
+ * @typedef {{ metric: "loss" | "logit_diff", batch: "one" | "grid", prompts: { loss: string, logit_diff: string },
+ *   correct: string, incorrect: string, site: "v" | "z", what: "heads" | "sets", sets: string[],
+ *   edit: "zero" | "mean" | "resample", over: "tokens" | "prompts", references: { loss: string, logit_diff: string } }} AblateInputs
+ *   `references`: a prompt a line
+ * @typedef {{ clean: string, corrupted: string, correct: string, incorrect: string, what: string }} PatchInputs
+ *   `what`: a name of patching.js
  * @typedef {{ tokens: [string, string] }} BiasInputs
  */
 
@@ -36,7 +44,7 @@ export const PRESETS = {
 };
 
 /** @returns {Job<any>} */
-export const idle = () => ({ status: "waiting", progress: null, error: null, value: null });
+export const idle = () => ({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null });
 
 /** The notebook's own prompts. */
 export function initialState() {
@@ -75,16 +83,18 @@ export function initialState() {
     },
     ablate: {
       inputs: /** @type {AblateInputs} */ ({
-        metric: "loss", site: "v",
+        metric: "loss", batch: "one", site: "v", what: "heads", sets: ["L0H0, L0H1", "MLP0", "L1"],
         prompts: { loss: "Mary is a great friend, isn’t she", logit_diff: "Mary is a great friend, isn’t" },
         correct: " she", incorrect: " he",
+        edit: "zero", over: "tokens",
+        references: { loss: "John is a great friend, isn’t he", logit_diff: "John is a great friend, isn’t" },
       }),
       job: idle(),
     },
     patch: {
       inputs: /** @type {PatchInputs} */ ({
         clean: "Mary is a great friend, isn’t", corrupted: "John is a great friend, isn’t",
-        correct: " she", incorrect: " he", site: "resid_pre",
+        correct: " she", incorrect: " he", what: "get_act_patch_resid_pre",
       }),
       job: idle(),
     },

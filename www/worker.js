@@ -10,6 +10,8 @@ import { SINGLE, choose, startThreads } from "./threads.js";
 
 /** Progress messages of a run closer together than this many milliseconds are dropped. */
 const REPORT_EVERY = 50;
+/** So are partial answers, which cost a redraw each; a sweep quicker than this has none, so that nothing flickers. */
+const PARTIAL_EVERY = 450;
 
 /** @type {Engine | null} */
 let engine = null;
@@ -36,6 +38,7 @@ async function handle(message) {
       return post({ id, kind: "done", value: engine.tokenize(message.text, message.prependBos) });
     }
     if (kind === "figure") return post({ id, kind: "done", value: engine.figure(message.result) });
+    if (kind === "estimate") return post({ id, kind: "done", value: engine.estimate(message.experiment) });
     const value = await run(engine, message);
     post({ id, kind: "done", value }, buffersOf(value));
   } catch (thrown) {
@@ -80,11 +83,17 @@ async function run(engine, { id, experiment }) {
   const job = { id, cancelled: false };
   current = job;
   let reported = 0;
+  let shown = performance.now();
   try {
     return await engine.run(experiment, (done, total) => {
       if (done < total && performance.now() - reported < REPORT_EVERY) return;
       reported = performance.now();
       post({ id, kind: "progress", done, total });
+    }, (sofar) => {
+      if (performance.now() - shown < PARTIAL_EVERY) return;
+      shown = performance.now();
+      const done = sofar.values.reduce((count, value) => count + (Number.isNaN(value) ? 0 : 1), 0);
+      post({ id, kind: "partial", partial: { ...sofar, done } });
     }, () => job.cancelled);
   } finally {
     current = null;

@@ -1,6 +1,6 @@
 //! Assembles a [`Program`]: layouts of rows, edits and copies at hook points.
 
-use super::extent::{Extent, Fork, extents};
+use super::extent::{Extent, Fork, extents, reach_the_future};
 use super::layout::Layout;
 use super::run::{Limits, Run, RunOutput};
 use crate::config::Config;
@@ -27,6 +27,8 @@ pub(super) struct Builder<'a> {
     pub(super) runs: &'a [Run],
     pub(super) limits: &'a Limits,
     pub(super) extents: Vec<Extent>,
+    /// Whether no query looks at a later position.
+    pub(super) causal: bool,
     /// Runs by where they leave their base.
     forks: BTreeMap<(usize, Fork), Vec<usize>>,
     /// Runs and their interventions by hook; runs and their slots by hook.
@@ -69,6 +71,7 @@ impl<'a> Builder<'a> {
             runs,
             limits,
             extents,
+            causal: !reach_the_future(runs),
             forks,
             edits,
             wants,

@@ -44,7 +44,7 @@ pub(super) struct Extent {
 
 /// The extent of every run of a batch.
 pub(super) fn extents(cfg: &Config, runs: &[Run]) -> Vec<Extent> {
-    let everything = runs.iter().flat_map(|run| &run.interventions).any(reaches_the_future);
+    let everything = reach_the_future(runs);
     let mut extents: Vec<Extent> =
         (0..runs.len()).map(|i| leave(cfg, runs, i, wanted(&runs[i], everything))).collect();
     // What a run needs, those that it reads must have; they stand before it.
@@ -67,9 +67,10 @@ pub(super) fn extents(cfg: &Config, runs: &[Run]) -> Vec<Extent> {
     extents
 }
 
-/// An edited score may let a query look at later positions; then nothing can be left out.
-fn reaches_the_future(i: &Intervention) -> bool {
-    i.hook.site == Site::AttnScores && !matches!(i.edit, Edit::Patch { .. } | Edit::Given { .. })
+/// Whether an edited score may let a query look at later positions; then nothing can be left out.
+pub(super) fn reach_the_future(runs: &[Run]) -> bool {
+    let masked = |edit| matches!(edit, Edit::Patch { .. } | Edit::Given { .. });
+    runs.iter().flat_map(|run| &run.interventions).any(|i| i.hook.site == Site::AttnScores && !masked(i.edit))
 }
 
 /// The positions whose logits a run wants. Where activations are looked at, all are computed.

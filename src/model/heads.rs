@@ -248,7 +248,7 @@ impl Builder<'_> {
         self.score_edits(Site::AttnScores, layer, scores, attended, attn, &place)?;
         self.emit(Op::Pattern { attn: rows.clone(), scores, out: pattern, heads }, pattern, end);
         self.score_edits(Site::Pattern, layer, pattern, attended, attn, &place)?;
-        let causal = !self.edits(Site::AttnScores, layer);
+        let causal = self.causal;
         let z_end = first + rows.rows.len() * d_head;
         let op = Op::Z { attn: rows.clone(), pattern, out: Buf::Z, first, heads, d_head, causal };
         self.emit(op, Buf::Z, z_end);

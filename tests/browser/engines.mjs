@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { check, ensure, launch, newPage, skip } from "./harness.mjs";
 import { goldenApi, goldenPage, PAGE_GOLDEN } from "./golden_page.mjs";
 import { allSettled, choose, COMPUTED, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
+import { arriving, cancelling, estimated } from "./engine_sweeps.mjs";
 import { heads, hover, keys } from "./pointing.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -81,6 +82,8 @@ export async function engineChecks(browser, { url, backend, golden, models }) {
     await recomputed(page, "patch", () => type(page, "patch", { "Clean prompt": "Mary is a great friend, isn’t" }));
   });
 
+  await check(name("an estimate counts the work that the run then does"), () => estimated(page));
+  await check(name("cells of a big sweep arrive before its end, and a cancel leaves them"), () => arriving(page, backend));
   await check(name("a sweep is cancelled within 200 ms, and the engine goes on"), () => cancelling(page, backend));
   await page.context().close();
 }
@@ -114,28 +117,4 @@ async function processed(page, label, preset) {
     const { job } = /** @type {any} */ (globalThis).microtome.store.get(key);
     return job.status === "done" && (job.value.result ?? job.value).experiment.processing === preset;
   }), [preset, ...COMPUTED], { timeout: 120_000 });
-}
-
-/** @param {Page} page @param {"cpu" | "gpu"} backend */
-async function cancelling(page, backend) {
-  const cancelled = await page.evaluate(async () => {
-    const lab = /** @type {any} */ (globalThis).microtome.lab();
-    const controller = new AbortController();
-    // Long enough to be under way when it is cancelled: every head, every dest and src, on the longest prompt.
-    const running = lab.run({
-      version: 1, kind: "ablate", prompt: "Mary is a great friend, isn’t she? ".repeat(4).trim(), site: "pattern",
-      edit: { kind: "zero" }, axes: ["layer", "head", "dest", "src"], metric: { kind: "loss" },
-    }, { signal: controller.signal, onProgress: () => setTimeout(() => controller.abort(), 30) });
-    let began = 0;
-    controller.signal.addEventListener("abort", () => (began = performance.now()));
-    const error = await running.then(() => null, (/** @type {any} */ e) => e);
-    const rejected = performance.now() - began;
-    await lab.tokenize("still there");
-    return { code: error?.code, rejected, free: performance.now() - began };
-  });
-  ensure(cancelled.code === "run.cancelled", `the job ended with ${cancelled.code}`);
-  ensure(cancelled.rejected < 200, `the promise took ${Math.round(cancelled.rejected)} ms to reject`);
-  // A software GPU finishes what was submitted to it, or compiles its shaders again in a new worker: a second or more.
-  const allowed = backend === "cpu" ? 200 : 20_000;
-  ensure(cancelled.free < allowed, `the engine took ${Math.round(cancelled.free)} ms to be free again`);
 }

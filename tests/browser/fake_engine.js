@@ -1,7 +1,7 @@
 // @ts-nocheck: it plays the generated glue, which is not type-checked either.
 // Stands in for pkg/microtome.js where a test needs an engine that misbehaves: one that hangs, traps, or is slow.
 // Results have the contract's shapes and seeded numbers that mean nothing. Served by server.mjs, never shipped.
-// The word HANG in a prompt never returns, TRAP traps, SLOW takes 20 ms a run.
+// The word HANG in a prompt never returns, TRAP traps, SLOW takes 20 ms a run, BIG costs a minute by its own estimate.
 
 const SIZES = { n_layers: 4, n_heads: 8, d_model: 128, d_head: 16, d_mlp: 512, d_vocab: 2048, n_ctx: 128, n_params: 1_076_736 };
 
@@ -29,21 +29,31 @@ export class Engine {
     return all.map((word) => ({ id: hash(word) % SIZES.d_vocab, text: word }));
   }
 
-  async run(experiment, onProgress, isCancelled) {
+  async run(experiment, onProgress, onPartial, isCancelled) {
     const text = JSON.stringify(experiment);
     if (text.includes("HANG")) for (;;);
     if (text.includes("TRAP")) new WebAssembly.Instance(TRAP).exports.trap();
-    const runs = { ablate: 32, patch: 44, logit_diff: experiment.prompts?.length }[experiment.kind] ?? (text.includes("SLOW") ? 30 : 1);
+    const answer = this[experiment.kind](experiment, random(hash(text)));
+    const runs = answer.axes ? answer.values.length : experiment.prompts?.length ?? (text.includes("SLOW") ? 30 : 1);
     for (let done = 0; done < runs; done++) {
       if (isCancelled()) throw { code: "run.cancelled", message: "Cancelled." };
       if (text.includes("SLOW")) await new Promise((resolve) => setTimeout(resolve, 20));
       onProgress(done + 1, runs);
+      if (answer.axes && done + 1 < runs) onPartial({ ...answer, values: answer.values.map((value, i) => (i <= done ? value : NaN)) });
     }
     return {
       version: 1, kind: experiment.kind, experiment, model: this.info().model,
       engine: { ...this.info().engine, milliseconds: runs, flops: 0, dispatches: 0, readbacks: 1, weight_bytes_read: 0 },
-      ...this[experiment.kind](experiment, random(hash(text))),
+      ...answer,
     };
+  }
+
+  estimate(experiment) {
+    const text = JSON.stringify(experiment);
+    // What hangs or traps must get as far as its run.
+    const cells = /HANG|TRAP/.test(text) ? 1 : this[experiment.kind](experiment, () => 0).values?.length ?? 1;
+    const seconds = text.includes("BIG") ? 63 : 0.1;
+    return { cells, runs: cells, flops: seconds * 4e9, weight_bytes_read: 4e6, memory_bytes: cells * 4e4, seconds };
   }
 
   predict({ prompt, answer, top_k }, next) {
@@ -75,33 +85,51 @@ export class Engine {
     }))) };
   }
 
-  ablate({ axes }, next) {
-    return { axes, shape: [4, 8], values: Array.from({ length: 32 }, () => 3 + (next() - 0.5) ** 3 * 4), baseline: 3 };
+  ablate({ prompt, prompts, prepend_bos, axes = ["set"], sets }, next) {
+    const tokens = this.tokenize(prompt ?? prompts[0].prompt, prepend_bos);
+    const shape = sets ? [sets.length] : shapeOf(axes, tokens.length);
+    return { axes, shape, values: filled(shape, () => 3 + (next() - 0.5) ** 3 * 4), baseline: 3 };
   }
 
-  patch({ clean, corrupted, prepend_bos, axes }, next) {
+  patch({ clean, corrupted, prepend_bos, axes, sites }, next) {
     const [a, b] = [clean, corrupted].map((prompt) => this.tokenize(prompt, prepend_bos));
     if (a.length !== b.length) {
       throw { code: "input.unequal_lengths", message: `The clean prompt has ${a.length} tokens, the corrupted one ${b.length}.\n${a.map((t) => t.text).join("|")}\n${b.map((t) => t.text).join("|")}` };
     }
-    return { axes, shape: [4, a.length], values: Array.from({ length: 4 * a.length }, () => next() ** 4), clean: 3.9, corrupted: -4.8 };
+    const shape = [...(sites ? [sites.length] : []), ...shapeOf(axes, a.length)];
+    return { axes: [...(sites ? ["site"] : []), ...axes], shape, values: filled(shape, () => next() ** 4), clean: 3.9, corrupted: -4.8 };
   }
 
   unembed_bias() {
     return { values: [4.5582, 3.6625], prob_ratio: Math.exp(4.5582 - 3.6625) };
   }
 
-  figure(result) {
-    if (result.kind !== "ablate" && result.kind !== "patch") return null;
-    const [rows, cols] = result.shape;
-    const mid = result.kind === "ablate" ? result.baseline : 0;
-    const reach = Math.max(...result.values.map((v) => Math.abs(v - mid)));
-    const labels = result.kind === "ablate" ? Array.from({ length: cols }, (_, i) => `${i}`)
-      : this.tokenize(result.experiment.clean, result.experiment.prepend_bos).map(({ text }, i) => `${text}_${i}`);
+  /** As src/figure.rs arranges it, for the orders of axes that the page asks for. */
+  figure({ kind, axes, shape, values, baseline, experiment }) {
+    if (kind !== "ablate" && kind !== "patch") return null;
+    const mid = kind === "ablate" ? baseline : 0;
+    const numbers = values.map((value) => (Number.isFinite(value) ? value : null));
+    const reach = Math.max(0, ...numbers.map((value) => Math.abs((value ?? mid) - mid))) || 1;
+    const prompt = experiment.clean ?? experiment.prompt ?? experiment.prompts[0].prompt;
+    const tokens = () => this.tokenize(prompt, experiment.prepend_bos).map(({ text }, i) => `${text}_${i}`);
+    const axis = (i) => ({ title: TITLES[axes[i]], labels: {
+      site: () => experiment.sites, set: () => experiment.sets.map((set) => set.map((at) => `L${at.layer} ${at.site}`).join(" + ")),
+    }[axes[i]]?.() ?? (["layer", "head"].includes(axes[i]) ? Array.from({ length: shape[i] }, (_, j) => `${j}`) : tokens()) });
+    const at = (name) => axes.indexOf(name);
+    const [row, col] = axes.length === 1 ? [0] : at("src") >= 0 ? [at("dest"), at("src")]
+      : [at("layer"), Math.max(at("pos"), at("dest")) >= 0 ? Math.max(at("pos"), at("dest")) : at("head")];
+    const panels = axes.map((_, i) => i).filter((i) => i !== row && i !== col);
+    let from = [0];
+    for (const i of [...panels, row, ...(col === undefined ? [] : [col])]) {
+      const stride = shape.slice(i + 1).reduce((a, b) => a * b, 1);
+      from = from.flatMap((start) => Array.from({ length: shape[i] }, (_, j) => start + j * stride));
+    }
     return {
-      title: result.kind === "ablate" ? "Ablated loss for every head" : "Normalized logit difference after patching",
-      row_axis: { title: "Layer", labels: ["0", "1", "2", "3"] }, col_axis: { title: result.kind === "ablate" ? "Head" : "Position", labels },
-      rows, cols, values: result.values, scale: { min: mid - reach, mid, max: mid + reach }, caption: "",
+      title: kind === "ablate" ? "Ablated loss for every head" : "Normalized logit difference after patching",
+      ...(panels.length ? { panel_axes: panels.map(axis) } : {}),
+      row_axis: axis(row), col_axis: col === undefined ? { title: "", labels: [""] } : axis(col),
+      rows: shape[row], cols: col === undefined ? 1 : shape[col], values: from.map((i) => numbers[i]),
+      scale: { min: mid - reach, mid, max: mid + reach }, caption: "",
     };
   }
 
@@ -111,6 +139,10 @@ export class Engine {
 /** (module (func (export "trap") unreachable)) */
 const TRAP = new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 8, 1, 4,
   116, 114, 97, 112, 0, 0, 10, 5, 1, 3, 0, 0, 11]));
+
+const TITLES = { layer: "Layer", head: "Head", pos: "Position", dest: "Destination", src: "Source", site: "Site", set: "Set" };
+const shapeOf = (axes, tokens) => axes.map((axis) => ({ layer: SIZES.n_layers, head: SIZES.n_heads }[axis] ?? tokens));
+const filled = (shape, next) => Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next);
 
 function hash(text) {
   let h = 2166136261;

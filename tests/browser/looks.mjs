@@ -3,7 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { check, ensure, newPage } from "./harness.mjs";
-import { allSettled } from "./lab_page.mjs";
+import { allSettled, recomputed, settled, type } from "./lab_page.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const SECTIONS = ["model", "predict", "grid", "attention", "ablate", "patch", "bias"];
@@ -14,8 +14,13 @@ const LOOKS = {
   phone: { colorScheme: "light", viewport: { width: 360, height: 740 }, deviceScaleFactor: 3, hasTouch: true, isMobile: true },
 };
 
-/** @param {import("playwright-core").Browser} browser @param {string} url @param {string} shots */
-export async function lookChecks(browser, url, shots) {
+/**
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} url
+ * @param {string} slow a site with the stand-in engine, which is as slow as a check wants
+ * @param {string} shots
+ */
+export async function lookChecks(browser, url, slow, shots) {
   await mkdir(shots, { recursive: true });
   const axe = await readFile(AXE, "utf8");
   for (const [look, options] of Object.entries(LOOKS)) {
@@ -48,6 +53,8 @@ export async function lookChecks(browser, url, shots) {
       ensure(words.startsWith("Layer"), `it says “${words}”`);
     });
     await page.context().close();
+    await check(`looks: ${look}: sweeps that wait, run and are cancelled, panels, sets: drawn, not too wide, and axe finds no violation`,
+      () => sweepLooks(browser, slow, options, axe, (name) => join(shots, `${name}-${look}.png`)));
   }
   await check("looks: every control is reached with the keyboard, and its focus can be seen", async () => {
     const page = await newPage(browser);
@@ -74,4 +81,51 @@ export async function lookChecks(browser, url, shots) {
     ensure(seen.size === wanted, `Tab reached ${seen.size} of ${wanted} controls: ${[...seen].join("; ")}`);
     await page.context().close();
   });
+}
+
+/**
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} url
+ * @param {import("playwright-core").BrowserContextOptions} options
+ * @param {string} axe
+ * @param {(name: string) => string} shot
+ */
+async function sweepLooks(browser, url, options, axe, shot) {
+  const page = await newPage(browser, { ...options, bypassCSP: true });
+  await page.goto(url);
+  await allSettled(page);
+  const section = { ablate: page.locator("#ablate"), patch: page.locator("#patch") };
+  const patched = section.patch.getByLabel("Patched");
+  /** @param {"ablate" | "patch"} key @param {string} name */
+  const look = async (key, name) => {
+    await page.mouse.move(1, 1);
+    await section[key].screenshot({ path: shot(`${key}-${name}`) });
+    const { content, screen } = await page.evaluate(() => ({ content: document.documentElement.scrollWidth, screen: innerWidth }));
+    ensure(content <= screen, `${name}: the page is ${content} px wide on a screen of ${screen} px`);
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate((key) => /** @type {any} */ (globalThis).axe.run(`#${key}`), key);
+    ensure(!violations.length, `${name}: ${violations.map((/** @type {any} */ v) => `${v.id}: ${v.nodes.map((/** @type {any} */ n) => n.target).join(" ")}`).join("; ")}`);
+  };
+
+  for (const what of ["attn_head_all_pos_every", "attn_head_out_by_pos", "attn_head_by_pos_every", "attn_head_pattern_dest_src_pos"]) {
+    await recomputed(page, "patch", () => patched.selectOption(`get_act_patch_${what}`));
+    await look("patch", what);
+  }
+  await recomputed(page, "patch", () => patched.selectOption("get_act_patch_attn_head_pattern_by_pos"));
+  await type(page, "patch", { "Clean prompt": "Mary is a great SLOW friend, isn", "Corrupted prompt": "John is a great SLOW friend, isn" });
+  await section.patch.locator(".status").getByText(/left/).waitFor();
+  await page.waitForTimeout(1500);
+  await page.mouse.move(1, 1);
+  await section.patch.screenshot({ path: shot("patch-running") });
+  await section.patch.getByRole("button", { name: "Cancel" }).click();
+  await settled(page, "patch", "cancelled");
+  await look("patch", "cancelled");
+
+  for (const choice of ["Another prompt’s", "Sets of parts"]) await recomputed(page, "ablate", () => section.ablate.getByText(choice, { exact: true }).click());
+  await look("ablate", "sets");
+  await section.ablate.getByText("All of the prompt grid", { exact: true }).click();
+  await page.locator("#grid").getByLabel("Name 1").fill("BIG");
+  await settled(page, "ablate", "held");
+  await look("ablate", "held");
+  await page.context().close();
 }

@@ -3,16 +3,18 @@
 //   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--only GROUP]
 //
 // DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
-// answers there. GROUP is cpu, gpu, auto, threads, faults or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// answers there. GROUP is cpu, gpu, auto, threads, faults, sweeps or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
 // check and `# pass N fail N skip N` at the end; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { benchChecks } from "./bench_page.mjs";
 import { check, finish, launch, newPage, skip } from "./harness.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
 import { faultChecks } from "./faults.mjs";
 import { lookChecks } from "./looks.mjs";
+import { sweepChecks } from "./sweeps.mjs";
 import { serve, serveFolder, standIn } from "./server.mjs";
 import { threadChecks } from "./threads.mjs";
 
@@ -45,8 +47,10 @@ for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
 }
 if (built && wanted("auto")) await autoChecks(browser, url);
 if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE));
+if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(), options.shots);
 if (wanted("faults")) await faultChecks(browser, faulty);
-if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, options.shots);
+if (wanted("sweeps")) await sweepChecks(browser, faulty.url);
+if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, faulty.url, options.shots);
 
 await browser.close();
 site.close();

@@ -24,6 +24,7 @@ import torch  # noqa: E402
 
 from fixtures import FIXTURES, switches, weights_sha256, write_model, write_safetensors  # noqa: E402
 from oracle import Oracle, as_float32, hook_names  # noqa: E402
+from sweeps import sweeps, trained_sweeps  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -162,6 +163,7 @@ def trained_model_cases(oracle):
     for site, axes in sweeps:
         yield f"patch {site} {','.join(axes)}", {"kind": "patch", "clean": clean, "corrupted": corrupted,
                                                  "site": site, "axes": axes, "metric": {**metric, "normalize": True}}
+    yield from trained_sweeps(GRID)
 
 
 def trained_model_traces(oracle, everything, basis):
@@ -268,7 +270,7 @@ def main():
             everything = isinstance(processing, str)
             basis = not (isinstance(processing, dict) and processing["refactor_factored_attn_matrices"])
             oracle = make(folder, f.name, label, processing,
-                          lambda o: cases(Prompts(o, f.seed), everything),
+                          lambda o: [*cases(Prompts(o, f.seed), everything), *sweeps(o, 100 + f.seed, everything)],
                           lambda o: random_model_traces(Prompts(o, f.seed), o, everything, basis))
             if label == "none":
                 p = Prompts(oracle, f.seed)

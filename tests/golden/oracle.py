@@ -1,10 +1,12 @@
 """The oracle: TransformerLens and Hugging Face on one model directory, asked in the words of the contract.
 
-Every number is computed one run at a time by `run_with_hooks`; where `transformer_lens.patching` has a function for
-the same sweep, the two must agree to the last bit.
+Every number is computed one run at a time by `run_with_hooks`. Where `transformer_lens.patching` has a function for the
+same sweep, its own result is what is written: for one pair of prompts the two must agree to the last bit, for a batch
+of them to 1e-4.
 """
 
 import codecs
+import functools
 import itertools
 import json
 import math
@@ -56,6 +58,14 @@ TL_PATCHING = {
     ("k", ("layer", "head")): patching.get_act_patch_attn_head_k_all_pos,
     ("v", ("layer", "head")): patching.get_act_patch_attn_head_v_all_pos,
     ("pattern", ("layer", "head")): patching.get_act_patch_attn_head_pattern_all_pos,
+}
+
+# Several sites in one call, stacked as a first axis.
+HEADS = ("z", "q", "k", "v", "pattern")
+TL_EVERY = {
+    (HEADS, ("layer", "head")): patching.get_act_patch_attn_head_all_pos_every,
+    (HEADS, ("layer", "pos", "head")): patching.get_act_patch_attn_head_by_pos_every,
+    (("resid_pre", "attn_out", "mlp_out"), ("layer", "pos")): patching.get_act_patch_block_every,
 }
 
 ATTENTION_INPUTS = ["hook_attn_in", "hook_q_input", "hook_k_input", "hook_v_input"]
@@ -196,57 +206,121 @@ class Oracle:
         return {"values": values, "prob_ratio": math.exp(values[0] - values[1])}
 
     def ablate(self, e, bos):
-        shape, values = self.sweep(e, e["prompt"], bos, lambda _name, x, place: 0.0)
-        baseline = self.metric(e["metric"], self.logits(e["prompt"], bos), self.ids(e["prompt"], bos))
-        return {"axes": e["axes"], "shape": shape, "values": values, "baseline": baseline}
+        entries = e.get("prompts") or [{"prompt": e["prompt"]}]
+        model, edit = self.model_for(e), e["edit"]
+        references = [self.cache(model, prompt, bos)[1] for prompt in edit.get("prompts", [])]
+        writers = {
+            "zero": lambda: [lambda _name, _place: 0.0],
+            "mean": lambda: [self.mean(references, edit.get("over", "tokens"))],
+            "resample": lambda: [lambda name, place, cache=cache: cache[name][0][place] for cache in references],
+        }[edit["kind"]]()
+        cases = [(self.ids(x["prompt"], bos), {**e["metric"], **x}, writers) for x in entries]
+        shape, values = self.sweep(e, model, cases)
+        baseline = mean(self.metric(metric, self.logits(ids), ids) for ids, metric, _ in cases)
+        return {"axes": axis_names(e), "shape": shape, "values": values, "baseline": baseline}
 
     def patch(self, e, bos):
-        clean_ids, corrupted_ids = self.ids(e["clean"], bos), self.ids(e["corrupted"], bos)
-        assert len(clean_ids) == len(corrupted_ids), (e["clean"], e["corrupted"])
-        metric = {k: v for k, v in e["metric"].items() if k != "normalize"}
-        model = self.model_for(e["site"])
-        with torch.no_grad():
-            clean_logits, cache = model.run_with_cache(torch.tensor([clean_ids]))
-        clean = self.metric(metric, clean_logits, clean_ids)
-        corrupted = self.metric(metric, self.logits(e["corrupted"], bos, model), corrupted_ids)
-        shape, values = self.sweep(e, e["corrupted"], bos, lambda name, x, place: cache[name][0][place])
-        known = TL_PATCHING.get((e["site"], tuple(e["axes"])))
-        if known:
-            with torch.no_grad():
-                theirs = known(model, torch.tensor([corrupted_ids]), cache,
-                               lambda logits: torch.tensor(self.metric(metric, logits, corrupted_ids)))
-            assert theirs.flatten().tolist() == values, f"{e['site']} {e['axes']}: patching.py disagrees"
+        entries = e.get("pairs") or [{"clean": e["clean"], "corrupted": e["corrupted"]}]
+        model, cases, runs = self.model_for(e), [], []
+        for pair in entries:
+            clean_ids, ids = self.ids(pair["clean"], bos), self.ids(pair["corrupted"], bos)
+            assert len(clean_ids) == len(ids), pair
+            logits, cache = self.cache(model, clean_ids)
+            metric = {**e["metric"], **pair}
+            cases.append((ids, metric, [lambda name, place, cache=cache: cache[name][0][place]]))
+            runs.append((self.metric(metric, logits, clean_ids), self.metric(metric, self.logits(ids, model=model), ids)))
+        clean, corrupted = (mean(side) for side in zip(*runs))
+        shape, values = self.sweep(e, model, cases)
+        theirs = self.patching(e, model, cases, [self.ids(pair["clean"], bos) for pair in entries])
+        if theirs is not None:
+            assert list(theirs.shape) == shape, (e["axes"], theirs.shape)
+            theirs = theirs.flatten().tolist()
+            # A batch goes through matrix products of another size, whose sums are in another order.
+            allowed = 1e-4 if len(cases) > 1 else 0
+            worst = max(abs(a - b) for a, b in zip(theirs, values))
+            assert worst <= allowed, f"{e.get('site') or e['sites']} {e['axes']}: patching.py disagrees by {worst}"
+            values = theirs
         if e["metric"].get("normalize"):
-            assert abs(clean - corrupted) > 0.3, f"{e['site']}: clean {clean}, corrupted {corrupted} too close"
+            assert abs(clean - corrupted) > 0.3, f"clean {clean}, corrupted {corrupted} too close: {e}"
             values = [(v - corrupted) / (clean - corrupted) for v in values]
-        return {"axes": e["axes"], "shape": shape, "values": values, "clean": clean, "corrupted": corrupted}
+        return {"axes": axis_names(e), "shape": shape, "values": values, "clean": clean, "corrupted": corrupted}
 
-    def model_for(self, site):
-        """An instance that has the site's hook, with as few other flags as can be."""
-        if site in ("q_input", "k_input", "v_input"):
-            return self.split
-        return {"result": self.result, "attn_in": self.attn_in, "mlp_in": self.attn_in}.get(site, self.plain)
+    @torch.no_grad()
+    def patching(self, e, model, cases, clean):
+        """What transformer_lens.patching's own function gives for all pairs at once, where it has one."""
+        known = TL_PATCHING.get((e.get("site"), tuple(e["axes"])))
+        known = known or TL_EVERY.get((tuple(e.get("sites", ())), tuple(e["axes"])))
+        if known is None or len({len(ids) for ids in clean}) > 1:
+            return None
+        corrupted = torch.tensor([ids for ids, _, _ in cases])
+        _, cache = model.run_with_cache(torch.tensor(clean))
 
-    def sweep(self, e, prompt, bos, value):
-        """The metric for every cell. A cell edits the named places of the site, all of each axis that is absent."""
-        ids, model = self.ids(prompt, bos), self.model_for(e["site"])
-        size = {"layer": self.n_layers, "head": self.n_heads} | dict.fromkeys(["pos", "dest", "src"], len(ids))
-        metric = {k: v for k, v in e["metric"].items() if k != "normalize"}
-        shape = [size[axis] for axis in e["axes"]]
-        values = []
-        for index in itertools.product(*map(range, shape)):
-            at = dict(zip(e["axes"], index))
-            place = tuple(at.get(axis, slice(None)) for axis in SITES[e["site"]])
-            layers = [at["layer"]] if "layer" in at else range(1 if e["site"] in OUTSIDE else self.n_layers)
+        def metric(logits):
+            return torch.tensor(mean(self.metric(m, logits[i : i + 1], ids) for i, (ids, m, _) in enumerate(cases)))
 
-            def edit(x, hook, place=place):
+        return known(model, corrupted, cache, metric)
+
+    @torch.no_grad()
+    def cache(self, model, prompt, bos=True):
+        return model.run_with_cache(torch.tensor([self.ids(prompt, bos)]))
+
+    def mean(self, caches, over):
+        """Writes the mean of an activation, over every position of every run or over the runs alone."""
+        if over == "prompts":
+            return lambda name, place: torch.stack([c[name][0] for c in caches]).mean(0)[place]
+        # A mean over positions has no such axis, which is the first.
+        return lambda name, place: torch.cat([c[name][0] for c in caches]).mean(0)[place[1:]]
+
+    def model_for(self, e):
+        """An instance that has the hooks of the experiment's sites, with as few other flags as can be."""
+        special = {"result": self.result, "attn_in": self.attn_in, "mlp_in": self.attn_in}
+        special |= dict.fromkeys(["q_input", "k_input", "v_input"], self.split)
+        sites = e.get("sites") or [e["site"]] if "sets" not in e else [t["site"] for s in e["sets"] for t in s]
+        (model,) = {special.get(site, self.plain) for site in sites}
+        return model
+
+    def sweep(self, e, model, cases):
+        """The metric for every cell, as the mean over `cases` of the mean over what their writers write."""
+        shape, cells = self.cells(e, len(cases[0][0]))
+        return shape, [mean(mean(self.edited(model, cell, *case)) for case in cases) for cell in cells]
+
+    def edited(self, model, cell, ids, metric, writers):
+        for write in writers:
+            def edit(x, hook, place, write=write):
                 x = x.clone()
-                x[0][place] = value(hook.name, x[0], place)
+                x[0][place] = write(hook.name, place)
                 return x
 
-            hooks = [(hook_name(e["site"], layer), edit) for layer in layers]
-            values.append(self.metric(metric, self.logits(prompt, bos, model, hooks), ids))
-        return shape, values
+            hooks = [(name, functools.partial(edit, place=place)) for name, place in cell]
+            yield self.metric(metric, self.logits(ids, model=model, hooks=hooks), ids)
+
+    def cells(self, e, length):
+        """The shape, and for every cell its (hook, place): all of each axis that is absent."""
+        if "sets" in e:
+            return [len(e["sets"])], [[spot for t in s for spot in self.spots(t["site"], t)] for s in e["sets"]]
+        size = {"layer": self.n_layers, "head": self.n_heads} | dict.fromkeys(["pos", "dest", "src"], length)
+        shape, cells = [size[axis] for axis in e["axes"]], []
+        for site in e.get("sites") or [e["site"]]:
+            for index in itertools.product(*map(range, shape)):
+                at = dict(zip(e["axes"], index))
+                if "sites" in e and SITES[site] == SQUARE and "pos" in at:
+                    at["dest"] = at.pop("pos")
+                cells.append(self.spots(site, at))
+        return ([len(e["sites"])] if "sites" in e else []) + shape, cells
+
+    def spots(self, site, at):
+        place = tuple(at.get(axis, slice(None)) for axis in SITES[site])
+        layers = [at["layer"]] if "layer" in at else range(1 if site in OUTSIDE else self.n_layers)
+        return [(hook_name(site, layer), place) for layer in layers]
+
+
+def axis_names(e):
+    return ["set"] if "sets" in e else (["site"] if "sites" in e else []) + e["axes"]
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values)
 
 
 def byte_alphabet():

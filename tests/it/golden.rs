@@ -79,6 +79,50 @@ fn every_changed_number_is_seen() {
     }
 }
 
+/// Every function of transformer_lens.patching, by its site and axes, for one pair of prompts and for several, under
+/// both named processings of every random model.
+#[test]
+fn every_patching_function_has_its_cases() {
+    let mut functions = Vec::new();
+    for site in ["resid_pre", "resid_mid", "attn_out", "mlp_out"] {
+        functions.push((json!(site), json!(["layer", "pos"])));
+    }
+    for site in ["z", "q", "k", "v"] {
+        functions.push((json!(site), json!(["layer", "pos", "head"])));
+        functions.push((json!(site), json!(["layer", "head"])));
+    }
+    for axes in
+        [json!(["layer", "head"]), json!(["layer", "head", "dest"]), json!(["layer", "head", "dest", "src"])]
+    {
+        functions.push((json!("pattern"), axes));
+    }
+    let heads = json!(["z", "q", "k", "v", "pattern"]);
+    functions.push((heads.clone(), json!(["layer", "head"])));
+    functions.push((heads, json!(["layer", "pos", "head"])));
+    functions.push((json!(["resid_pre", "attn_out", "mlp_out"]), json!(["layer", "pos"])));
+
+    for name in Golden::files().iter().filter(|name| !name.starts_with("pronoun")) {
+        if !name.contains(".none.") && !name.contains(".transformer_lens.") {
+            continue;
+        }
+        let golden = Golden::load(name);
+        let asked = |pairs: bool, site: &Value, axes: &Value| {
+            golden.cases.iter().map(|case| &case.experiment).any(|e| {
+                let field = if site.is_array() { "sites" } else { "site" };
+                e["kind"] == "patch"
+                    && e["pairs"].is_array() == pairs
+                    && e[field] == *site
+                    && e["axes"] == *axes
+            })
+        };
+        for (site, axes) in &functions {
+            for pairs in [false, true] {
+                assert!(asked(pairs, site, axes), "{name}: no patch of {site} over {axes}, pairs: {pairs}");
+            }
+        }
+    }
+}
+
 /// The case with one number changed, for every number in it.
 fn changes(case: &Case) -> Vec<Case> {
     fn numbers(value: &Value, path: String, out: &mut Vec<String>) {

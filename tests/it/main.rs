@@ -6,6 +6,7 @@
     reason = "clippy.toml allows them inside #[test] functions; here the helpers of tests too"
 )]
 
+mod bench;
 mod cli;
 mod counts;
 mod files;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nameOf, showBytes, showExact, showNumber, showPercent, showSigned, showToken, tokenLabel, writerFor } from "../../www/format.js";
+import { nameOf, showAbout, showBytes, showLarge, showExact, showNumber, showPercent, showSigned, showToken, tokenLabel, writerFor } from "../../www/format.js";
 import { cut } from "../../www/draw/axis.js";
 
 test("every character of a token can be seen", () => {
@@ -37,4 +37,10 @@ test("one figure, one number of decimals", () => {
   assert.equal(writerFor({ min: -4.96, max: 4.96 })(-3.1), "−3.10");
   assert.equal(writerFor({ min: 2.9, max: 3.1 })(3), "3.000");
   assert.equal(writerFor({ min: -300, max: 300 })(-0.2), "0", "no minus zero");
+});
+
+test("guessed times are round, big counts are words", () => {
+  assert.deepEqual([0.4, 3.4, 12, 56, 58, 100, 5399, 7200].map(showAbout),
+    ["under a second", "about 3 s", "about 15 s", "about 60 s", "about 1 min", "about 2 min", "about 90 min", "about 2 h"]);
+  assert.deepEqual([4.2e6, 18.4e9, 2.5e9, 3e12].map(showLarge), ["4.2 million", "18 billion", "2.5 billion", "3.0 trillion"]);
 });

@@ -41,7 +41,7 @@ test("the page begins with the notebook's own experiments", () => {
   assert.equal(prompts.length, 25);
   assert.deepEqual(prompts[1], { prompt: "John is a great friend, isn’t", correct: " he", incorrect: " she" });
   assert.deepEqual(prompts[5], { prompt: "Mary is an amazing person, isn’t", correct: " she", incorrect: " he" });
-  assert.deepEqual(experiments.ablate(ablate.inputs, settings.inputs), {
+  assert.deepEqual(experiments.ablate(ablate.inputs, settings.inputs, grid.inputs), {
     ...base, kind: "ablate", prompt: "Mary is a great friend, isn’t she", site: "v", edit: { kind: "zero" },
     axes: ["layer", "head"], metric: { kind: "loss" },
   });

@@ -68,15 +68,17 @@ export function hit({ plot, cell }, figure, x, y) {
  * @param {Figure} figure
  * @param {Layout} at
  * @param {Theme} theme
- * @param {{ stops: import("./colour.js").Rgb[], cursor?: Cell | null, written?: boolean }} look
+ * @param {{ stops: import("./colour.js").Rgb[], cursor?: Cell | null, written?: boolean, pending?: boolean }} look
+ *   `pending`: cells that are missing are not done yet, and hatched
  * @returns {Op[]}
  */
-export function drawHeatmap(figure, at, theme, { stops, cursor = null, written = true }) {
+export function drawHeatmap(figure, at, theme, { stops, cursor = null, written = true, pending = false }) {
   const { plot, cell } = at;
   const masked = theme.masked;
   /** @type {Op[]} */
   const ops = [
     { op: "rect", ...plot, fill: masked },
+    ...(pending ? [{ op: /** @type {const} */ ("hatch"), ...plot, stroke: theme.line }] : []),
     { op: "cells", ...plot, cols: figure.cols, rows: figure.rows, rgba: pixels(figure, stops) },
   ];
   if (written && cell.w >= WRITTEN.w && cell.h >= WRITTEN.h) ops.push(...numbers(figure, at, theme, stops));

@@ -5,6 +5,7 @@
  * One operation, in CSS pixels. `cells` is an image of one pixel per cell, blown up without smoothing.
  * @typedef {{ op: "rect", x: number, y: number, w: number, h: number, fill: string }
  *   | { op: "frame", x: number, y: number, w: number, h: number, stroke: string, width: number }
+ *   | { op: "hatch", x: number, y: number, w: number, h: number, stroke: string }
  *   | { op: "line", x1: number, y1: number, x2: number, y2: number, stroke: string }
  *   | { op: "text", x: number, y: number, text: string, fill: string, font: string,
  *       align: CanvasTextAlign, baseline: CanvasTextBaseline, turn?: number }
@@ -21,6 +22,9 @@
 
 /** Font size of labels, and the width of one character of its monospaced face, in CSS pixels. */
 export const LABEL = { size: 12, char: 7.25, line: 16 };
+
+/** Between the lines of a hatch, in CSS pixels. */
+const HATCH = 6;
 
 /** @param {Theme} theme */
 export const labelFont = (theme) => `${LABEL.size}px ${theme.font}`;
@@ -42,6 +46,9 @@ export function paint(ctx, ops) {
         ctx.lineWidth = op.width;
         ctx.strokeRect(op.x, op.y, op.w, op.h);
         break;
+      case "hatch":
+        paintHatch(ctx, op);
+        break;
       case "line":
         ctx.strokeStyle = op.stroke;
         ctx.lineWidth = 1;
@@ -58,6 +65,23 @@ export function paint(ctx, ops) {
         break;
     }
   }
+}
+
+/** Slanted lines all over a box. @param {CanvasRenderingContext2D} ctx @param {Extract<Op, { op: "hatch" }>} op */
+function paintHatch(ctx, { x, y, w, h, stroke }) {
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(x, y, w, h);
+  ctx.clip();
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (let at = x - h; at < x + w; at += HATCH) {
+    ctx.moveTo(at, y + h);
+    ctx.lineTo(at + h, y);
+  }
+  ctx.stroke();
+  ctx.restore();
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {Extract<Op, { op: "text" }>} op */

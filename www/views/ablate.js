@@ -1,64 +1,60 @@
-// Section 5: every head switched off in turn.
+// Section 5: every head switched off in turn, or sets of parts together.
 import { S } from "../strings.js";
 import { ablate } from "../experiments.js";
+import { placeWords } from "../figures.js";
 import { live } from "../live.js";
 import { showExact, showSigned } from "../format.js";
 import { el, fill } from "./dom.js";
-import { choice, textField, tokenField } from "./fields.js";
-import { heatmapView } from "./heatmap.js";
+import { ablateFields } from "./ablate_fields.js";
+import { panelsView } from "./panels.js";
 import { computed } from "./section.js";
-import { sweep } from "./sweep.js";
+import { incomplete, sweep } from "./sweep.js";
 
 /** @typedef {import("../microtome.js").AblateResult} AblateResult */
 /** @typedef {import("../microtome.js").Figure} Figure */
+/** @typedef {import("./sweep.js").Swept<AblateResult>} Swept */
 
 /** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
 export function ablateView(store, session) {
   const now = () => store.get("ablate").inputs;
-  const job = live(store, session, "ablate", (lab, options) => sweep(lab, ablate(now(), store.get("settings").inputs), options));
-  const frame = computed({ store, key: "ablate", live: job, render, engineOf: ({ result }) => result.engine });
-
-  const prompt = textField(S.common.prompt, now().prompts[now().metric], (text) =>
-    store.edit("ablate", { prompts: { ...now().prompts, [now().metric]: text } }));
-  const correct = tokenField(S.common.correct, now().correct, (text) => store.edit("ablate", { correct: text }));
-  const incorrect = tokenField(S.common.incorrect, now().incorrect, (text) => store.edit("ablate", { incorrect: text }));
-  const answers = el("div", { class: "row" }, correct.root, incorrect.root);
-  answers.hidden = now().metric === "loss";
-  const metric = choice(S.ablate.metric, S.ablate.metrics, now().metric, (kind) => {
-    store.edit("ablate", { metric: kind });
-    // The loss needs the answer in the prompt, the logit difference must not have it: each keeps its own prompt.
-    prompt.input.value = now().prompts[now().metric];
-    answers.hidden = kind === "loss";
+  const experiment = () => ablate(now(), store.get("settings").inputs, store.get("grid").inputs);
+  const job = live(store, session, "ablate", (lab, hooks) => sweep(lab, experiment(), hooks), {
+    estimate: (lab, options) => lab.estimate(experiment(), options),
+    also: { keys: ["grid"], inputs: () => now().batch === "grid" && store.get("grid").inputs },
   });
-  const site = choice(S.common.site, S.ablate.sites, now().site, (to) => store.edit("ablate", { site: to }));
-  fill(frame.controls, prompt.root, el("div", { class: "row" }, metric.root, site.root), answers);
+  const frame = computed({ store, key: "ablate", live: job, render, engineOf: ({ result }) => result.engine });
+  fill(frame.controls, ...ablateFields(store));
 
   let baseline = 0;
-  const heatmap = heatmapView({
-    describe: ({ row_axis, col_axis }, { row, col }, value) => (value === null ? S.common.empty
-      : S.ablate.cell(row_axis.labels[row], col_axis.labels[col], showExact(value), showSigned(value - baseline))),
-  });
+  const figures = panelsView({ cell: (place, value) => S.ablate.cell(place, showExact(value), showSigned(value - baseline)) });
   const stated = el("p", { class: "finding" });
   const reading = el("p", { class: "note" });
   const title = el("h3", {});
-  fill(frame.body, title, stated, heatmap.root, reading);
+  fill(frame.body, title, stated, figures.root, reading);
 
-  /** @param {{ result: AblateResult, figure: Figure }} value */
-  function render({ result, figure }) {
-    const { kind } = result.experiment.metric;
+  /** @param {Swept} value */
+  function render({ result, figure, sofar }) {
+    const { experiment } = result;
+    const { kind } = experiment.metric;
+    const prompts = "prompts" in experiment ? experiment.prompts.length : 1;
     baseline = result.baseline;
-    heatmap.show(figure);
-    title.textContent = figure.title;
-    stated.textContent = S.ablate.baseline(S.ablate.what[kind], showExact(baseline) + S.ablate.units[kind]);
-    reading.textContent = `${S.ablate.reading[kind]} ${extremes(result)}`;
+    fill(title, figure.title, sofar && incomplete());
+    const what = S.ablate.measured[kind];
+    stated.textContent = S.ablate.baseline(prompts > 1 ? S.ablate.mean(what, prompts) : what, showExact(baseline) + S.ablate.units[kind]);
+    figures.show(figure, { pending: Boolean(sofar) });
+    reading.textContent = `${S.ablate.reading[kind]} ${extremes(figure, baseline)}`;
   }
   return frame.root;
 }
 
-/** The heads whose absence moves the metric most, in words. @param {AblateResult} result */
-function extremes({ values, shape: [, heads], baseline }) {
-  const moved = values.map((value, i) => ({ by: (value ?? baseline) - baseline, i })).sort((a, b) => b.by - a.by);
-  const name = (/** @type {{ by: number, i: number }} */ { by, i }) => `L${Math.floor(i / heads)}H${i % heads} (${showSigned(by)})`;
+/** The cells where the metric moves most, in words. @param {Figure} figure @param {number} baseline */
+function extremes(figure, baseline) {
+  const moved = figure.values.map((value, i) => ({ by: (value ?? baseline) - baseline, i })).sort((a, b) => b.by - a.by);
+  const name = (/** @type {{ by: number, i: number }} */ { by, i }) => {
+    const [row, col] = [Math.floor(i / figure.cols), i % figure.cols];
+    const place = figure.row_axis.title === "Layer" ? `L${row}H${col}` : placeWords(figure, 0, { row, col });
+    return `${place} (${showSigned(by)})`;
+  };
   const [most, least] = [moved[0], moved[moved.length - 1]];
   return [most.by > 0 && S.ablate.rise(name(most)), least.by < 0 && S.ablate.fall(name(least))].filter(Boolean).join(" ");
 }

@@ -75,6 +75,33 @@ export function select(label, options, value, onChange, { hiddenLabel = false } 
   return { root: el("div", { class: "field" }, el("label", { for: id, class: hiddenLabel && "unseen" }, label), input), input };
 }
 
+/**
+ * The same with its options in named groups.
+ * @param {string} label
+ * @param {[string, string[]][]} groups
+ * @param {string} value
+ * @param {(value: string) => void} onChange
+ */
+export function groupedSelect(label, groups, value, onChange) {
+  const id = uniqueId();
+  const input = el("select", { id, change: () => onChange(input.value) }, ...groups.map(([group, options]) =>
+    el("optgroup", { label: group }, ...options.map((option) => el("option", { value: option, selected: option === value }, option)))));
+  return { root: el("div", { class: "field" }, el("label", { for: id }, label), input), input };
+}
+
+/**
+ * Several lines of text.
+ * @param {string} label
+ * @param {string} value
+ * @param {(value: string) => void} onInput
+ */
+export function linesField(label, value, onInput) {
+  const id = uniqueId();
+  const input = el("textarea", { id, rows: 3, autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+    input: () => onInput(input.value) }, value);
+  return { root: el("div", { class: "field wide" }, el("label", { for: id }, label), input), input };
+}
+
 /** @param {string} label @param {boolean} checked @param {(checked: boolean) => void} onChange */
 export function checkbox(label, checked, onChange) {
   const id = uniqueId();
@@ -82,6 +109,6 @@ export function checkbox(label, checked, onChange) {
   return { root: el("div", { class: "check" }, input, el("label", { for: id }, label)), input };
 }
 
-/** @param {string} text @param {() => void} onClick @param {{ label?: string, quiet?: boolean }} [look] */
-export const button = (text, onClick, { label, quiet = false } = {}) =>
-  el("button", { type: "button", class: quiet && "quiet", "aria-label": label, click: onClick }, text);
+/** @param {string} text @param {() => void} onClick @param {{ label?: string, quiet?: boolean, primary?: boolean }} [look] */
+export const button = (text, onClick, { label, quiet = false, primary = false } = {}) =>
+  el("button", { type: "button", class: quiet ? "quiet" : primary && "primary", "aria-label": label, click: onClick }, text);

@@ -3,7 +3,6 @@ import { S } from "../strings.js";
 import { grid } from "../experiments.js";
 import { gridFigure } from "../figures.js";
 import { live } from "../live.js";
-import { LabError } from "../errors.js";
 import { showExact, showNumber, showToken } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button, select, textField, tokenField } from "./fields.js";
@@ -18,7 +17,6 @@ export function gridView(store, session) {
   const now = () => store.get("grid").inputs;
   const job = live(store, session, "grid", async (lab, options) => {
     const inputs = now();
-    if (!inputs.formats.length || !inputs.names.length) throw new LabError("input.empty_grid", S.grid.noPrompts);
     return { result: await lab.run(grid(inputs, store.get("settings").inputs), options), inputs };
   });
   const frame = computed({ store, key: "grid", live: job, render, engineOf: ({ result }) => result.engine });

@@ -19,6 +19,7 @@ export function heatmapView({ describe, palette = "diverging", square = false, w
   /** @type {import("../draw/heatmap.js").Layout | null} */ let at = null;
   /** @type {Cell | null} */ let hovered = null;
   /** @type {Cell | null} */ let kept = null;
+  /** @type {{ pending?: boolean, square?: boolean }} */ let look = {};
 
   const drawn = surface({
     tabindex: 0, role: "application", "aria-roledescription": S.common.heatmap,
@@ -31,8 +32,8 @@ export function heatmapView({ describe, palette = "diverging", square = false, w
     keydown: (/** @type {KeyboardEvent} */ event) => step(event),
   }, (size, theme) => {
     if (!figure) return null;
-    at = layout(figure, size, square);
-    return { width: at.width, height: at.height, ops: drawHeatmap(figure, at, theme, { stops: theme[palette], cursor: hovered ?? kept, written }) };
+    at = layout(figure, size, look.square ?? square);
+    return { width: at.width, height: at.height, ops: drawHeatmap(figure, at, theme, { stops: theme[palette], cursor: hovered ?? kept, written, pending: look.pending }) };
   });
   const tip = el("div", { class: "tip", hidden: true, "aria-hidden": "true" });
   const readout = el("p", { class: "readout", "aria-live": "polite" }, S.common.pointAt);
@@ -101,14 +102,15 @@ export function heatmapView({ describe, palette = "diverging", square = false, w
     if (values.length > MOST_TABLE_CELLS) return fill(scroll, S.common.tooMany(showCount(values.length)));
     fill(scroll, table(title, [`${row_axis.title} \\ ${col_axis.title}`, ...col_axis.labels],
       Array.from({ length: rows }, (_, row) => [row_axis.labels[row],
-        ...values.slice(row * cols, (row + 1) * cols).map((value) => (value === null ? "–" : showExact(value)))])));
+        ...values.slice(row * cols, (row + 1) * cols).map((value) => (value === null ? (look.pending ? "…" : "–") : showExact(value)))])));
   }
 
   return {
     root,
     canvas: drawn.canvas,
-    /** @param {Figure} next */
-    show(next) {
+    /** @param {Figure} next @param {{ pending?: boolean, square?: boolean }} [nextLook] `pending`: missing cells are not done yet */
+    show(next, nextLook = {}) {
+      look = nextLook;
       const same = figure && figure.rows === next.rows && figure.cols === next.cols;
       figure = next;
       if (!same) hovered = kept = null;

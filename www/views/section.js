@@ -1,6 +1,6 @@
 // The frame that every section shares: heading, explanation, controls, how far the computation is, and the figure.
 import { S } from "../strings.js";
-import { showTime } from "../format.js";
+import { showAbout, showBytes, showCount, showLarge, showTime } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button } from "./fields.js";
 
@@ -23,6 +23,19 @@ export function section(key) {
     controls, status, body);
   return { root, controls, status, body };
 }
+
+/** How far a run is. @param {import("../state.js").Progress} progress @param {import("../state.js").Sofar | null} sofar */
+function under({ done, total, left }, sofar) {
+  return [
+    S.common.computed(Math.floor((100 * done) / total)),
+    sofar && S.common.cells(showCount(sofar.done), showCount(sofar.cells)),
+    left !== null && S.common.left(showAbout(left)),
+  ].filter(Boolean).join(" · ");
+}
+
+/** What a sweep would cost. @param {import("../microtome.js").Estimate} estimate */
+const cost = ({ seconds, cells, flops, memory_bytes }) => S.common.cost(seconds === null ? S.common.untimed : showAbout(seconds),
+  showCount(cells), showLarge(flops), showBytes(memory_bytes));
 
 /** @param {import("../errors.js").PlainError} error */
 export const errorBox = ({ code, message, action }) =>
@@ -50,13 +63,14 @@ export function computed({ store, key, live, render, engineOf }) {
       drawn = /** @type {T} */ (job.value);
       render(/** @type {T} */ (job.value));
     }
+    frame.root.toggleAttribute("data-fresh", job.fresh);
     if (job.status === "running") {
-      words.textContent = job.progress ? S.common.computed(Math.floor((100 * job.progress.done) / job.progress.total)) : S.common.queued;
+      words.textContent = job.progress ? under(job.progress, job.sofar) : S.common.queued;
       if (job.progress) Object.assign(progress, { max: job.progress.total, value: job.progress.done });
       else progress.removeAttribute("value");
     }
     // The line is built anew only where it changes: a button that is rebuilt under the pointer cannot be clicked.
-    const now = JSON.stringify([job.status, job.error]) + (job.status === "done" ? performance.now() : "");
+    const now = JSON.stringify([job.status, job.error, job.status === "running" || [job.sofar, job.estimate]]) + (job.status === "done" ? performance.now() : "");
     if (now !== shown) {
       shown = now;
       fill(frame.status, ...line(job));
@@ -68,7 +82,14 @@ export function computed({ store, key, live, render, engineOf }) {
     switch (job.status) {
       case "running": return [progress, button(S.common.cancel, live.cancel), words];
       case "error": return [job.error && errorBox(job.error), button(S.common.again, live.run)];
-      case "cancelled": return [el("span", {}, S.common.cancelled), button(S.common.run, live.run)];
+      case "held": return [
+        button(S.common.run, live.run, { primary: true }),
+        el("span", { class: "words" }, job.estimate && cost(job.estimate), job.value !== null && ` ${S.common.earlier}`),
+      ];
+      case "cancelled": return [
+        button(S.common.run, live.run),
+        el("span", {}, job.sofar ? S.common.kept(showCount(job.sofar.done), showCount(job.sofar.cells)) : S.common.cancelled),
+      ];
       case "waiting": return [el("span", {}, S.common.waiting)];
       case "done": {
         if (job.value === null) return [];

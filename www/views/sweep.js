@@ -1,27 +1,50 @@
-// What the two sweeps share: compute, then ask the engine for the figure that the command line would get too.
+// What the two sweeps share: compute, and ask the engine for the figure of the result, or of what is done of it.
+import { S } from "../strings.js";
 import { showToken } from "../format.js";
+import { el } from "./dom.js";
 
 /** @typedef {import("../microtome.js").Figure} Figure */
 
 /**
+ * What a section draws: of a result, or of what is done of a sweep.
+ * @template R
+ * @typedef {{ result: R, figure: Figure, sofar: import("../state.js").Sofar | null }} Swept
+ */
+
+/**
  * @template {import("../microtome.js").AblateExperiment | import("../microtome.js").PatchExperiment} E
+ * @template {import("../microtome.js").ResultOf<E>} R
  * @param {import("../microtome.js").Lab} lab
  * @param {E} experiment
- * @param {import("../microtome.js").RunOptions} options
+ * @param {import("../live.js").Hooks<Swept<R>>} hooks
+ * @returns {Promise<Swept<R>>}
  */
-export async function sweep(lab, experiment, options) {
-  const result = await lab.run(experiment, options);
-  const figure = await lab.figure(result);
-  if (!figure) throw new Error(`A ${experiment.kind} over ${experiment.axes.join(" and ")} gave no figure.`);
-  return { result, figure: readable(figure) };
+export async function sweep(lab, experiment, { signal, onProgress, onSofar }) {
+  const figureOf = async (/** @type {import("../microtome.js").Drawable} */ result) => {
+    const figure = await lab.figure(result);
+    return figure && readable(figure);
+  };
+  /** @param {import("../microtome.js").PartialSweep} partial */
+  const onPartial = async (partial) => {
+    const sofar = { done: partial.done, cells: partial.values.length };
+    const result = /** @type {any} */ ({ version: 1, kind: experiment.kind, experiment, ...partial });
+    // A figure that fails here fails again at the end, where it is reported.
+    const figure = await figureOf(result).catch(() => null);
+    if (figure) onSofar({ result, figure, sofar }, sofar);
+  };
+  const result = /** @type {any} */ (await lab.run(experiment, { signal, onProgress, onPartial }));
+  const figure = await figureOf(result);
+  if (!figure) throw new Error(`A ${experiment.kind} over ${result.axes.join(" and ")} gave no figure.`);
+  return { result, figure, sofar: null };
 }
 
-/** Labels may hold tokens: their spaces and controls become signs. @param {Figure} figure @returns {Figure} */
+/** Marks a figure that is not complete. */
+export const incomplete = () => el("span", { class: "incomplete" }, S.common.incomplete);
+
+/** Labels may hold tokens: their spaces and controls become signs. Those of sets are words of their own. @param {Figure} figure @returns {Figure} */
 function readable(figure) {
-  const { row_axis, col_axis } = figure;
-  return {
-    ...figure,
-    row_axis: { ...row_axis, labels: row_axis.labels.map(showToken) },
-    col_axis: { ...col_axis, labels: col_axis.labels.map(showToken) },
-  };
+  const axis = (/** @type {import("../microtome.js").FigureAxis} */ { title, labels }) =>
+    ({ title, labels: title === "Set" ? labels : labels.map(showToken) });
+  const { row_axis, col_axis, panel_axes } = figure;
+  return { ...figure, row_axis: axis(row_axis), col_axis: axis(col_axis), panel_axes: panel_axes?.map(axis) };
 }

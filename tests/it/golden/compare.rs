@@ -23,7 +23,7 @@ impl Report {
         let mut lines: Vec<_> = self.worst.iter().collect();
         lines.sort_by(|(_, a), (_, b)| b.0.total_cmp(&a.0));
         let line = |(quantity, (worst, place)): (&String, &(f64, String))| {
-            format!("  {worst:8.1e}  {quantity:26}  {place}\n")
+            format!("  {worst:8.1e}  {quantity:34}  {place}\n")
         };
         lines.into_iter().map(line).collect()
     }
@@ -40,10 +40,7 @@ impl Report {
             return self.trace(golden, case, tensors);
         }
         let json = serde_json::to_value(outcome).unwrap_or_else(|e| panic!("{place}: {e}"));
-        let quantity = match (case.experiment["kind"].as_str(), case.experiment["site"].as_str()) {
-            (Some(kind), Some(site)) => format!("{kind} {site}"),
-            (kind, _) => kind.unwrap_or_default().to_owned(),
-        };
+        let quantity = quantity(&case.experiment);
         self.value(&place, &quantity, "", &json, &case.expected);
     }
 
@@ -161,6 +158,23 @@ impl Report {
         self.failures.push(message);
         false
     }
+}
+
+/// The kind of an experiment; of a sweep also where it edits, what it writes, and whether it is of a batch.
+fn quantity(experiment: &Value) -> String {
+    let kind = experiment["kind"].as_str().unwrap_or_default();
+    let places = match &experiment["site"] {
+        Value::String(site) => site,
+        _ if experiment["sites"].is_array() => "sites",
+        _ if experiment["sets"].is_array() => "sets",
+        _ => return kind.to_owned(),
+    };
+    let edit = match experiment["edit"]["kind"].as_str() {
+        Some(edit) if edit != "zero" => format!(", {edit}"),
+        _ => String::new(),
+    };
+    let batch = experiment["prompts"].is_array() || experiment["pairs"].is_array();
+    format!("{kind} {places}{edit}{}", if batch { ", batch" } else { "" })
 }
 
 /// −∞ agrees only with −∞, and NaN with nothing.

@@ -1,0 +1,170 @@
+// The benchmark's page: each engine in a worker of its own, one after the other. The address may choose and start it:
+//   bench.html?engines=single,threads,gpu&tokens=11,30&cases=forward,patch&repeat=3&shape=tiny&run
+// Everything measured is `window.benchResult` at the end, and behind “Save as JSON”.
+import { LabError, fromPlain } from "./errors.js";
+import { spawn } from "./spawn.js";
+import { el, fill, scrollable } from "./views/dom.js";
+
+/** @typedef {import("./engine.js").BenchOptions} BenchOptions */
+/** @typedef {import("./engine.js").BenchEngine} BenchEngine */
+/** @typedef {import("./engine.js").BenchRow} BenchRow */
+
+const query = new URLSearchParams(location.search);
+/** @param {string} name @param {string[]} otherwise */
+const listed = (name, otherwise) => query.get(name)?.split(",").filter(Boolean) ?? otherwise;
+
+const ENGINES = {
+  single: { title: "CPU, one thread", backend: "cpu", threads: 1 },
+  threads: { title: "CPU, threads", backend: "cpu", threads: 64 },
+  gpu: { title: "GPU", backend: "gpu", threads: 1 },
+};
+const LENGTHS = ["11", "30"];
+// The names of `Case::NAMES` in src/bench.rs, which refuses any other.
+const CASES = {
+  forward: "forward: all logits, loss",
+  forward_logit_diff: "forward: one logit difference",
+  ablate_logit_diff: "ablate every head: logit difference",
+  ablate_loss: "ablate every head: loss",
+  patch: "patch resid_pre, layer × pos",
+  patch_shared: "the same, first 5 tokens shared",
+};
+
+const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const form = /** @type {HTMLFormElement} */ (part("form"));
+const cancel = /** @type {HTMLButtonElement} */ (part("cancel"));
+const start = /** @type {HTMLButtonElement} */ (part("run"));
+const download = /** @type {HTMLAnchorElement} */ (part("download"));
+
+/** A list of boxes to tick. @param {string} name @param {[string, string, string?][]} items value, label, why it is not possible */
+function boxes(name, items) {
+  const ticked = listed(name, items.filter(([, , why]) => !why).map(([value]) => value));
+  fill(part(name), ...items.map(([value, label, why]) => {
+    const box = /** @type {HTMLInputElement} */ (el("input", { type: "checkbox", name, value }));
+    box.checked = ticked.includes(value) && !why;
+    box.disabled = Boolean(why);
+    return el("label", { class: "check" }, box, why ? `${label} (${why})` : label);
+  }));
+}
+
+const noThreads = !crossOriginIsolated ? "this page is not isolated" : navigator.hardwareConcurrency < 2 ? "one core" : "";
+boxes("engines", [
+  ["single", ENGINES.single.title], ["threads", ENGINES.threads.title, noThreads],
+  ["gpu", ENGINES.gpu.title, "gpu" in navigator ? "" : "no WebGPU"],
+]);
+boxes("tokens", LENGTHS.map((n) => [n, n]));
+boxes("cases", Object.entries(CASES));
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void run();
+});
+
+async function run() {
+  const chosen = new FormData(form);
+  const engines = /** @type {(keyof typeof ENGINES)[]} */ (chosen.getAll("engines").map(String));
+  const repeat = query.get("repeat");
+  /** @type {Omit<BenchOptions, "backend" | "threads">} */
+  const asked = {
+    shape: query.get("shape") === "tiny" ? "tiny" : "gpt2-small", seed: Number(query.get("seed") ?? 0),
+    tokens: chosen.getAll("tokens").map(Number), only: chosen.getAll("cases").map(String),
+    ...(repeat ? { repeat: Number(repeat) } : {}),
+  };
+  const controller = new AbortController();
+  const onCancel = () => controller.abort();
+  cancel.addEventListener("click", onCancel, { once: true });
+  start.hidden = download.hidden = true;
+  cancel.hidden = false;
+  const { userAgent, hardwareConcurrency: cores } = navigator;
+  const result = {
+    build: "", shape: asked.shape, seed: asked.seed, page: { userAgent, cores, isolated: crossOriginIsolated },
+    engines: /** @type {BenchEngine[]} */ ([]), errors: /** @type {{ engine: string, code: string, message: string }[]} */ ([]),
+  };
+  fill(part("results"));
+  for (const name of engines) {
+    if (controller.signal.aborted || !asked.tokens.length || !asked.only.length) break;
+    const { title, backend, threads } = ENGINES[name];
+    const table = tableFor(title);
+    part("results").append(table.root);
+    try {
+      const options = /** @type {BenchOptions} */ ({ ...asked, backend, threads });
+      const engine = await oneEngine(options, title, table.add, controller.signal);
+      result.build = engine.build;
+      result.engines.push(engine);
+      table.finish(engine);
+    } catch (error) {
+      const { code, message, action } = /** @type {LabError} */ (error);
+      if (code !== "run.cancelled") table.root.append(el("p", { class: "error" }, [message, action].filter(Boolean).join(" ")));
+      result.errors.push({ engine: name, code, message });
+    }
+  }
+  cancel.removeEventListener("click", onCancel);
+  fill(part("status"), controller.signal.aborted ? "Cancelled." : result.engines.length ? "Done." : "Nothing was measured.");
+  if (download.href) URL.revokeObjectURL(download.href);
+  download.href = URL.createObjectURL(new Blob([JSON.stringify(result, null, 2)], { type: "application/json" }));
+  start.hidden = false;
+  download.hidden = !result.engines.length;
+  cancel.hidden = true;
+  /** @type {any} */ (window).benchResult = result;
+}
+
+/**
+ * @param {BenchOptions} options
+ * @param {string} name
+ * @param {(row: BenchRow) => void} onRow
+ * @param {AbortSignal} signal
+ * @returns {Promise<BenchEngine>}
+ */
+function oneEngine(options, name, onRow, signal) {
+  const bar = /** @type {HTMLProgressElement} */ (el("progress", { max: "1", value: "0" }));
+  const text = el("span", {}, `${name}: loading`);
+  fill(part("status"), bar, text);
+  const worker = spawn("bench_worker");
+  return new Promise((resolve, reject) => {
+    let [before, parts] = [0, 1];
+    const failed = (/** @type {any} */ error) => reject(fromPlain(error));
+    signal.addEventListener("abort", () => reject(new LabError("run.cancelled", "Cancelled.")), { once: true });
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new LabError("engine.worker", `The worker failed: ${event.message ?? "no reason given"}.`));
+    };
+    worker.onmessage = ({ data }) => {
+      if (data.kind === "begin") {
+        [before, parts] = [data.done, data.total];
+        text.textContent = `${name}: ${data.title}${data.tokens ? `, ${data.tokens} tokens` : ""}`;
+      }
+      if (data.kind === "begin") bar.value = before / parts;
+      if (data.kind === "progress") bar.value = (before + data.done / data.total) / parts;
+      if (data.kind === "row") onRow(data.row);
+      if (data.kind === "threads") for (const alarm of data.alarms) alarm.onmessage = (/** @type {any} */ { data }) => failed(data);
+      if (data.kind === "error") failed(data.error);
+      if (data.kind === "done") resolve(data.engine);
+    };
+    worker.postMessage(options);
+  }).finally(() => worker.terminate());
+}
+
+const COLUMNS = ["Case", "T", "Median ms", "Min ms", "GFLOP", "Dispatches", "Read-backs", "Weights", "GFLOP/s", "Share"];
+
+/** @param {string} title */
+function tableFor(title) {
+  const body = el("tbody", {});
+  const facts = el("small", {});
+  const head = el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col" }, name))));
+  const scroll = scrollable(title);
+  scroll.append(el("table", {}, head, body));
+  const root = el("div", {}, el("h2", {}, title, " ", facts), scroll);
+  /** @param {BenchRow} row */
+  const add = (row) => {
+    const cells = [row.tokens, row.median_ms.toFixed(1), row.min_ms.toFixed(1), (row.flops / 1e9).toPrecision(4), row.dispatches,
+      row.readbacks, `${(row.weight_bytes_read / 1e9).toPrecision(3)} GB`, row.gflops.toFixed(1), `${Math.round(100 * row.share)} %`];
+    body.append(el("tr", {}, el("th", { scope: "row" }, row.title), ...cells.map((cell) => el("td", {}, String(cell)))));
+  };
+  /** @param {BenchEngine} engine */
+  const finish = (engine) => {
+    const where = engine.adapter ?? `${engine.threads} ${engine.threads === 1 ? "thread" : "threads"}`;
+    facts.textContent = `${where}; best matrix product ${engine.matmul.gflops.toFixed(1)} GFLOP/s; weights ready in ${Math.round(engine.prepare_ms)} ms`;
+  };
+  return { root, add, finish };
+}
+
+if (query.has("run")) void run();
