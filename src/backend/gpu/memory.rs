@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::program::{Buf, Program};
 use crate::weights::{Part, Weight, Weights};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// A weight in its shards.
@@ -131,17 +132,19 @@ impl Memory {
         plane: usize,
         data: &[f32],
     ) -> Result<()> {
-        if !self.planes.contains_key(&key) {
-            let stride = steps::plane(data.len());
-            let bytes = 3 * 4 * stride as u64;
-            if bytes > device.binding_bytes {
-                return Err(too_large(weight, bytes, device.binding_bytes));
+        let planes = match self.planes.entry(key) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(room) => {
+                let stride = steps::plane(data.len());
+                let bytes = 3 * 4 * stride as u64;
+                if bytes > device.binding_bytes {
+                    return Err(too_large(weight, bytes, device.binding_bytes));
+                }
+                let label = weight.to_string();
+                let buffer = device.caught(&label, || Ok(buffer(device, &label, bytes, STORAGE))).await?;
+                room.insert(Planes { buffer, elements: [0; 3], plane: stride })
             }
-            let label = weight.to_string();
-            let buffer = device.caught(&label, || Ok(buffer(device, &label, bytes, STORAGE))).await?;
-            self.planes.insert(key, Planes { buffer, elements: [0; 3], plane: stride });
-        }
-        let Some(planes) = self.planes.get_mut(&key) else { return Ok(()) };
+        };
         if steps::plane(data.len()) != planes.plane {
             return Err(Error::internal(format!("{weight} has not the shape of its neighbours")));
         }

@@ -71,10 +71,12 @@ impl Variants {
     }
 
     pub(super) fn linear(&self, rows: usize) -> &'static Kernel {
-        match rows {
-            0..=Self::FEW => self.few,
-            0..=Self::SKINNY => self.skinny,
-            _ => self.tile,
+        if rows <= Self::FEW {
+            self.few
+        } else if rows <= Self::SKINNY {
+            self.skinny
+        } else {
+            self.tile
         }
     }
 
@@ -83,9 +85,8 @@ impl Variants {
         let large = self.linear(rows).tile == kernels::LINEAR_16X16.tile
             || self.linear(rows).tile == kernels::LINEAR_12X16.tile;
         match rows {
-            0..=1 => &kernels::UNEMBED_1X8,
-            0..=Self::FEW => &kernels::UNEMBED_8X4,
-            _ if large => &kernels::UNEMBED_16X16,
+            0 | 1 => &kernels::UNEMBED_1X8,
+            _ if large && rows > Self::FEW => &kernels::UNEMBED_16X16,
             _ => &kernels::UNEMBED_8X4,
         }
     }

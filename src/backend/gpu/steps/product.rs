@@ -68,7 +68,7 @@ impl Encoder<'_> {
                 let next = layer == first_layer && plane == first_plane + i && part.out == QKV[plane];
                 next.then_some((layer, first_plane))
             };
-            let together = left.iter().enumerate().map_while(|item| planes(item)).count();
+            let together = left.iter().enumerate().map_while(planes).count();
             match planes((0, first)) {
                 Some((layer, first_plane)) => {
                     for part in &left[..together] {
