@@ -33,6 +33,14 @@ export function panelOf(figure, index) {
   return { ...panel, title: `${figure.title}: ${placeWords(figure, index, null)}`, values: figure.values.slice(index * size, (index + 1) * size) };
 }
 
+/** The panel with the cell that is farthest from the scale's middle. @param {Figure} figure */
+export function strongest({ values, rows, cols, scale }) {
+  const far = (/** @type {number} */ i) => Math.abs((values[i] ?? scale.mid) - scale.mid);
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (far(i) > far(best)) best = i;
+  return Math.floor(best / (rows * cols));
+}
+
 /**
  * Where a cell is, in words: “Layer 1, head 2”. Without a cell, which panel.
  * @param {Figure} figure

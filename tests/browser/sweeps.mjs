@@ -43,7 +43,6 @@ export async function sweepChecks(browser, url) {
     ensure(opacity === "1", `what was done is dimmed to ${opacity}`);
     // The last panel has nothing yet, and says so.
     await page.locator("#patch canvas").first().press("End");
-    for (let i = 0; i < 7; i++) await page.locator("#patch canvas").first().press("ArrowRight");
     await page.locator("#patch canvas").nth(1).press("ArrowDown");
     for (let i = 0; i < 3; i++) await page.locator("#patch canvas").nth(1).press("ArrowDown");
     ensure((await page.locator("#patch .readout").innerText()) === "not computed yet", await page.locator("#patch .readout").innerText());
@@ -140,6 +139,10 @@ export async function sweepChecks(browser, url) {
     await tiles.scrollIntoViewIfNeeded();
     const title = page.locator("#patch .heading h4");
     const shows = async (/** @type {string} */ words) => ensure((await title.innerText()) === words, `it shows “${await title.innerText()}”, not “${words}”`);
+    const far = figure.values.map((/** @type {number} */ value) => Math.abs(value));
+    const strongest = Math.floor(far.indexOf(Math.max(...far)) / (figure.rows * figure.cols));
+    await shows(`${["z", "q", "k", "v", "pattern"][Math.floor(strongest / 8)]}, head ${strongest % 8}`);
+    await tiles.press("Home");
     await shows("z, head 0");
     await tiles.press("ArrowRight");
     await tiles.press("ArrowDown");

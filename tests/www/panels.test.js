@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { drawPanels, hitPanel, panelAt, panelsLayout } from "../../www/draw/panels.js";
 import { drawHeatmap, layout } from "../../www/draw/heatmap.js";
-import { panelOf, placeWords } from "../../www/figures.js";
+import { panelOf, placeWords, strongest } from "../../www/figures.js";
 import { theme } from "./theme.js";
 
 /** @param {[string, number][]} panels @param {number} rows @param {number} cols @returns {import("../../www/microtome.js").Figure} */
@@ -41,6 +41,13 @@ test("a panel holds its own slice, in the common scale", () => {
   assert.deepEqual([panel.values.length, panel.panel_axes, panel.scale, panel.title], [132, undefined, f.scale, "Loss: pattern, head 5"]);
   const { panel_axes, ...plain } = f;
   assert.deepEqual(panelOf(plain, 0), plain);
+});
+
+test("the strongest panel has the cell farthest from the middle, on either side; missing cells do not count", () => {
+  const f = FIGURES[0];
+  assert.equal(strongest(f), 7);
+  assert.equal(strongest({ ...f, values: f.values.map((_, i) => (i === 100 ? -9 : i % 3 ? 1 : null)) }), 2);
+  assert.equal(strongest({ ...f, scale: { min: 5, mid: 5, max: 5 }, values: f.values.map(() => null) }), 0);
 });
 
 test("a cell's place in words, outermost axis first", () => {

@@ -1,7 +1,7 @@
 // A sweep's figure: one heatmap; or small multiples and the one of them that is pointed at or kept, enlarged.
 import { S } from "../strings.js";
 import { drawPanels, hitPanel, panelsLayout } from "../draw/panels.js";
-import { panelOf, placeWords } from "../figures.js";
+import { panelOf, placeWords, strongest } from "../figures.js";
 import { el, fill } from "./dom.js";
 import { heatmapView } from "./heatmap.js";
 import { surface } from "./surface.js";
@@ -15,6 +15,7 @@ export function panelsView({ cell }) {
   /** Cells that are missing are not done yet. */ let pending = false;
   /** Kept by a click or a key; shown while no other is pointed at. */ let chosen = 0;
   let locked = false;
+  /** Somebody has chosen, or read the cells as they came: the enlarged panel must not change by itself. */ let settled = false;
   /** @type {number | null} */ let preview = null;
   const shown = () => (locked ? chosen : preview ?? chosen);
 
@@ -62,6 +63,7 @@ export function panelsView({ cell }) {
   function keep(index) {
     locked = !(locked && index === chosen);
     chosen = index;
+    settled = true;
     refresh();
   }
 
@@ -71,11 +73,13 @@ export function panelsView({ cell }) {
     if (event.key === "Escape") locked = false;
     else if (event.key === "Enter" || event.key === " ") return event.preventDefault(), keep(shown());
     else {
-      const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: sheet.columns, ArrowUp: -sheet.columns }[event.key];
+      const { columns, count } = sheet;
+      const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -count, End: count }[event.key];
       if (by === undefined) return;
       event.preventDefault();
-      chosen = Math.min(sheet.count - 1, Math.max(0, shown() + by));
+      chosen = Math.min(count - 1, Math.max(0, shown() + by));
       preview = null;
+      settled = true;
     }
     refresh();
   }
@@ -104,9 +108,12 @@ export function panelsView({ cell }) {
         chosen = 0;
         locked = false;
         preview = null;
+        settled = false;
       }
       figure = next;
       pending = look.pending;
+      settled ||= pending;
+      if (!settled && next.panel_axes) chosen = strongest(next);
       refresh();
     },
   };
