@@ -173,7 +173,7 @@ fn names(places: &Places) -> String {
     match places {
         Places::Site { site, .. } => site.to_string(),
         Places::Sites { sites, .. } => sites.iter().map(|site| site.name()).collect::<Vec<_>>().join(", "),
-        Places::Sets(_) => "sets".into(),
+        Places::Sets(_) => "parts".into(),
     }
 }
 

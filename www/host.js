@@ -24,8 +24,11 @@ import { spawn } from "./spawn.js";
  *   partial?: PartialSweep }} Job `partial`: the last of what was done
  */
 
-/** Milliseconds a cancelled job has to stop before the worker is replaced, and one that newer work replaces. */
-const PATIENCE = { cancelled: 150, superseded: 2000 };
+/**
+ * Milliseconds a cancelled job has to stop before the worker is replaced, and one that newer work replaces. Nobody waits
+ * for it but the next job, and a new worker has to load the model again.
+ */
+const PATIENCE = { cancelled: 1000, superseded: 2000 };
 /** A busy worker is pinged this often (milliseconds); one that leaves so many pings unanswered is replaced. */
 const PING_EVERY = 5_000;
 const MOST_UNANSWERED = 6;
