@@ -1,8 +1,12 @@
 //! The counted work of planned sweeps: exact, and within what the design promises for GPT-2 small. Nothing runs here: a
 //! plan and its programs are values.
 
+use microtome::backend::Unattended;
+use microtome::backend::cpu::Cpu;
 use microtome::config::Config;
+use microtome::experiment::Experiment;
 use microtome::hook::{Axis, Site};
+use microtome::lab::Lab;
 use microtome::metric::Metric;
 use microtome::model::{self, Limits, Run};
 use microtome::plan::{Means, Plan};
@@ -173,7 +177,8 @@ fn gpt2_small_keeps_to_the_promised_counts() {
     // With a clean run that differs in every later token: 0.024 more than promised.
     most("132 patches, 5 tokens shared", &patching(11, 5), 22.03, 0.5);
     let mut name = patching(11, 5);
-    name.cases[0].sources[0][6..].copy_from_slice(&name.cases[0].tokens[6..].to_vec());
+    let case = &mut name.cases[0];
+    case.sources[0][6..].copy_from_slice(&case.tokens[6..]);
     most("132 patches, one token differs", &name, 22.0, 0.5);
 }
 
@@ -218,4 +223,44 @@ fn ops_run_together_where_nobody_looks() {
     // Per layer LayerNorm, q k v, attention, output, LayerNorm, MLP in, MLP out; the last has its queries apart.
     let ops = program.ops.iter().filter(|op| !matches!(op, Op::Keep { .. })).count();
     assert_eq!(ops, 1 + 7 * 12 + 1 + 2);
+}
+
+#[test]
+fn an_estimate_is_what_the_run_then_counts() {
+    let model = Arc::new(crate::support::golden_model("www/models/pronoun"));
+    let mut lab = Lab::new(model, Cpu::new(), "cpu", "test");
+    let metric = r#""metric":{"kind":"logit_diff","correct":5,"incorrect":6}"#;
+    for (fields, cells) in [
+        (r#""kind":"predict","prompt":[1,2,3]"#.to_string(), 1),
+        (r#""kind":"trace","prompts":[[1,2,3],[4]],"hooks":["blocks.0.attn.hook_z"]"#.to_string(), 2),
+        (
+            format!(
+                r#""kind":"ablate","prompt":[1,2,3],"site":"z","axes":["layer","head"],"edit":{{"kind":"zero"}},{metric}"#
+            ),
+            32,
+        ),
+        (
+            format!(
+                r#""kind":"ablate","prompt":[1,2,3],"site":"v","axes":["layer"],"edit":{{"kind":"mean","prompts":[[7,8],[9]]}},{metric}"#
+            ),
+            4,
+        ),
+        (
+            format!(
+                r#""kind":"patch","clean":[1,2,3],"corrupted":[1,4,3],"site":"resid_pre","axes":["layer","pos"],{metric}"#
+            ),
+            12,
+        ),
+    ] {
+        let experiment = Experiment::from_json(&format!(r#"{{"version":1,{fields}}}"#)).unwrap();
+        let estimate = lab.estimate(&experiment).unwrap();
+        let control = Unattended::default();
+        let counted = pollster::block_on(lab.run(&experiment, &control)).unwrap().engine;
+        assert_eq!(
+            (estimate.cells, estimate.flops, estimate.weight_bytes_read),
+            (cells, counted.flops, counted.weight_bytes_read),
+            "{fields}"
+        );
+        assert!(estimate.memory_bytes > 0 && estimate.runs > 0);
+    }
 }
