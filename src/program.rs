@@ -291,11 +291,11 @@ impl std::ops::AddAssign for Work {
 impl Op {
     /// The operations and the bytes of weights that the op asks for.
     pub fn work(&self, d_model: usize) -> Work {
-        let work = |flops: usize, weights: usize| Work {
-            flops: flops as u64,
-            weight_bytes_read: 4 * weights as u64,
-        };
+        // In 64 bits: a browser's usize has 32, which one product of a sweep exceeds.
+        let product = |factors: &[usize]| factors.iter().map(|factor| *factor as u64).product::<u64>();
+        let work = |flops: u64, weights: usize| Work { flops, weight_bytes_read: 4 * weights as u64 };
         let causal = |attn: &Attn| attn.rows.iter().map(|row| row.dest as usize + 1).sum::<usize>();
+        let all = |attn: &Attn| attn.rows.iter().map(|row| row.len as usize).sum::<usize>();
         let affine = |affine: &Option<_>| if affine.is_some() { 2 * d_model } else { 0 };
         match self {
             Op::Embed { tokens, pos, .. } => {
@@ -303,26 +303,34 @@ impl Op {
             }
             Op::PosEmbed { pos, .. } => work(0, pos.len() * d_model),
             Op::Linear { rows, k, n, .. } | Op::Unembed { rows, k, n, .. } => {
-                work(2 * rows * k * n, k * n + n)
+                work(product(&[2, *rows, *k, *n]), k * n + n)
             }
             Op::Projections { parts, rows, k, n, .. } => {
-                work(2 * parts.len() * rows * k * n, parts.len() * (k * n + n))
+                work(product(&[2, parts.len(), *rows, *k, *n]), parts.len() * (k * n + n))
             }
-            Op::HeadLinear { rows, heads, k, n, .. } => work(2 * rows * heads * k * n, heads * (k * n + n)),
-            Op::HeadResult { rows, heads, k, n, .. } => work(2 * rows * heads * k * n, heads * k * n),
+            Op::HeadLinear { rows, heads, k, n, .. } => {
+                work(product(&[2, *rows, *heads, *k, *n]), heads * (k * n + n))
+            }
+            Op::HeadResult { rows, heads, k, n, .. } => {
+                work(product(&[2, *rows, *heads, *k, *n]), heads * k * n)
+            }
             Op::SumHeads { width, .. } => work(0, *width),
             Op::LayerNorm { affine: a, .. } | Op::LnNormalize { affine: a, .. } => work(0, affine(a)),
-            Op::Attention { attn, heads, d_head, .. } => work(4 * causal(attn) * heads * d_head, 0),
-            Op::AttnScores { attn, heads, d_head, .. } => work(2 * causal(attn) * heads * d_head, 0),
-            Op::Z { attn, heads, d_head, causal: true, .. } => work(2 * causal(attn) * heads * d_head, 0),
-            Op::Z { attn, heads, d_head, .. } => {
-                work(2 * attn.rows.iter().map(|row| row.len as usize).sum::<usize>() * heads * d_head, 0)
+            Op::Attention { attn, heads, d_head, .. } => {
+                work(product(&[4, causal(attn), *heads, *d_head]), 0)
+            }
+            Op::AttnScores { attn, heads, d_head, .. } => {
+                work(product(&[2, causal(attn), *heads, *d_head]), 0)
+            }
+            Op::Z { attn, heads, d_head, causal: is_causal, .. } => {
+                let pairs = if *is_causal { causal(attn) } else { all(attn) };
+                work(product(&[2, pairs, *heads, *d_head]), 0)
             }
             Op::ZDelta { changes, d_head, .. } => {
                 let heads: std::collections::BTreeSet<u32> = changes.iter().map(|c| c.head).collect();
-                work(2 * changes.len() * d_head * d_model, heads.len() * d_head * d_model)
+                work(product(&[2, changes.len(), *d_head, d_model]), heads.len() * d_head * d_model)
             }
-            Op::LogitDiff { pairs, k, .. } => work(4 * pairs.len() * k, pairs.len() * 2 * (k + 1)),
+            Op::LogitDiff { pairs, k, .. } => work(product(&[4, pairs.len(), *k]), pairs.len() * 2 * (k + 1)),
             _ => Work::default(),
         }
     }

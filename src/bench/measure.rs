@@ -148,7 +148,8 @@ pub async fn matmul_rate<B: Backend>(
         let back = Linear { x: Buf::Pre, w: Part::WOut, b: Part::BOut, out: Buf::MlpOut, k: n, n: d };
         let steps = if and_back { vec![there, back] } else { vec![there] };
         let milliseconds = best_time(backend, &cfg, &steps, control).await?;
-        let flops: usize = steps.iter().map(|step| 2 * ROWS * step.k * step.n).sum();
+        // In 64 bits: a browser's usize has 32.
+        let flops: u64 = steps.iter().map(|step| 2 * (ROWS * step.k) as u64 * step.n as u64).sum();
         let gflops = flops as f64 / milliseconds / 1e6;
         products.push(Product { rows: ROWS, k: d, n, and_back, milliseconds, gflops });
     }

@@ -108,7 +108,7 @@ fn offsets(layout: &[(String, usize)]) -> Vec<usize> {
 
 macro_rules! host_layout {
     ($ty:ty: $($field:ident),*) => {
-        vec![$((stringify!($field).to_owned(), offset_of!($ty, $field))),*]
+        [$((stringify!($field).to_owned(), offset_of!($ty, $field))),*]
     };
 }
 

@@ -46,7 +46,7 @@ impl Pass<'_> {
                     };
                     matmul::product(&x, *rows, self.cpu.matrix(*w)?, 0..*k, cols.clone(), &mut y, &finish)?;
                     self.write_columns(*out, heads * n, cols, &y)?;
-                    self.pacer.advance(2 * (rows * k * n) as u64).await?;
+                    self.pacer.advance(2 * (rows * k) as u64 * *n as u64).await?;
                 }
                 Ok(())
             }
@@ -57,7 +57,7 @@ impl Pass<'_> {
                     let x = columns(self.cpu.get(*z)?, *rows, heads * k, ks.clone());
                     matmul::product(&x, *rows, self.cpu.matrix(*w)?, ks, 0..*n, &mut y, &|_, _, _| {})?;
                     self.write_columns(*out, heads * n, head * n..(head + 1) * n, &y)?;
-                    self.pacer.advance(2 * (rows * k * n) as u64).await?;
+                    self.pacer.advance(2 * (rows * k) as u64 * *n as u64).await?;
                 }
                 Ok(())
             }
@@ -83,7 +83,7 @@ impl Pass<'_> {
                     for (i, y) in mine.iter().zip(y.chunks_exact(d_model)) {
                         added[i * d_model..(i + 1) * d_model].copy_from_slice(y);
                     }
-                    self.pacer.advance(2 * (mine.len() * d_head * d_model) as u64).await?;
+                    self.pacer.advance(2 * (mine.len() * d_head) as u64 * d_model as u64).await?;
                 }
                 self.write_all(*out, |_, out| {
                     ops::z_delta(&added, rows, d_model, *first, out);
@@ -133,7 +133,7 @@ impl Pass<'_> {
                 };
                 matmul::product(x, here, cpu.matrix(w)?, 0..k, cols.clone(), out, &finish)
             })?;
-            self.pacer.advance(2 * (here * k * n) as u64).await?;
+            self.pacer.advance(2 * (here * k) as u64 * n as u64).await?;
         }
         Ok(())
     }

@@ -45,11 +45,14 @@ impl Encoder<'_> {
         groups: impl Fn(usize) -> [usize; 3],
     ) -> Result<()> {
         let rows = call.params.end_row as usize;
-        let rows_once = (self.machine.dispatch_cost as usize / row_cost.max(1)).clamp(1, most);
+        // In 64 bits, as a fast adapter's dispatch holds more than a browser's usize.
+        let row_cost = row_cost.max(1) as u64;
+        let fitting = usize::try_from(self.machine.dispatch_cost / row_cost).unwrap_or(usize::MAX);
+        let rows_once = fitting.clamp(1, most);
         for row in (0..rows).step_by(rows_once) {
-            let end_row = (row + rows_once).min(rows);
+            let end_row = row.saturating_add(rows_once).min(rows);
             let params = Params { first_row: row as u32, end_row: end_row as u32, ..call.params };
-            let cost = DISPATCH_COST + ((end_row - row) * row_cost) as u64;
+            let cost = DISPATCH_COST + (end_row - row) as u64 * row_cost;
             self.dispatch(Call { params, slots: call.slots.clone(), ..call }, groups(end_row - row), cost)?;
         }
         Ok(())
@@ -59,17 +62,17 @@ impl Encoder<'_> {
     pub(super) fn product(&mut self, call: Call, cols: usize, planes: usize) -> Result<()> {
         let [tile_cols, tile_rows] = call.kernel.tile.map(|n| n as usize);
         let (rows, k) = (call.params.end_row as usize, u64::from(call.params.k) * planes as u64);
-        let cells = (self.machine.dispatch_cost / (2 * k).max(1)) as usize;
+        let cells = usize::try_from(self.machine.dispatch_cost / (2 * k).max(1)).unwrap_or(usize::MAX);
         let in_tiles = |n: usize, tile: usize| (n / tile * tile).max(tile);
         let rows_once = in_tiles(cells / tile_cols, tile_rows).min(MAX_GROUPS * tile_rows).min(rows.max(1));
         let cols_once = in_tiles(cells / rows_once, tile_cols);
         for row in (0..rows).step_by(rows_once) {
             let end_row = (row + rows_once).min(rows);
             for col in (0..cols).step_by(cols_once) {
-                let end_col = (col + cols_once).min(cols);
+                let end_col = col.saturating_add(cols_once).min(cols);
                 let groups =
                     [(end_col - col).div_ceil(tile_cols), (end_row - row).div_ceil(tile_rows), planes];
-                let cost = DISPATCH_COST + 2 * ((end_row - row) * (end_col - col)) as u64 * k;
+                let cost = DISPATCH_COST + 2 * (end_row - row) as u64 * (end_col - col) as u64 * k;
                 let params = Params {
                     first_row: row as u32,
                     end_row: end_row as u32,

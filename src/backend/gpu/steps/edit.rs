@@ -56,7 +56,7 @@ impl Encoder<'_> {
             let groups = [longest.div_ceil(64).min(1024), end - first, 1];
             let params =
                 Params { first_row: first as u32, end_row: end as u32, list, mode, ..Params::default() };
-            let cost = DISPATCH_COST + (longest * (end - first) * ELEMENT_COST) as u64;
+            let cost = DISPATCH_COST + (longest * (end - first)) as u64 * ELEMENT_COST as u64;
             let call = Call { kernel: &kernels::EDIT, params, slots: vec![Slot::Index, other, slot] };
             self.dispatch(call, groups, cost)?;
         }
