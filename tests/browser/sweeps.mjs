@@ -47,7 +47,8 @@ export async function sweepChecks(browser, url) {
     for (let i = 0; i < 3; i++) await page.locator("#patch canvas").nth(1).press("ArrowDown");
     ensure((await page.locator("#patch .readout").innerText()) === "not computed yet", await page.locator("#patch .readout").innerText());
     await page.locator("#patch .numbers summary").click();
-    ensure((await page.locator("#patch .numbers td").allInnerTexts()).includes("…"), "the table does not tell what is missing");
+    // The table is filled when its details have opened.
+    await page.locator("#patch .numbers td", { hasText: /^…$/ }).first().waitFor();
     const whole = await recomputed(page, "patch", async () => {
       await type(page, "patch", { "Clean prompt": "Mary is a great friend, isn’t", "Corrupted prompt": "John is a great friend, isn’t" });
     });
