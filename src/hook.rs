@@ -111,6 +111,11 @@ impl Site {
         !matches!(self, Site::Embed | Site::PosEmbed | Site::LnFinalScale | Site::LnFinalNormalized)
     }
 
+    /// Whether the site stands behind the last layer.
+    pub fn is_final(self) -> bool {
+        matches!(self, Site::LnFinalScale | Site::LnFinalNormalized)
+    }
+
     pub fn family(self, cfg: &Config) -> Family {
         use Site::*;
         match self {

@@ -110,7 +110,7 @@ fn attention(b: &mut Builder, layer: usize, mut pre: Layout) -> Result<Layout> {
         b.emit(op, Buf::Z, z_len);
     }
     b.hook(Site::Z, layer, Buf::Z, &attended)?; // [pos, head, d_head]
-    if b.wants(Site::Result, layer) || b.edits(Site::Result, layer) {
+    if b.shows(Site::Result, layer) {
         let (rows, out) = (attended.rows(), Buf::Result);
         let op = Op::HeadResult { z: Buf::Z, w: w(Part::WO), out, rows, heads, k: d_head, n: d_model };
         b.emit(op, out, rows * heads * d_model);

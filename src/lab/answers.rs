@@ -1,23 +1,25 @@
 //! One function per kind of question: from token ids to the answer.
 
-use super::swept::{Report, traced};
+use super::swept::Report;
 use super::{Job, Lab, Question, Tokens};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::hook::HookName;
 use crate::metric::{Metric, log_sum_exp, mean_loss, ranking};
-use crate::model::Readout;
 use crate::outcome::{Answer, Candidate, Ranked, Tensor};
-use crate::plan;
+use crate::plan::{self, Batch};
 use std::collections::BTreeMap;
 
 impl<B: Backend> Lab<B> {
     /// Answers on the weights that are prepared.
     pub(super) async fn answer(&mut self, question: Question, job: &mut Job<'_>) -> Result<Answer> {
+        let batches = plan::prompts(&self.model.weights.cfg, &self.backend.limits(), question.prompts());
         match question {
-            Question::Predict { tokens, answer, top_k } => self.predict(&tokens, answer, top_k, job).await,
-            Question::LogitDiff(prompts) => self.logit_diff(prompts, job).await,
-            Question::Trace { prompts, hooks } => self.trace(prompts, &hooks, job).await,
+            Question::Predict { tokens, answer, top_k } => {
+                self.predict(&batches, &tokens, (answer, top_k), job).await
+            }
+            Question::LogitDiff(prompts) => self.logit_diff(&batches, &prompts, job).await,
+            Question::Trace { prompts, hooks } => self.trace(&batches, &prompts, &hooks, job).await,
             Question::Ablate(sweep) => self.sweep(&sweep, Report::Ablate, job).await,
             Question::Patch { sweep, normalize } => {
                 self.sweep(&sweep, Report::Patch { normalize }, job).await
@@ -28,17 +30,14 @@ impl<B: Backend> Lab<B> {
 
     async fn predict(
         &mut self,
+        batches: &[Batch],
         tokens: &[u32],
-        answer: Option<u32>,
-        top_k: usize,
+        (answer, top_k): (Option<u32>, usize),
         job: &mut Job<'_>,
     ) -> Result<Answer> {
         let d_vocab = self.model.weights.cfg.d_vocab;
-        let readout = Readout { last_logits: true, loss: tokens.len() > 1, ..Readout::default() };
-        let prompts = vec![(tokens.to_vec(), readout)];
-        let batches = plan::prompts(&self.model.weights.cfg, &self.backend.limits(), prompts);
         let (mut logits, mut loss) = (Vec::new(), None);
-        self.execute(&batches, job, |_, data, output| {
+        self.execute(batches, job, |_, data, output| {
             let at = output.last_logits.ok_or_else(|| Error::internal("the logits were not kept"))?;
             logits = data[at..at + d_vocab].to_vec();
             loss = mean_loss(data, output);
@@ -71,18 +70,16 @@ impl<B: Backend> Lab<B> {
         })
     }
 
-    async fn logit_diff(&mut self, prompts: Vec<(Tokens, [u32; 2])>, job: &mut Job<'_>) -> Result<Answer> {
-        let metrics: Vec<Metric> = prompts.iter().map(|(_, pair)| Metric::LogitDiff(*pair)).collect();
-        let prompts = prompts
-            .into_iter()
-            .zip(&metrics)
-            .map(|((tokens, _), metric)| (tokens, metric.readout()))
-            .collect();
-        let batches = plan::prompts(&self.model.weights.cfg, &self.backend.limits(), prompts);
-        let mut values = vec![f64::NAN; metrics.len()];
-        self.execute(&batches, job, |answer, data, output| {
+    async fn logit_diff(
+        &mut self,
+        batches: &[Batch],
+        prompts: &[(Tokens, [u32; 2])],
+        job: &mut Job<'_>,
+    ) -> Result<Answer> {
+        let mut values = vec![f64::NAN; prompts.len()];
+        self.execute(batches, job, |answer, data, output| {
             if let plan::Answer::Prompt(i) = answer {
-                values[i] = metrics[i].value(data, output)?;
+                values[i] = Metric::LogitDiff(prompts[i].1).value(data, output)?;
             }
             Ok(())
         })
@@ -91,15 +88,19 @@ impl<B: Backend> Lab<B> {
         Ok(Answer::LogitDiff { values, mean })
     }
 
-    async fn trace(&mut self, prompts: Vec<Tokens>, hooks: &[HookName], job: &mut Job<'_>) -> Result<Answer> {
+    async fn trace(
+        &mut self,
+        batches: &[Batch],
+        prompts: &[Tokens],
+        hooks: &[HookName],
+        job: &mut Job<'_>,
+    ) -> Result<Answer> {
         let cfg = self.model.weights.cfg.clone();
-        let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
-        let batches = plan::prompts(&cfg, &self.backend.limits(), traced(&prompts, hooks));
-        let mut tensors = vec![BTreeMap::new(); lengths.len()];
-        self.execute(&batches, job, |answer, data, output| {
+        let mut tensors = vec![BTreeMap::new(); prompts.len()];
+        self.execute(batches, job, |answer, data, output| {
             let plan::Answer::Prompt(i) = answer else { return Ok(()) };
             for (hook, at) in hooks.iter().zip(&output.hooks) {
-                let shape = hook.site.shape(&cfg, lengths[i]);
+                let shape = hook.site.shape(&cfg, prompts[i].len());
                 let len: usize = shape.iter().product();
                 tensors[i].insert(hook.to_string(), Tensor { shape, data: data[*at..at + len].to_vec() });
             }

@@ -1,11 +1,12 @@
 //! What an experiment would cost: its plan and programs are built and counted, and nothing is run.
 
-use super::swept::{means_wanted, traced};
+use super::resolve::traced;
+use super::swept::means_wanted;
 use super::{Lab, Question};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::experiment::Experiment;
-use crate::model::{self, Readout};
+use crate::model;
 use crate::plan::{self, Batch, Plan};
 use crate::sweep::{Sweep, Write};
 use serde::Serialize;
@@ -53,25 +54,15 @@ impl<B: Backend> Lab<B> {
             (0..plan.len()).try_for_each(|index| count(&plan.batch(index)?))?;
             sweep.cells(cfg)
         };
-        let cells = match self.model.resolve(experiment)? {
-            Question::Ablate(asked) | Question::Patch { sweep: asked, .. } => sweep(&asked, &mut count)?,
+        let question = self.model.resolve(experiment)?;
+        let cells = match &question {
+            Question::Ablate(asked) | Question::Patch { sweep: asked, .. } => sweep(asked, &mut count)?,
             Question::UnembedBias(tokens) => tokens.len(),
-            Question::Predict { tokens, .. } => {
-                let readout = Readout { last_logits: true, loss: tokens.len() > 1, ..Readout::default() };
-                plan::prompts(cfg, &limits, vec![(tokens, readout)]).iter().try_for_each(count)?;
-                1
-            }
-            Question::LogitDiff(prompts) => {
-                let read = |pair| Readout { logit_diff: Some(pair), ..Readout::default() };
-                let prompts: Vec<_> =
-                    prompts.into_iter().map(|(tokens, pair)| (tokens, read(pair))).collect();
+            Question::Predict { .. } | Question::LogitDiff(_) | Question::Trace { .. } => {
+                let prompts = question.prompts();
                 let cells = prompts.len();
                 plan::prompts(cfg, &limits, prompts).iter().try_for_each(count)?;
                 cells
-            }
-            Question::Trace { prompts, hooks } => {
-                plan::prompts(cfg, &limits, traced(&prompts, &hooks)).iter().try_for_each(count)?;
-                prompts.len()
             }
         };
         let seconds = self.flops_per_ms.map(|rate| estimate.flops as f64 / rate / 1e3);

@@ -5,6 +5,8 @@ use super::Model;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Kind, Prompt, Token};
 use crate::hook::HookName;
+use crate::metric;
+use crate::model::Readout;
 use crate::outcome::TokenText;
 use crate::sweep::Sweep;
 
@@ -31,6 +33,30 @@ pub enum Question {
         normalize: bool,
     },
     UnembedBias(Vec<u32>),
+}
+
+impl Question {
+    /// The prompts that are run by themselves, and what is read of each; none for sweeps.
+    pub fn prompts(&self) -> Vec<(Tokens, Readout)> {
+        match self {
+            Question::Predict { tokens, .. } => {
+                let readout = Readout { last_logits: true, loss: tokens.len() > 1, ..Readout::default() };
+                vec![(tokens.clone(), readout)]
+            }
+            Question::LogitDiff(prompts) => {
+                let read = |pair: &[u32; 2]| metric::Metric::LogitDiff(*pair).readout();
+                prompts.iter().map(|(tokens, pair)| (tokens.clone(), read(pair))).collect()
+            }
+            Question::Trace { prompts, hooks } => traced(prompts, hooks),
+            Question::Ablate(_) | Question::Patch { .. } | Question::UnembedBias(_) => Vec::new(),
+        }
+    }
+}
+
+/// Prompts of which these hooks are read.
+pub(super) fn traced(prompts: &[Tokens], hooks: &[HookName]) -> Vec<(Tokens, Readout)> {
+    let readout = Readout { hooks: hooks.to_vec(), ..Readout::default() };
+    prompts.iter().map(|tokens| (tokens.clone(), readout.clone())).collect()
 }
 
 impl Model {

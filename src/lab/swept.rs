@@ -1,11 +1,11 @@
 //! A sweep under way: from its plan to the metric of every cell.
 
+use super::resolve::traced;
 use super::{Job, Lab};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::hook::HookName;
-use crate::model::Readout;
 use crate::outcome::Answer as SweepAnswer;
 use crate::plan::{self, Answer, Item, Means, Plan};
 use crate::sweep::{Over, Sweep, Write};
@@ -179,10 +179,4 @@ pub(super) fn means_wanted(cfg: &Config, sweep: &Sweep) -> Result<(Vec<HookName>
         len += hook.site.len(cfg, if *over == Over::Tokens { 1 } else { longest });
     }
     Ok((hooks.into_iter().collect(), Means { values: Arc::new(vec![0.0; len]), at }))
-}
-
-/// Prompts of which these hooks are read.
-pub(super) fn traced(prompts: &[Vec<u32>], hooks: &[HookName]) -> Vec<(Vec<u32>, Readout)> {
-    let readout = Readout { hooks: hooks.to_vec(), ..Readout::default() };
-    prompts.iter().map(|tokens| (tokens.clone(), readout.clone())).collect()
 }

@@ -1,7 +1,7 @@
 //! Attention of a batch: projections, and which query looks at which keys.
 
 use super::builder::Builder;
-use super::extent::Fork;
+use super::extent::{Fork, overlap};
 use super::layout::Layout;
 use crate::error::Result;
 use crate::hook::Site;
@@ -51,8 +51,7 @@ impl Builder<'_> {
             } else if out == Buf::Q && layer + 1 == self.cfg.n_layers {
                 queries = Layout::new(self.runs.len());
                 for run in pre.runs() {
-                    let (own, last) = (pre.positions(*run), self.extents[*run].last.clone());
-                    queries.push(*run, own.start.max(last.start)..own.end.min(last.end));
+                    queries.push(*run, overlap(&pre.positions(*run), &self.extents[*run].last));
                 }
                 let x = self.rows(Buf::Normalized, pre, &queries)?;
                 let size = [queries.rows(), d_model, d_model];

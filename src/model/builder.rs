@@ -1,6 +1,6 @@
 //! Assembles a [`Program`]: who has rows where, and the ops that every stage uses.
 
-use super::extent::{Extent, Fork, extents, reach_the_future};
+use super::extent::{Extent, Fork, extents, overlap, reach_the_future};
 use super::hooks::push;
 use super::layout::Layout;
 use super::run::{Limits, Run, RunOutput};
@@ -49,7 +49,8 @@ impl<'a> Builder<'a> {
         limits: &'a Limits,
     ) -> Result<Self> {
         runs.iter().enumerate().try_for_each(|(i, run)| run.check(cfg, runs, i, given.len()))?;
-        let extents = extents(cfg, runs);
+        let causal = !reach_the_future(runs);
+        let extents = extents(cfg, runs, causal);
         let mut forks: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         let mut edits: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut wants: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -72,7 +73,7 @@ impl<'a> Builder<'a> {
             runs,
             limits,
             extents,
-            causal: !reach_the_future(runs),
+            causal,
             forks,
             edits,
             wants,
@@ -178,8 +179,7 @@ impl<'a> Builder<'a> {
             }
             let mut positions = self.extents[run].differs.clone();
             if fork > Fork::ResidPre {
-                let looked_at = self.looked_at(run, layer);
-                positions = positions.start.max(looked_at.start)..positions.end.min(looked_at.end);
+                positions = overlap(&positions, &self.looked_at(run, layer));
             }
             let written = matches!(self.runs[run].interventions.as_slice(),
                 [only] if only.hook.site == site && !matches!(only.edit, Edit::Scale { .. }));

@@ -42,11 +42,10 @@ pub(super) struct Extent {
     pub(super) end: usize,
 }
 
-/// The extent of every run of a batch.
-pub(super) fn extents(cfg: &Config, runs: &[Run]) -> Vec<Extent> {
-    let everything = reach_the_future(runs);
+/// The extent of every run of a batch; unless it is `causal`, nothing of a run is left out at its end.
+pub(super) fn extents(cfg: &Config, runs: &[Run], causal: bool) -> Vec<Extent> {
     let mut extents: Vec<Extent> =
-        (0..runs.len()).map(|i| leave(cfg, runs, i, wanted(&runs[i], everything))).collect();
+        (0..runs.len()).map(|i| leave(cfg, runs, i, wanted(&runs[i], !causal))).collect();
     // What a run needs, those that it reads must have; they stand before it.
     for (i, run) in runs.iter().enumerate().rev() {
         let Extent { last, end, .. } = extents[i].clone();
@@ -75,14 +74,13 @@ pub(super) fn reach_the_future(runs: &[Run]) -> bool {
 
 /// The positions whose logits a run wants. Where activations are looked at, all are computed.
 fn wanted(run: &Run, everything: bool) -> Range<usize> {
-    let (len, readout) = (run.tokens.len(), &run.readout);
-    let last = readout.last_logits || readout.logit_diff.is_some();
-    match (everything || !readout.hooks.is_empty(), readout.loss, last) {
-        (true, _, _) | (_, true, true) => 0..len,
-        (_, true, _) => 0..len - 1,
-        (_, _, true) => len - 1..len,
-        _ => 0..0,
-    }
+    let len = run.tokens.len();
+    if everything || !run.readout.hooks.is_empty() { 0..len } else { run.readout.positions(len) }
+}
+
+/// What two ranges have in common.
+pub(super) fn overlap(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
+    a.start.max(b.start)..a.end.min(b.end)
 }
 
 fn hull(a: Range<usize>, b: Range<usize>) -> Range<usize> {
@@ -133,8 +131,7 @@ fn leave(cfg: &Config, runs: &[Run], i: usize, last: Range<usize>) -> Extent {
 }
 
 fn order(hook: &HookName) -> (usize, usize) {
-    let is_final = matches!(hook.site, Site::LnFinalScale | Site::LnFinalNormalized);
-    (if is_final { usize::MAX } else { hook.layer }, hook.site as usize)
+    (if hook.site.is_final() { usize::MAX } else { hook.layer }, hook.site as usize)
 }
 
 fn fork_of(site: Site) -> Fork {

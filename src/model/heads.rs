@@ -7,7 +7,7 @@
 //! Longer than most files: what is replaced, what is computed again and what changes belong together.
 
 use super::builder::Builder;
-use super::extent::Fork;
+use super::extent::{Fork, overlap};
 use super::hooks::push;
 use super::layout::Layout;
 use crate::error::Result;
@@ -105,7 +105,7 @@ impl Builder<'_> {
                 Site::K | Site::V => positions.start..len,
                 _ => continue,
             };
-            let dests = dests.start.max(looked_at.start)..dests.end.min(looked_at.end);
+            let dests = overlap(&dests, &looked_at);
             if dests.is_empty() {
                 continue;
             }
@@ -139,7 +139,7 @@ impl Builder<'_> {
             let positions = place.positions(self.runs[*run].tokens.len());
             let within =
                 if site == Site::Q { self.looked_at(*run, layer) } else { 0..self.extents[*run].end };
-            for pos in positions.start.max(within.start)..positions.end.min(within.end) {
+            for pos in overlap(&positions, &within) {
                 for head in place.heads(self.cfg.n_heads) {
                     let key = (*run, head, pos);
                     let col = head * d_head;
@@ -277,7 +277,7 @@ impl Builder<'_> {
         for run in runs {
             let looked_at = self.looked_at(*run, layer);
             let differs = &self.extents[*run].differs;
-            let positions = differs.start.max(looked_at.start)..differs.end.min(looked_at.end);
+            let positions = overlap(differs, &looked_at);
             let affected = self.affected(*run, layer);
             let hook = HookName { site: Site::Z, layer };
             let of_z: Vec<Intervention> =

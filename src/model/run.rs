@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::hook::HookName;
 use crate::intervene::{Edit, Intervention};
+use std::ops::Range;
 
 /// One forward pass with its edits.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +28,18 @@ pub struct Readout {
     pub loss: bool,
     /// Activations; a run that is looked at shares nothing with its base.
     pub hooks: Vec<HookName>,
+}
+
+impl Readout {
+    /// The positions of a run of `len` tokens whose logits are wanted.
+    pub fn positions(&self, len: usize) -> Range<usize> {
+        match (self.loss, self.last_logits || self.logit_diff.is_some()) {
+            (true, true) => 0..len,
+            (true, false) => 0..len - 1,
+            (false, true) => len - 1..len,
+            (false, false) => 0..0,
+        }
+    }
 }
 
 /// Where a run's results lie in the program's output, as element offsets.

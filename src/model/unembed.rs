@@ -1,6 +1,7 @@
 //! The end of the forward pass: final LayerNorm and the logits that a batch asks for, on the rows that need them.
 
 use super::builder::{Builder, LayerNorm};
+use super::extent::overlap;
 use super::layout::Layout;
 use crate::error::Result;
 use crate::hook::{HookName, Site};
@@ -16,7 +17,7 @@ impl Builder<'_> {
         for (run, extent) in self.extents.iter().enumerate() {
             let starts_here = extent.layer == self.cfg.n_layers;
             let own = if starts_here { extent.differs.clone() } else { resid.positions(run) };
-            finals.push(run, own.start.max(extent.last.start)..own.end.min(extent.last.end));
+            finals.push(run, overlap(&own, &extent.last));
         }
         if finals.rows() == 0 {
             return Ok(());

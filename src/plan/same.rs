@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::hook::{HookName, Site};
 use crate::intervene::Place;
-use crate::metric::Metric;
 use crate::sweep::Case;
 
 /// Whether an edit of this place can change nothing that the metric sees: it writes what is there already, or nothing
@@ -31,17 +30,14 @@ pub(super) fn cannot_matter(
 /// last attention only those.
 fn is_seen(cfg: &Config, case: &Case, site: Site, layer: usize, place: &Place) -> bool {
     let len = case.tokens.len();
-    let last = match case.metric {
-        Metric::LogitDiff(_) => len - 1..len,
-        Metric::Loss => 0..len - 1,
-    };
-    let is_final = matches!(site, Site::LnFinalScale | Site::LnFinalNormalized);
+    let last = case.metric.readout().positions(len);
     let behind_attention = match site {
         // Queries: each is read by its own position alone.
         Site::QInput | Site::Q | Site::AttnScores | Site::Pattern => true,
         site => site > Site::Pattern,
     };
-    let first = if is_final || (behind_attention && layer + 1 == cfg.n_layers) { last.start } else { 0 };
+    let first =
+        if site.is_final() || (behind_attention && layer + 1 == cfg.n_layers) { last.start } else { 0 };
     let positions = place.positions(len);
     positions.start.max(first) < positions.end.min(last.end)
 }
