@@ -14,6 +14,7 @@
 mod files;
 pub mod header;
 mod load;
+pub mod source;
 
 pub use files::{ModelFiles, ShardIndex, WeightFile};
 #[cfg(feature = "cli")]
