@@ -3,10 +3,11 @@
 use super::cpu::Cpu;
 use super::gpu::Gpu;
 use super::{Backend, Choice, Control, Output};
+use crate::config::Config;
 use crate::error::Result;
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::Weights;
+use crate::weights::{Sink, Weight};
 
 /// One of the two engines.
 pub enum Engine {
@@ -49,6 +50,22 @@ impl Engine {
     }
 }
 
+impl Sink for Engine {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+        match self {
+            Engine::Cpu(cpu) => cpu.begin(cfg, weights).await,
+            Engine::Gpu(gpu) => gpu.begin(cfg, weights).await,
+        }
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        match self {
+            Engine::Cpu(cpu) => cpu.write(weight, at, values).await,
+            Engine::Gpu(gpu) => gpu.write(weight, at, values).await,
+        }
+    }
+}
+
 impl Backend for Engine {
     fn limits(&self) -> Limits {
         match self {
@@ -61,13 +78,6 @@ impl Backend for Engine {
         match self {
             Engine::Cpu(cpu) => cpu.adapter(),
             Engine::Gpu(gpu) => gpu.adapter(),
-        }
-    }
-
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
-        match self {
-            Engine::Cpu(cpu) => cpu.upload(weights).await,
-            Engine::Gpu(gpu) => gpu.upload(weights).await,
         }
     }
 

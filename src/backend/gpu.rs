@@ -16,10 +16,11 @@ mod tune;
 mod variants;
 
 use super::{Backend, Control, Output, Pacer};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::Weights;
+use crate::weights::{Sink, Weight};
 use device::Device;
 pub use device::Options;
 use memory::Memory;
@@ -109,6 +110,19 @@ impl Gpu {
     }
 }
 
+impl Sink for Gpu {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+        self.device.check()?;
+        self.d_model = Some(cfg.d_model);
+        self.memory.begin(&self.device, cfg, weights, self.shard_rows(cfg.d_model)).await
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        self.device.check()?;
+        self.memory.write(&self.device, weight, at, values).await
+    }
+}
+
 impl Backend for Gpu {
     /// `unembed_rows` holds for the model that was uploaded; before, for the widest there can be.
     fn limits(&self) -> Limits {
@@ -123,13 +137,6 @@ impl Backend for Gpu {
 
     fn adapter(&self) -> Option<String> {
         Some(self.device.name.clone())
-    }
-
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
-        self.device.check()?;
-        let d_model = weights.cfg.d_model;
-        self.d_model = Some(d_model);
-        self.memory.upload(&self.device, weights, self.shard_rows(d_model)).await
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
