@@ -21,6 +21,12 @@ pub trait Backend {
     /// The adapter's name, for people; `None` for the CPU.
     fn adapter(&self) -> Option<String>;
 
+    /// The kernels that the adapter was found to be fastest with, as [`gpu::Variants`] writes them; `None` before they
+    /// were measured, and on the CPU, where there is no choice.
+    fn kernels(&self) -> Option<String> {
+        None
+    }
+
     /// Takes the weights; those uploaded before are dropped.
     ///
     /// # Errors
