@@ -21,6 +21,12 @@ pub trait Backend: Sink {
     /// The adapter's name, for people; `None` for the CPU.
     fn adapter(&self) -> Option<String>;
 
+    /// The kernels that the adapter was found to be fastest with, as [`gpu::Variants`] writes them; `None` before they
+    /// were measured, and on the CPU, where there is no choice.
+    fn kernels(&self) -> Option<String> {
+        None
+    }
+
     /// Executes every op in order and returns what [`crate::program::Op::Keep`] kept. Same build, adapter and input:
     /// the same bits.
     ///

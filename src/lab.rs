@@ -98,6 +98,7 @@ impl<B: Backend> Lab<B> {
         EngineInfo {
             backend: self.engine.0,
             adapter: self.backend.adapter(),
+            kernels: self.backend.kernels(),
             reason: self.engine.1.clone(),
             build: build(),
             ..EngineInfo::default()
@@ -119,6 +120,7 @@ impl<B: Backend> Lab<B> {
             self.flops_per_ms = Some(job.info.flops as f64 / (control.now_ms() - prepared_ms).max(0.1));
         }
         job.info.milliseconds = control.now_ms() - start_ms;
+        job.info.kernels = self.backend.kernels();
         Ok(Outcome {
             version: crate::experiment::VERSION,
             kind: experiment.kind.name(),

@@ -1,7 +1,7 @@
 //! The choice between the engines.
 
 use super::cpu::Cpu;
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Options, Recall};
 use super::{Backend, Choice, Control, Output};
 use crate::config::Config;
 use crate::error::Result;
@@ -28,13 +28,23 @@ impl Engine {
     /// # Errors
     /// `gpu.missing` and the like when the GPU was asked for by name and cannot be had.
     pub async fn open(choice: Choice) -> Result<Opened> {
+        Self::open_recalling(choice, &|_| None).await
+    }
+
+    /// [`Engine::open`] with what is remembered of adapters: see [`Gpu::open_recalling`].
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_recalling(choice: Choice, recall: Recall<'_>) -> Result<Opened> {
+        let gpu_with =
+            |allow_fallback| Gpu::open_recalling(Options { allow_fallback, ..Options::default() }, recall);
         let cpu = |reason: String| Opened { engine: Engine::Cpu(Cpu::new()), reason };
         let gpu =
             |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
         match choice {
             Choice::Cpu => Ok(cpu("asked for".into())),
-            Choice::Gpu => Ok(gpu(Gpu::open(true).await?, "asked for")),
-            Choice::Auto => Ok(match Gpu::open(false).await {
+            Choice::Gpu => Ok(gpu(gpu_with(true).await?, "asked for")),
+            Choice::Auto => Ok(match gpu_with(false).await {
                 Ok(found) => gpu(found, "a GPU was found"),
                 Err(error) => cpu(error.to_string()),
             }),
@@ -78,6 +88,13 @@ impl Backend for Engine {
         match self {
             Engine::Cpu(cpu) => cpu.adapter(),
             Engine::Gpu(gpu) => gpu.adapter(),
+        }
+    }
+
+    fn kernels(&self) -> Option<String> {
+        match self {
+            Engine::Cpu(cpu) => cpu.kernels(),
+            Engine::Gpu(gpu) => gpu.kernels(),
         }
     }
 

@@ -48,6 +48,9 @@ pub struct Gpu {
     run: u32,
 }
 
+/// What is remembered of an adapter's name: what [`Backend::kernels`] said of it.
+pub type Recall<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Work that was submitted and is not known to be done.
 struct InFlight {
     done: Signal<()>,
@@ -74,8 +77,19 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub async fn open_with(options: Options) -> Result<Self> {
+        Self::open_recalling(options, &|_| None).await
+    }
+
+    /// [`Gpu::open_with`], where `recall` is asked for the kernels that were measured on this adapter before: with the
+    /// same kernels the same input gives the same bits. What is not a choice of kernels is measured again.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_recalling(options: Options, recall: Recall<'_>) -> Result<Self> {
         let device = Device::open(options).await?;
-        let pipelines = Pipelines::new(&device, options.variants).await?;
+        let recalled = || recall(&device.name).and_then(|text| text.parse().ok());
+        let variants = options.variants.or_else(recalled);
+        let pipelines = Pipelines::new(&device, variants).await?;
         let memory = Memory::new(&device);
         Ok(Self {
             device,
@@ -83,7 +97,7 @@ impl Gpu {
             memory,
             pace: Pace::default(),
             dispatch_cost: options.dispatch_cost,
-            variants: options.variants,
+            variants,
             d_model: None,
             run: 0,
         })
@@ -137,6 +151,10 @@ impl Backend for Gpu {
 
     fn adapter(&self) -> Option<String> {
         Some(self.device.name.clone())
+    }
+
+    fn kernels(&self) -> Option<String> {
+        self.variants.map(|variants| variants.to_string())
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
