@@ -21,12 +21,14 @@ mod folder;
 pub mod header;
 mod raw;
 pub mod source;
+mod storage;
 
 #[cfg(feature = "cli")]
 pub(crate) use checkpoint::table;
 pub use checkpoint::{Checkpoint, PIECE_BYTES, Sha256Hex};
 pub use files::{ModelFiles, ShardIndex};
 pub use raw::{Raw, Sink, as_rows};
+pub use storage::{Storage, halves};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
