@@ -128,7 +128,7 @@ impl Gpu {
     }
 
     /// How the weights that come next are kept.
-    pub fn storage(&self) -> Storage {
+    pub fn next_storage(&self) -> Storage {
         self.next_storage
     }
 

@@ -6,6 +6,7 @@ use super::variants::Variants;
 use crate::error::{Error, Result};
 use crate::weights::Storage;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// One kernel, ready to run.
 pub struct Pipeline {
@@ -57,10 +58,9 @@ impl Pipelines {
     ) -> Result<()> {
         for kernel in kernels {
             let storage = kernel.reads(self.storage);
-            if !self.compiled.contains_key(&(kernel.name, storage)) {
+            if let Entry::Vacant(free) = self.compiled.entry((kernel.name, storage)) {
                 let create = || Ok(Pipeline::new(&device.device, kernel, storage));
-                let pipeline = device.caught(kernel.name, create).await?;
-                self.compiled.insert((kernel.name, storage), pipeline);
+                free.insert(device.caught(kernel.name, create).await?);
             }
         }
         Ok(())

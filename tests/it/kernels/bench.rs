@@ -176,7 +176,7 @@ impl Bench {
 
     /// Runs on both engines, on the CPU with the weights that the GPU holds; differences are relative to values above 1. Returns what the GPU gave.
     pub fn compare(&self, gpu: &mut Gpu, name: &str, tolerance: f32) -> Vec<f32> {
-        let expected = self.kept_as(gpu.storage()).run(&mut Cpu::new()).unwrap().data;
+        let expected = self.kept_as(gpu.next_storage()).run(&mut Cpu::new()).unwrap().data;
         let found = self.run(gpu).unwrap().data;
         assert_eq!(found.len(), expected.len());
         let (mut worst, mut at) = (0.0f32, 0);
