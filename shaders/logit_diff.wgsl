@@ -2,12 +2,16 @@
 // dispatch per shard of W_U, each adding what its tokens give.
 @group(0) @binding(1) var<storage, read> index: array<u32>;      // [rows, (correct, incorrect)] from params.list
 @group(0) @binding(2) var<storage, read> x: array<f32>;          // [any, k]
-@group(0) @binding(3) var<storage, read> w: array<f32>;          // [n, k]: tokens shard..shard + n
+@group(0) @binding(3) var<storage, read> w: array<Weight>;       // [n, k]: tokens shard..shard + n
 @group(0) @binding(4) var<storage, read> b: array<f32>;          // [d_vocab]
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;  // [rows]
 
 const FIRST_SHARD = 1u; // params.mode, added up: out starts at 0
 const LAST_SHARD = 2u;  // the biases are added
+
+fn w_at(i: u32) -> f32 {
+    return weight(w[slot(i)], i);
+}
 
 fn here(token: u32) -> bool {
     return token >= params.shard && token < params.shard + params.n;
@@ -20,7 +24,7 @@ fn part(x_row: u32, correct: u32, incorrect: u32, first: u32) -> f32 {
     let minus = select(0u, incorrect - params.shard, here(incorrect)) * params.k;
     var sum = 0.0;
     for (var i = first; i < params.k; i = i + SHARE) {
-        let direction = select(0.0, w[plus + i], here(correct)) - select(0.0, w[minus + i], here(incorrect));
+        let direction = select(0.0, w_at(plus + i), here(correct)) - select(0.0, w_at(minus + i), here(incorrect));
         sum = sum + x[x_row * params.k + i] * direction;
     }
     return sum;

@@ -5,6 +5,7 @@
 //! one read-back.
 
 pub mod device;
+mod held;
 pub mod kernels;
 mod memory;
 mod pace;
@@ -23,6 +24,7 @@ use crate::program::Program;
 use crate::weights::{Sink, Storage, Weight};
 use device::Device;
 pub use device::Options;
+use held::Room;
 use memory::Memory;
 use pace::Pace;
 use params::Params;
@@ -44,6 +46,10 @@ pub struct Gpu {
     variants: Option<Variants>,
     /// Sizes of the model that was uploaded.
     d_model: Option<usize>,
+    /// How its matrices are kept.
+    storage: Storage,
+    /// See [`Options::storage`].
+    opened_for: Storage,
     /// Counts runs; the canary sings it.
     run: u32,
 }
@@ -89,7 +95,7 @@ impl Gpu {
         let device = Device::open(options).await?;
         let recalled = || recall(&device.name).and_then(|text| text.parse().ok());
         let variants = options.variants.or_else(recalled);
-        let pipelines = Pipelines::new(&device, variants).await?;
+        let pipelines = Pipelines::new(&device, variants, options.storage).await?;
         let memory = Memory::new(&device);
         Ok(Self {
             device,
@@ -99,6 +105,8 @@ impl Gpu {
             dispatch_cost: options.dispatch_cost,
             variants,
             d_model: None,
+            storage: options.storage,
+            opened_for: options.storage,
             run: 0,
         })
     }
@@ -113,6 +121,11 @@ impl Gpu {
         self.variants
     }
 
+    /// How the weights were to be kept when the kernels were made ready.
+    pub fn opened_for(&self) -> Storage {
+        self.opened_for
+    }
+
     /// Gives the device back. Later calls fail with `gpu.lost`.
     pub fn close(&self) {
         self.device.device.destroy();
@@ -120,23 +133,26 @@ impl Gpu {
 
     /// Rows of W_E and W_U that go into one buffer and one binding.
     fn shard_rows(&self, d_model: usize) -> usize {
-        (self.device.binding_bytes.min(self.device.buffer_bytes) as usize / (4 * d_model)).max(1)
+        let bytes = self.device.binding_bytes.min(self.device.buffer_bytes) as usize;
+        let rows = bytes / (self.storage.bytes() * d_model);
+        // A shard of halves ends with a whole word, so that what follows begins with one.
+        let odd = self.storage == Storage::F16 && d_model % 2 == 1;
+        (if odd { rows - rows % 2 } else { rows }).max(1)
     }
 }
 
 impl Sink for Gpu {
     async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         self.device.check()?;
-        if storage != Storage::F32 {
-            return Err(Error::internal("gpu engine: f16 weights"));
-        }
-        self.d_model = Some(cfg.d_model);
-        self.memory.begin(&self.device, cfg, weights, self.shard_rows(cfg.d_model)).await
+        self.pipelines.take_up(&self.device, self.variants, storage).await?;
+        (self.storage, self.d_model) = (storage, Some(cfg.d_model));
+        let room = Room { storage, shard_rows: self.shard_rows(cfg.d_model) };
+        self.memory.begin(&self.device, cfg, weights, room).await
     }
 
     async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
         self.device.check()?;
-        self.memory.write(&self.device, weight, at, values).await
+        self.memory.weights_mut().write(&self.device, weight, at, values).await
     }
 }
 
@@ -171,7 +187,7 @@ impl Backend for Gpu {
         let mut steps = steps::steps(
             program,
             &Machine {
-                weights: &|weight| self.memory.weight_elements(weight),
+                weights: &|weight| self.memory.weights().elements(weight),
                 shard_rows: self.shard_rows(program.d_model),
                 plane,
                 variants,

@@ -2,6 +2,7 @@
 //! Random input is seeded. Without an adapter each test says `SKIP` on standard error and counts itself.
 
 mod bench;
+mod halves;
 
 use crate::support::{gpu, random};
 use bench::{Bench, attn, gpu_with, list, mixed};
@@ -22,6 +23,10 @@ const B_IN: Weight = Weight::Block(0, Part::BIn);
 #[test]
 fn embed_and_pos_embed() {
     let Some(mut gpu) = gpu("embed") else { return };
+    embeds(&mut gpu);
+}
+
+fn embeds(gpu: &mut Gpu) {
     for d_model in SIZES {
         let mut bench = Bench::new(d_model, 40);
         let tokens = list([39, 0, 1, 39, 7, 7, 8, 30, 31, 2]);
@@ -33,7 +38,7 @@ fn embed_and_pos_embed() {
         }
         bench.op(Op::PosEmbed { pos, out: Buf::PosEmbed }, Buf::PosEmbed, 10 * d_model);
         bench.keep(Buf::PosEmbed);
-        bench.compare(&mut gpu, "embed", 0.0);
+        bench.compare(gpu, "embed", 0.0);
     }
 }
 
@@ -188,6 +193,10 @@ fn projections_are_one_dispatch() {
 #[test]
 fn head_linear_head_result_sum_heads_repeat_heads() {
     let Some(mut gpu) = gpu("head_linear") else { return };
+    heads(&mut gpu);
+}
+
+fn heads(gpu: &mut Gpu) {
     for (heads, d_head) in [(1, 1), (3, 5), (2, 64), (13, 5), (4, 16)] {
         for rows in [1, 3, 65] {
             let d = heads * d_head;
@@ -209,7 +218,7 @@ fn head_linear_head_result_sum_heads_repeat_heads() {
             let (x, b, out) = (Buf::Result, block(Part::BO), Buf::AttnOut);
             bench.op(Op::SumHeads { x, b, out, rows, heads, width: d }, out, rows * d);
             bench.keep(Buf::AttnOut);
-            bench.compare(&mut gpu, "head_linear", 2e-6);
+            bench.compare(gpu, "head_linear", 2e-6);
         }
     }
 }
@@ -302,6 +311,10 @@ fn attention_of_some_heads() {
 #[test]
 fn z_delta() {
     let Some(mut gpu) = gpu("z_delta") else { return };
+    deltas(&mut gpu);
+}
+
+fn deltas(gpu: &mut Gpu) {
     for (n_heads, d_head) in [(1, 2), (3, 5), (4, 16), (5, 64)] {
         let (mut bench, d) = (Bench::heads(n_heads, d_head), n_heads * d_head);
         bench.random(Buf::Z, 1, 4, d);
@@ -320,7 +333,7 @@ fn z_delta() {
         let (w, out) = (Weight::Block(0, Part::WO), Buf::ResidMid);
         bench.op(Op::ZDelta { w, rows, changes, out, first: 3, d_head }, out, 7 * d);
         bench.keep(out);
-        bench.compare(&mut gpu, "z_delta", 2e-6);
+        bench.compare(gpu, "z_delta", 2e-6);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What lies on the GPU: weights, the arena of activation buffers, a run's tables, and the bind groups over them.
 
 use super::device::{Device, out_of_memory};
+use super::held::{Held, Place, Room};
 use super::kernels::Kernel;
 use super::params::Params;
 use super::pipelines::{Pipeline, Pipelines};
@@ -8,54 +9,8 @@ use super::steps::{self, QKV, Slot, Step, Steps};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::program::{Buf, Program};
-use crate::weights::{Part, Weight};
+use crate::weights::Weight;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
-/// A weight in its shards.
-struct Table {
-    shards: Vec<wgpu::Buffer>,
-    shard_elements: usize,
-    elements: usize,
-}
-
-impl Table {
-    async fn new(device: &Device, weight: Weight, elements: usize, shard_elements: usize) -> Result<Self> {
-        let mut shards = Vec::new();
-        for start in (0..elements).step_by(shard_elements.max(1)) {
-            let bytes = 4 * shard_elements.min(elements - start) as u64;
-            shards.push(weight_buffer(device, weight, bytes).await?);
-        }
-        Ok(Self { shards, shard_elements: shard_elements.max(1), elements })
-    }
-}
-
-/// Weights of one shape in one buffer, so that one binding covers them: W_Q, W_K and W_V of a layer, or their biases.
-struct Planes {
-    buffer: wgpu::Buffer,
-    /// Elements of each; 0 where it is missing.
-    elements: [usize; 3],
-    plane: usize,
-}
-
-impl Planes {
-    async fn new(device: &Device, weight: Weight, elements: usize) -> Result<Self> {
-        let plane = steps::plane(elements);
-        Ok(Self {
-            buffer: weight_buffer(device, weight, 3 * 4 * plane as u64).await?,
-            elements: [0; 3],
-            plane,
-        })
-    }
-}
-
-async fn weight_buffer(device: &Device, weight: Weight, bytes: u64) -> Result<wgpu::Buffer> {
-    if bytes > device.binding_bytes {
-        return Err(too_large(weight, bytes, device.binding_bytes));
-    }
-    let label = weight.to_string();
-    device.caught(&label, || Ok(buffer(device, &label, bytes, STORAGE))).await
-}
 
 /// Part of a buffer that a kernel binds.
 #[derive(Clone, Copy)]
@@ -68,11 +23,7 @@ struct Bound<'a> {
 
 /// The buffers of an engine. They outlive a run and grow when a larger batch comes.
 pub struct Memory {
-    weights: HashMap<Weight, Table>,
-    /// By layer and by whether they are biases.
-    planes: HashMap<(usize, bool), Planes>,
-    /// Bytes written since the driver last had time to let go of its copies.
-    unflushed: std::cell::Cell<usize>,
+    weights: Held,
     /// All but q, k and v, which are planes of one buffer.
     arena: HashMap<Buf, wgpu::Buffer>,
     qkv: Option<wgpu::Buffer>,
@@ -85,19 +36,14 @@ pub struct Memory {
     bind_groups: HashMap<(&'static str, Vec<Slot>), wgpu::BindGroup>,
 }
 
-const STORAGE: wgpu::BufferUsages =
+pub const STORAGE: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 const UNIFORM: wgpu::BufferUsages = wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
-
-/// Bytes that are written before the driver gets time to let go of its copies: what an upload costs beside the weights.
-const UPLOAD_BYTES: usize = 8 << 20;
 
 impl Memory {
     pub fn new(device: &Device) -> Self {
         Self {
-            weights: HashMap::new(),
-            planes: HashMap::new(),
-            unflushed: std::cell::Cell::new(0),
+            weights: Held::default(),
             arena: HashMap::new(),
             qkv: None,
             plane: 0,
@@ -109,17 +55,27 @@ impl Memory {
         }
     }
 
-    /// Elements of a weight.
+    /// Makes room for the weights of a model; those that were there are dropped.
     ///
     /// # Errors
-    /// When it was not uploaded.
-    pub fn weight_elements(&self, weight: Weight) -> Result<usize> {
-        let found = match plane_of(weight) {
-            Some((key, plane)) => self.planes.get(&key).map(|planes| planes.elements[plane]),
-            None => self.weights.get(&weight).map(|table| table.elements),
-        };
-        let missing = || Error::internal(format!("weight {weight} was not uploaded"));
-        found.filter(|elements| *elements > 0).ok_or_else(missing)
+    /// As [`Held::begin`].
+    pub async fn begin(
+        &mut self,
+        device: &Device,
+        cfg: &Config,
+        weights: &[Weight],
+        room: Room,
+    ) -> Result<()> {
+        self.bind_groups.clear();
+        self.weights.begin(device, cfg, weights, room).await
+    }
+
+    pub fn weights(&self) -> &Held {
+        &self.weights
+    }
+
+    pub fn weights_mut(&mut self) -> &mut Held {
+        &mut self.weights
     }
 
     /// Elements between the planes of q, k and v for this program.
@@ -127,70 +83,6 @@ impl Memory {
         let qkv = program.buffers.iter().filter(|(buf, _)| QKV.contains(buf));
         self.plane = self.plane.max(steps::plane(qkv.map(|(_, len)| *len).max().unwrap_or(0)));
         self.plane
-    }
-
-    /// Makes room for weights; W_E and W_U in shards of at most `shard_rows` rows.
-    ///
-    /// # Errors
-    /// `gpu.out_of_memory`; `gpu.too_large` when something other than W_E and W_U exceeds a binding.
-    pub async fn begin(
-        &mut self,
-        device: &Device,
-        cfg: &Config,
-        weights: &[Weight],
-        shard_rows: usize,
-    ) -> Result<()> {
-        self.weights.clear();
-        self.planes.clear();
-        self.bind_groups.clear();
-        for weight in weights {
-            let elements: usize = weight.shape(cfg).iter().product();
-            let Some((key, plane)) = plane_of(*weight) else {
-                let sharded = matches!(weight, Weight::Embed | Weight::Unembed);
-                let shard_elements = if sharded { shard_rows * cfg.d_model } else { elements };
-                let table = Table::new(device, *weight, elements, shard_elements).await?;
-                self.weights.insert(*weight, table);
-                continue;
-            };
-            let planes = match self.planes.entry(key) {
-                Entry::Occupied(found) => found.into_mut(),
-                Entry::Vacant(room) => room.insert(Planes::new(device, *weight, elements).await?),
-            };
-            if steps::plane(elements) != planes.plane {
-                return Err(Error::internal(format!("{weight} has not the shape of its neighbours")));
-            }
-            planes.elements[plane] = elements;
-        }
-        Ok(())
-    }
-
-    /// Writes elements of a weight from `at` on.
-    ///
-    /// # Errors
-    /// When they are outside it; those of the device.
-    pub async fn write(&mut self, device: &Device, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
-        let elements = self.weight_elements(weight)?;
-        if at + values.len() > elements {
-            return Err(Error::internal(format!("{weight} has {elements} elements, found more")));
-        }
-        let place = |shard: usize| self.buffer(Slot::Weight(weight, shard));
-        let shard_elements = self.weights.get(&weight).map_or(elements, |table| table.shard_elements);
-        let (mut at, mut values) = (at, values);
-        while !values.is_empty() {
-            let (shard, within) = (at / shard_elements, at % shard_elements);
-            let (here, rest) = values.split_at(values.len().min(shard_elements - within));
-            let (buffer, offset) = place(shard)?;
-            self.unflushed.set(self.unflushed.get() + 4 * here.len());
-            device.queue.write_buffer(buffer, offset + 4 * within as u64, bytemuck::cast_slice(here));
-            (at, values) = (at + here.len(), rest);
-        }
-        // Now and then, so that the driver can let go of what it has copied.
-        if self.unflushed.get() >= UPLOAD_BYTES {
-            self.unflushed.set(0);
-            let submission = device.queue.submit([]);
-            device.wait(device.when_done(), Some(submission)).await?;
-        }
-        Ok(())
     }
 
     /// Makes room for a program and writes its tables.
@@ -310,44 +202,30 @@ impl Memory {
 
     fn bound(&self, slot: Slot) -> Result<Bound<'_>> {
         let whole = |buffer| Bound { buffer, offset: 0, bytes: None };
-        let part = |buffer, plane: usize, elements: usize| Bound {
+        let part = |buffer, plane: usize, bytes: usize| Bound {
             buffer,
-            offset: 4 * (plane * elements) as u64,
-            bytes: Some(4 * elements as u64),
+            offset: (plane * bytes) as u64,
+            bytes: Some(bytes as u64),
         };
         let found = match slot {
             Slot::Act(buf) => match QKV.iter().position(|plane| *plane == buf) {
-                Some(plane) => self.qkv.as_ref().map(|qkv| part(qkv, plane, self.plane)),
+                Some(plane) => self.qkv.as_ref().map(|qkv| part(qkv, plane, 4 * self.plane)),
                 None => self.arena.get(&buf).map(whole),
             },
-            Slot::Weight(weight, shard) => match plane_of(weight) {
-                Some((key, plane)) => self.planes.get(&key).map(|p| part(&p.buffer, plane, p.plane)),
-                None => self.weights.get(&weight).and_then(|table| table.shards.get(shard)).map(whole),
+            Slot::Weight(weight, shard) => match self.weights.place(weight, shard) {
+                Some(Place { buffer, plane: Some((plane, bytes)) }) => Some(part(buffer, plane, bytes)),
+                Some(Place { buffer, plane: None }) => Some(whole(buffer)),
+                None => None,
             },
             Slot::Qkv => self.qkv.as_ref().map(whole),
-            Slot::QkvWeights(layer) => self.planes.get(&(layer, false)).map(|p| whole(&p.buffer)),
-            Slot::QkvBiases(layer) => self.planes.get(&(layer, true)).map(|p| whole(&p.buffer)),
+            Slot::QkvWeights(layer) => self.weights.planes(layer, false).map(whole),
+            Slot::QkvBiases(layer) => self.weights.planes(layer, true).map(whole),
             Slot::Index => self.index.as_ref().map(whole),
             Slot::Canary => Some(whole(&self.canary)),
             Slot::Nothing => Some(whole(&self.nothing)),
         };
         found.ok_or_else(|| Error::internal(format!("{slot:?} is not on the GPU")))
     }
-}
-
-/// Layer and kind of the planes that a weight is one of, and which.
-fn plane_of(weight: Weight) -> Option<((usize, bool), usize)> {
-    let Weight::Block(layer, part) = weight else { return None };
-    let (bias, plane) = match part {
-        Part::WQ => (false, 0),
-        Part::WK => (false, 1),
-        Part::WV => (false, 2),
-        Part::BQ => (true, 0),
-        Part::BK => (true, 1),
-        Part::BV => (true, 2),
-        _ => return None,
-    };
-    Some(((layer, bias), plane))
 }
 
 /// The buffer itself where it is large enough, else a new one; and whether it is new.
@@ -370,7 +248,7 @@ fn grow(
 }
 
 /// Rounded up to whole vectors, so that a kernel may read it four at a time.
-fn buffer(device: &Device, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+pub fn buffer(device: &Device, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
     device.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
         size: bytes.max(1).next_multiple_of(16),
@@ -379,7 +257,7 @@ fn buffer(device: &Device, label: &str, bytes: u64, usage: wgpu::BufferUsages) -
     })
 }
 
-fn too_large(what: impl std::fmt::Display, bytes: u64, limit: u64) -> Error {
+pub fn too_large(what: impl std::fmt::Display, bytes: u64, limit: u64) -> Error {
     let mut error = out_of_memory(format!("{what} needs {bytes} bytes; this adapter allows {limit}"));
     error.code = "gpu.too_large".into();
     error

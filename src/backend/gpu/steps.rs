@@ -40,9 +40,10 @@ pub enum Slot {
 /// q, k and v in the order of their planes, as activations and as weights.
 pub const QKV: [Buf; 3] = [Buf::Q, Buf::K, Buf::V];
 
-/// Elements from one plane to the next: WebGPU wants the offset of a binding to be a multiple of 256 bytes.
+/// Elements from one plane to the next: WebGPU wants the offset of a binding to be a multiple of 256 bytes, which are 128
+/// halves.
 pub fn plane(elements: usize) -> usize {
-    elements.next_multiple_of(64)
+    elements.next_multiple_of(128)
 }
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use microtome::model::{self, Limits, Readout, Run};
 use microtome::plan::{Means, Plan};
 use microtome::program::{Attn, AttnRow, Buf, Index, Op, Pick, Program, Rows, Segment, Then};
 use microtome::sweep::{Case, Grid, Sweep, Write};
-use microtome::weights::{Weight, Weights};
+use microtome::weights::{Storage, Weight, Weights};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +26,8 @@ pub struct Bench {
     pub weights: Weights,
     pub program: Program,
     given: Vec<f32>,
+    /// What an engine keeps the weights as.
+    storage: Storage,
 }
 
 /// A list of rows.
@@ -67,11 +69,11 @@ impl Bench {
     }
 
     pub fn sizes(d_model: usize, d_mlp: usize, d_vocab: usize) -> Self {
-        Self::of(random_weights(1, &config(1, 1, d_model, d_mlp, d_vocab, 131)))
+        Self::filled(random_weights(1, &config(1, 1, d_model, d_mlp, d_vocab, 131)))
     }
 
     pub fn heads(n_heads: usize, d_head: usize) -> Self {
-        Self::of(random_weights(1, &config(1, n_heads, n_heads * d_head, 4, 5, 131)))
+        Self::filled(random_weights(1, &config(1, n_heads, n_heads * d_head, 4, 5, 131)))
     }
 
     /// For ops without weights.
@@ -79,10 +81,16 @@ impl Bench {
         Self::new(1, 1)
     }
 
-    fn of(mut weights: Weights) -> Self {
+    /// With random values for what processing would add.
+    fn filled(mut weights: Weights) -> Self {
         for (seed, weight) in [(2, Weight::EmbedMean), (3, Weight::UnembedBias)] {
             weights.set(weight, random(seed, weights.cfg.d_vocab)).unwrap();
         }
+        Self::of(weights)
+    }
+
+    /// An empty program.
+    pub fn of(weights: Weights) -> Self {
         let program = Program {
             ops: Vec::new(),
             output_len: 0,
@@ -92,7 +100,7 @@ impl Bench {
             n_heads: weights.cfg.n_heads,
             eps: weights.cfg.eps,
         };
-        Self { weights, program, given: Vec::new() }
+        Self { weights, program, given: Vec::new(), storage: Storage::F32 }
     }
 
     /// Adds an op that leaves `len` elements in `buf`.
@@ -144,7 +152,7 @@ impl Bench {
     }
 
     pub fn upload(&self, backend: &mut impl Backend) {
-        pollster::block_on(backend.upload(&self.weights)).unwrap();
+        pollster::block_on(backend.upload(&self.weights, self.storage)).unwrap();
     }
 
     pub fn run_uploaded(&self, backend: &mut impl Backend) -> Result<Output> {
@@ -156,10 +164,29 @@ impl Bench {
         self.run_uploaded(backend)
     }
 
-    /// Runs on both engines; differences are relative to values above 1. Returns what the GPU gave.
+    /// The same for an engine that keeps the weights so.
+    pub fn keeping(&self, storage: Storage) -> Bench {
+        let (weights, program, given) = (self.weights.clone(), self.program.clone(), self.given.clone());
+        Bench { weights, program, given, storage }
+    }
+
+    /// The same with the weights that an engine holds which keeps them so: matrices rounded to halves.
+    pub fn kept_as(&self, storage: Storage) -> Bench {
+        let mut weights = self.weights.clone();
+        for (weight, data) in self.weights.iter() {
+            if storage.of(weight) == Storage::F16 {
+                let rounded = data.iter().map(|x| half::f16::from_f32(*x).to_f32()).collect::<Vec<_>>();
+                weights.set(weight, rounded).unwrap();
+            }
+        }
+        Bench { weights, ..self.keeping(Storage::F32) }
+    }
+
+    /// Runs on both engines, on the CPU with the weights that the GPU holds; differences are relative to values above 1.
+    /// Returns what the GPU gave.
     pub fn compare(&self, gpu: &mut Gpu, name: &str, tolerance: f32) -> Vec<f32> {
-        let expected = self.run(&mut Cpu::new()).unwrap().data;
-        let found = self.run(gpu).unwrap().data;
+        let expected = self.kept_as(gpu.opened_for()).run(&mut Cpu::new()).unwrap().data;
+        let found = self.keeping(gpu.opened_for()).run(gpu).unwrap().data;
         assert_eq!(found.len(), expected.len());
         let (mut worst, mut at) = (0.0f32, 0);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
@@ -225,7 +252,7 @@ pub fn forward(lens: &[usize], limits: Limits) -> Bench {
         })
         .collect();
     let (program, _) = model::program(&weights.cfg, false, &runs, &Arc::default(), &limits).unwrap();
-    let mut bench = Bench::of(weights);
+    let mut bench = Bench::filled(weights);
     bench.program = program;
     bench
 }
@@ -301,7 +328,7 @@ pub fn speed(backend: &mut impl Backend) {
         timed(backend, &bench, &format!("linear {rows} × {k} × {n}, {times} times"));
     }
     let weights = random_weights(1, &config(12, 12, 768, 3072, 50_257, 1024));
-    let mut bench = Bench::of(weights);
+    let mut bench = Bench::filled(weights);
     bench.upload(backend);
     for (label, runs, len) in [("forward", 1, 1), ("forward", 1, 11), ("forward", 1, 30), ("12 runs", 12, 11)]
     {
