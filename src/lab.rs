@@ -19,9 +19,9 @@ use crate::outcome::{EngineInfo, ModelInfo, Outcome, build};
 use crate::plan::{Answer, Batch};
 use crate::processing::{Processed, Processing};
 use crate::tokens::Tokenizer;
-use crate::weights::{Checkpoint, ModelFiles, Raw, Sink, Weight};
+use crate::weights::{Checkpoint, ModelFiles, Raw, Sink, Storage, Weight};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// A model: its weights where they lie, and a tokenizer where the files hold one.
 pub struct Model {
@@ -67,10 +67,11 @@ struct Prepared {
 
 /// A model on an engine.
 pub struct Lab<B> {
-    pub model: Arc<Model>,
+    pub model: Rc<Model>,
     backend: B,
     /// Name of the engine (`cpu`, `gpu`) and why it was taken.
     engine: (&'static str, String),
+    storage: Storage,
     prepared: Option<Prepared>,
     /// Speed of the last run that was long enough to tell.
     flops_per_ms: Option<f64>,
@@ -81,7 +82,7 @@ impl Lab<Engine> {
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub async fn open(model: Arc<Model>, choice: Choice) -> Result<Self> {
+    pub async fn open(model: Rc<Model>, choice: Choice) -> Result<Self> {
         let Opened { engine, reason } = Engine::open(choice).await?;
         let name = engine.name();
         Ok(Self::new(model, engine, name, reason))
@@ -89,14 +90,29 @@ impl Lab<Engine> {
 }
 
 impl<B: Backend> Lab<B> {
-    pub fn new(model: Arc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
-        Self { model, backend, engine: (name, reason.into()), prepared: None, flops_per_ms: None }
+    pub fn new(model: Rc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            model,
+            backend,
+            engine: (name, reason.into()),
+            storage: Storage::F32,
+            prepared: None,
+            flops_per_ms: None,
+        }
+    }
+
+    /// The same lab with its weights kept otherwise, from the next experiment on.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        (self.storage, self.prepared) = (storage, None);
+        self
     }
 
     /// The engine, with no work counted yet.
     pub fn engine_info(&self) -> EngineInfo {
         EngineInfo {
             backend: self.engine.0,
+            precision: self.storage,
             adapter: self.backend.adapter(),
             kernels: self.backend.kernels(),
             reason: self.engine.1.clone(),
@@ -142,7 +158,7 @@ impl<B: Backend> Lab<B> {
             // Nothing half-uploaded may be taken for the weights of either processing.
             self.prepared = None;
             let mut sink = Paced { sink: &mut self.backend, pacer: None, control };
-            let processed = processing.apply(&*self.model.raw, &mut sink).await?;
+            let processed = processing.apply(&*self.model.raw, self.storage, &mut sink).await?;
             self.prepared = Some(Prepared { processing, processed });
         }
         Ok(())
@@ -196,10 +212,10 @@ struct Paced<'a, B> {
 }
 
 impl<B: Sink> Sink for Paced<'_, B> {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         let elements = |weight: &Weight| weight.shape(cfg).iter().map(|n| *n as u64).product::<u64>();
         self.pacer = Some(Pacer::new(self.control, 4 * weights.iter().map(elements).sum::<u64>()));
-        self.sink.begin(cfg, weights).await
+        self.sink.begin(cfg, weights, storage).await
     }
 
     async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {

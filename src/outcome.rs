@@ -4,6 +4,7 @@
 //! trace and the JavaScript arrays hold them as they are.
 
 use crate::config::Config;
+use crate::weights::Storage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -109,6 +110,8 @@ pub struct ModelInfo {
 /// Which engine ran, why that one, how long, and the counted work.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct EngineInfo {
+    /// What the matrices are kept as; arithmetic is in f32.
+    pub precision: Storage,
     /// `cpu` or `gpu`
     pub backend: &'static str,
     pub adapter: Option<String>,

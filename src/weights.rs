@@ -21,14 +21,14 @@ mod folder;
 pub mod header;
 mod raw;
 pub mod source;
-mod storage;
+pub mod storage;
 
 #[cfg(feature = "cli")]
 pub(crate) use checkpoint::table;
 pub use checkpoint::{Checkpoint, PIECE_BYTES, Sha256Hex};
 pub use files::{ModelFiles, ShardIndex};
 pub use raw::{Raw, Sink, as_rows};
-pub use storage::{Storage, halves};
+pub use storage::Storage;
 
 use crate::config::Config;
 use crate::error::{Error, Result};

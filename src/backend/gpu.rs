@@ -48,8 +48,6 @@ pub struct Gpu {
     d_model: Option<usize>,
     /// How its matrices are kept.
     storage: Storage,
-    /// How those of the next will be.
-    next_storage: Storage,
     /// Counts runs; the canary sings it.
     run: u32,
 }
@@ -106,7 +104,6 @@ impl Gpu {
             variants,
             d_model: None,
             storage: options.storage,
-            next_storage: options.storage,
             run: 0,
         })
     }
@@ -121,15 +118,9 @@ impl Gpu {
         self.variants
     }
 
-    /// Keeps the matrices of the weights that come next as `storage`; those that are there stay as they are. Whatever
-    /// it is, sums and products are `f32`.
-    pub fn keep_weights_as(&mut self, storage: Storage) {
-        self.next_storage = storage;
-    }
-
-    /// How the weights that come next are kept.
-    pub fn next_storage(&self) -> Storage {
-        self.next_storage
+    /// How the matrices are kept that the kernels are ready for: those of the model that is here, if there is one.
+    pub fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// Gives the device back. Later calls fail with `gpu.lost`.
@@ -148,11 +139,11 @@ impl Gpu {
 }
 
 impl Sink for Gpu {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         self.device.check()?;
-        self.pipelines.take_up(&self.device, self.variants, self.next_storage).await?;
-        (self.storage, self.d_model) = (self.next_storage, Some(cfg.d_model));
-        let room = Room { storage: self.storage, shard_rows: self.shard_rows(cfg.d_model) };
+        self.pipelines.take_up(&self.device, self.variants, storage).await?;
+        (self.storage, self.d_model) = (storage, Some(cfg.d_model));
+        let room = Room { storage, shard_rows: self.shard_rows(cfg.d_model) };
         self.memory.begin(&self.device, cfg, weights, room).await
     }
 

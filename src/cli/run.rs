@@ -10,7 +10,7 @@ use crate::weights::ModelFiles;
 use safetensors::tensor::{Dtype, TensorView};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -52,7 +52,7 @@ impl ModelArgs {
 
     fn open_with(&self, model: Model) -> Result<Lab<Engine>> {
         let choice: Choice = self.backend.parse()?;
-        pollster::block_on(Lab::open(Arc::new(model), choice))
+        pollster::block_on(Lab::open(Rc::new(model), choice))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Lower-case hexadecimal SHA-256 of the weight file; of shards, of their bytes one after the other in the
 /// order of their names.
@@ -73,7 +73,7 @@ pub(crate) fn table(cfg: &Config) -> Vec<(String, Vec<Weight>)> {
 /// the embedding wins. A `wpe` with more rows than `n_ctx` is read up to them, as TransformerLens does.
 pub struct Checkpoint {
     cfg: Config,
-    source: Arc<dyn Source>,
+    source: Rc<dyn Source>,
     /// Under the first weight of each stored tensor.
     tensors: HashMap<Weight, Tensor>,
     /// Files that hold weights, in the order of their names.
@@ -112,7 +112,7 @@ impl Checkpoint {
         let firsts = rows.iter().filter_map(|(_, parts)| parts.first().copied());
         let tensors = firsts.zip(tensors).collect();
         let files_of = headers.iter().map(|(file, _)| *file).collect();
-        Ok(Self { cfg, source: Arc::clone(&files.source), tensors, files: files_of })
+        Ok(Self { cfg, source: Rc::clone(&files.source), tensors, files: files_of })
     }
 
     /// The hash of the weight files: read through, but for a file whose hash its source knows. `read` is told the bytes

@@ -18,10 +18,10 @@ use microtome::lab::Lab;
 use microtome::model::Limits;
 use microtome::outcome::{Answer, Outcome};
 use microtome::program::Program;
-use microtome::weights::{Sink, Weight};
+use microtome::weights::{Sink, Storage, Weight};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Against the oracle, both in f32 with sums in another order: log-probs, metrics and patterns absolute, other
 /// tensors relative to their RMS.
@@ -213,7 +213,7 @@ fn all_logits<B: Backend>(golden: &Golden, lab: &mut Lab<B>, report: &mut Report
 }
 
 fn open<'a, B: Backend>(engine: &'static str, golden: &Golden, backend: &'a mut B) -> Lab<Lent<'a, B>> {
-    Lab::new(Arc::new(golden_model(&golden.model)), Lent(backend), engine, "test")
+    Lab::new(Rc::new(golden_model(&golden.model)), Lent(backend), engine, "test")
 }
 
 fn run<B: Backend>(lab: &mut Lab<B>, experiment: &Value) -> Result<Outcome> {
@@ -225,8 +225,8 @@ fn run<B: Backend>(lab: &mut Lab<B>, experiment: &Value) -> Result<Outcome> {
 struct Lent<'a, B>(&'a mut B);
 
 impl<B: Backend> Sink for Lent<'_, B> {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
-        self.0.begin(cfg, weights).await
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
+        self.0.begin(cfg, weights, storage).await
     }
 
     async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {

@@ -10,7 +10,7 @@ use microtome::model::{self, Run, RunOutput};
 use microtome::plan::{Answer, Item, Means, Plan};
 use microtome::processing::Processing;
 use microtome::sweep::Sweep;
-use microtome::weights::{Checkpoint, ModelFiles, Part, Weight, Weights};
+use microtome::weights::{Checkpoint, ModelFiles, Part, Storage, Weight, Weights};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -92,7 +92,7 @@ pub fn random_weights(seed: u64, cfg: &Config) -> Weights {
 /// Processed weights, in memory.
 pub fn processed(processing: Processing, raw: &Weights) -> Weights {
     let mut weights = Weights::new(raw.cfg.clone());
-    pollster::block_on(processing.apply(raw, &mut weights)).unwrap();
+    pollster::block_on(processing.apply(raw, Storage::F32, &mut weights)).unwrap();
     weights
 }
 

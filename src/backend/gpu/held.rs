@@ -6,8 +6,7 @@ use super::memory::{STORAGE, buffer, too_large};
 use super::steps;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::weights::{Part, Storage, Weight, halves};
-use half::f16;
+use crate::weights::{Part, Storage, Weight, storage};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -140,9 +139,9 @@ impl Held {
         if at + values.len() > elements {
             return Err(Error::internal(format!("{weight} has {elements} elements, found more")));
         }
-        let storage = self.storage.of(weight);
-        let cut = storage == Storage::F16 && at + values.len() < elements && values.len() % 2 == 1;
-        if cut || (storage == Storage::F16 && at % 2 == 1) {
+        let kept = self.storage.of(weight);
+        let cut = at % 2 == 1 || (at + values.len() < elements && values.len() % 2 == 1);
+        if kept == Storage::F16 && cut {
             return Err(Error::internal(format!("{weight}: a piece at {at} of {} elements", values.len())));
         }
         let shard_elements = self.tables.get(&weight).map_or(elements, |table| table.shard_elements);
@@ -153,16 +152,16 @@ impl Held {
             let place = self.place(weight, shard);
             let Place { buffer, plane } =
                 place.ok_or_else(|| Error::internal(format!("no room for {weight}")))?;
-            let start = plane.map_or(0, |(plane, bytes)| plane * bytes) + storage.bytes() * within;
-            match storage {
+            let start = plane.map_or(0, |(plane, bytes)| plane * bytes) + kept.bytes() * within;
+            match kept {
                 Storage::F32 => device.queue.write_buffer(buffer, start as u64, bytemuck::cast_slice(here)),
                 Storage::F16 => {
-                    let mut halves = halves(weight, here)?;
-                    halves.resize(halves.len().next_multiple_of(2), f16::ZERO);
+                    let mut halves = vec![0u16; here.len().next_multiple_of(2)];
+                    storage::narrow(weight, here, &mut halves)?;
                     device.queue.write_buffer(buffer, start as u64, bytemuck::cast_slice(&halves));
                 }
             }
-            self.unflushed += storage.bytes() * here.len();
+            self.unflushed += kept.bytes() * here.len();
             (at, values) = (at + here.len(), rest);
         }
         // Now and then, so that the driver can let go of what it has copied.

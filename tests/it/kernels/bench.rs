@@ -150,7 +150,16 @@ impl Bench {
     }
 
     pub fn upload(&self, backend: &mut impl Backend) {
-        pollster::block_on(backend.upload(&self.weights)).unwrap();
+        self.upload_as(backend, Storage::F32);
+    }
+
+    /// Puts the weights on an engine that keeps them so.
+    pub fn upload_as(&self, backend: &mut impl Backend, storage: Storage) {
+        let names: Vec<Weight> = self.weights.iter().map(|(weight, _)| weight).collect();
+        pollster::block_on(backend.begin(&self.weights.cfg, &names, storage)).unwrap();
+        for (weight, data) in self.weights.iter() {
+            pollster::block_on(backend.write(weight, 0, data)).unwrap();
+        }
     }
 
     pub fn run_uploaded(&self, backend: &mut impl Backend) -> Result<Output> {
@@ -174,10 +183,12 @@ impl Bench {
         Bench { weights, program: self.program.clone(), given: self.given.clone() }
     }
 
-    /// Runs on both engines, on the CPU with the weights that the GPU holds; differences are relative to values above 1. Returns what the GPU gave.
+    /// Runs on both engines, on the CPU with the weights as the GPU keeps them; differences are relative to values above 1. Returns what the GPU gave.
     pub fn compare(&self, gpu: &mut Gpu, name: &str, tolerance: f32) -> Vec<f32> {
-        let expected = self.kept_as(gpu.next_storage()).run(&mut Cpu::new()).unwrap().data;
-        let found = self.run(gpu).unwrap().data;
+        let storage = gpu.storage();
+        let expected = self.kept_as(storage).run(&mut Cpu::new()).unwrap().data;
+        self.upload_as(gpu, storage);
+        let found = self.run_uploaded(gpu).unwrap().data;
         assert_eq!(found.len(), expected.len());
         let (mut worst, mut at) = (0.0f32, 0);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {

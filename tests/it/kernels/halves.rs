@@ -55,16 +55,17 @@ fn halves_of_any_size() {
 
 /// The arithmetic is the same whatever the weights are kept in, so that rounding them is all that halves do.
 fn same_bits_as_rounded(gpu: &mut Gpu, name: &str, bench: &Bench) -> Vec<f32> {
-    gpu.keep_weights_as(Storage::F16);
-    let halves = bench.run(gpu).unwrap().data;
-    gpu.keep_weights_as(Storage::F32);
+    let run = |gpu: &mut Gpu, storage| {
+        bench.upload_as(gpu, storage);
+        bench.run_uploaded(gpu).unwrap().data
+    };
+    let halves = run(gpu, Storage::F16);
     let rounded = bench.kept_as(Storage::F16);
     assert!(rounded.run(gpu).unwrap().data == halves, "{name}: not the bits of rounded weights");
     // The shipped model's raw weights are halves already.
     let exact = rounded.weights.iter().zip(bench.weights.iter()).all(|((_, a), (_, b))| a == b);
-    assert_eq!(bench.run(gpu).unwrap().data == halves, exact, "{name}: what rounding changes");
-    gpu.keep_weights_as(Storage::F16);
-    assert!(bench.run(gpu).unwrap().data == halves, "{name}: other bits after the other storage");
+    assert_eq!(run(gpu, Storage::F32) == halves, exact, "{name}: what rounding changes");
+    assert!(run(gpu, Storage::F16) == halves, "{name}: other bits after the other storage");
     halves
 }
 
@@ -97,11 +98,12 @@ fn pieces_of_halves() {
     use microtome::weights::Sink;
     let Some(mut gpu) = gpu_with("pieces_of_halves", options("linear_8x8")) else { return };
     let bench = bench::forward(&[3], gpu.limits());
-    let whole = bench.run(&mut gpu).unwrap().data;
+    bench.upload_as(&mut gpu, Storage::F16);
+    let whole = bench.run_uploaded(&mut gpu).unwrap().data;
     let names: Vec<Weight> = bench.weights.iter().map(|(weight, _)| weight).collect();
     let piece = |gpu: &mut Gpu, weight, at, values: &[f32]| pollster::block_on(gpu.write(weight, at, values));
     for size in [2, 34, 1000] {
-        pollster::block_on(gpu.begin(&bench.weights.cfg, &names)).unwrap();
+        pollster::block_on(gpu.begin(&bench.weights.cfg, &names, Storage::F16)).unwrap();
         for (weight, data) in bench.weights.iter() {
             for (i, values) in data.chunks(size).enumerate() {
                 piece(&mut gpu, weight, i * size, values).unwrap();
