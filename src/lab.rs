@@ -15,11 +15,11 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
-use crate::outcome::{EngineInfo, ModelInfo, Outcome, build};
+use crate::outcome::{EngineInfo, ModelInfo, Outcome, PrecisionEffect, build};
 use crate::plan::{Answer, Batch};
 use crate::processing::{Processed, Processing};
 use crate::tokens::Tokenizer;
-use crate::weights::{Checkpoint, ModelFiles, Raw, Sink, Storage, Weight};
+use crate::weights::{Checkpoint, MemoryPlan, ModelFiles, Raw, Sink, Storage, Weight};
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -32,13 +32,17 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. `hashed` is told
-    /// how many bytes of how many were read to hash them.
+    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. With `allow_not_finite` some may be no
+    /// numbers. `hashed` is told how many bytes of how many were read to hash them.
     ///
     /// # Errors
     /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where.
-    pub async fn open(files: &ModelFiles, hashed: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Self> {
-        let checkpoint = Checkpoint::open(files).await?;
+    pub async fn open(
+        files: &ModelFiles,
+        allow_not_finite: bool,
+        hashed: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Self> {
+        let checkpoint = Checkpoint::open(files, allow_not_finite).await?;
         let tokenizer = Tokenizer::new(&files.tokenizer().await?)?;
         let sha256 = checkpoint.sha256(hashed).await?;
         Ok(Self { name: files.name.clone(), raw: Box::new(checkpoint), sha256: Some(sha256), tokenizer })
@@ -113,6 +117,7 @@ impl<B: Backend> Lab<B> {
         EngineInfo {
             backend: self.engine.0,
             precision: self.storage,
+            precision_effect: PrecisionEffect::of(self.storage),
             adapter: self.backend.adapter(),
             kernels: self.backend.kernels(),
             reason: self.engine.1.clone(),
@@ -151,17 +156,24 @@ impl<B: Backend> Lab<B> {
     /// before, it shows its own progress, in bytes of weights.
     ///
     /// # Errors
-    /// `model.not_finite`, `file.*` when the weights cannot be read; `run.memory`, `gpu.*` when the engine has no room;
+    /// `model.too_large` before anything is read, when the engine has no room; `model.not_finite`, `file.*` when the
+    /// weights cannot be read; `run.memory`, `gpu.*` when there is less room than it seemed;
     /// `run.cancelled`.
     pub async fn prepare(&mut self, processing: Processing, control: &dyn Control) -> Result<()> {
         if self.prepared.as_ref().is_none_or(|p| p.processing != processing) {
             // Nothing half-uploaded may be taken for the weights of either processing.
             self.prepared = None;
+            self.memory_plan().check()?;
             let mut sink = Paced { sink: &mut self.backend, pacer: None, control };
             let processed = processing.apply(&*self.model.raw, self.storage, &mut sink).await?;
             self.prepared = Some(Prepared { processing, processed });
         }
         Ok(())
+    }
+
+    /// What the model needs of memory on this engine.
+    pub fn memory_plan(&self) -> MemoryPlan {
+        MemoryPlan::new(self.model.cfg(), self.storage, self.backend.room())
     }
 
     fn processed(&self) -> Result<&Processed> {

@@ -14,9 +14,9 @@ use crate::figure::{Figure, SweepResult};
 use crate::lab::{Lab, Model};
 use crate::outcome::{Answer, EngineInfo, Outcome, Tensor, build};
 use crate::processing::Processing;
-use crate::weights::ModelFiles;
+use crate::weights::{ModelFiles, Storage};
 use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use source::Blobs;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,6 +39,15 @@ pub struct Engine {
     info: EngineInfo,
     /// `None` while an experiment runs.
     lab: RefCell<Option<Lab<Backend>>>,
+}
+
+/// `OpenOptions` of `www/engine.d.ts`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Options {
+    precision: Storage,
+    allow_not_finite: bool,
 }
 
 /// An engine that is ready for a model.
@@ -65,11 +74,12 @@ impl Engine {
     pub async fn open(
         files: JsValue,
         prepared: Prepared,
+        options: JsValue,
         on_phase: Function,
         is_cancelled: Function,
     ) -> std::result::Result<Engine, JsValue> {
         let control = JsControl::new(on_phase, Function::default(), is_cancelled);
-        Self::open_model(&files, prepared.0, control).await.map_err(|e| error_to_js(&e))
+        Self::open_model(&files, prepared.0, &options, control).await.map_err(|e| error_to_js(&e))
     }
 
     /// `{model, engine}` as in every result, without counted work.
@@ -131,8 +141,11 @@ impl Engine {
     async fn open_model(
         files: &JsValue,
         Opened { engine, reason }: Opened,
+        options: &JsValue,
         control: JsControl,
     ) -> Result<Engine> {
+        let options: Options = serde_json::from_value(json(options)?)
+            .map_err(|e| Error::input("input.invalid", format!("options: {e}")))?;
         let name = Reflect::get(files, &"name".into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
         let list = Reflect::get(files, &"files".into()).unwrap_or(JsValue::UNDEFINED);
         let files = ModelFiles { name, source: Rc::new(Blobs::new(&list)?) };
@@ -143,10 +156,10 @@ impl Engine {
             _ = verify.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());
             if control.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
         };
-        let model = Rc::new(Model::open(&files, &mut hashed).await?);
+        let model = Rc::new(Model::open(&files, options.allow_not_finite, &mut hashed).await?);
         let name = engine.name();
         let on_progress: Function = phase(if name == "gpu" { "upload" } else { "convert" });
-        let mut lab = Lab::new(Rc::clone(&model), engine, name, reason);
+        let mut lab = Lab::new(Rc::clone(&model), engine, name, reason).with_storage(options.precision);
         lab.prepare(Processing::default(), &JsControl { on_progress, ..control }).await?;
         Ok(Engine { model, info: lab.engine_info(), lab: RefCell::new(Some(lab)) })
     }

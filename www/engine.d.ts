@@ -16,6 +16,14 @@ export interface ModelFiles {
   files: ModelFile[];
 }
 
+/** How a model is opened. */
+export interface OpenOptions {
+  /** What the engine keeps the weights as; default `f32`. Arithmetic is in f32. */
+  precision?: "f32" | "f16";
+  /** Whether weights may be NaN or infinite; without it such a model is refused with `model.not_finite`. */
+  allow_not_finite?: boolean;
+}
+
 /** By adapter: the kernels that a build of the module found to be fastest on it. */
 export type Remembered = Record<string, { build: string; kernels: string }>;
 
@@ -40,6 +48,7 @@ export class Engine {
   static open(
     files: ModelFiles,
     prepared: Prepared,
+    options: OpenOptions,
     onPhase: (phase: "verify" | "convert" | "upload", done: number, total: number) => void,
     isCancelled: () => boolean,
   ): Promise<Engine>;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::program::{Buf, Op, Program};
 use crate::weights::storage::room;
-use crate::weights::{Sink, Storage, Weight};
+use crate::weights::{Room, Sink, Storage, Weight};
 use matmul::Matrix;
 use ops::Heads;
 use std::collections::HashMap;
@@ -102,6 +102,10 @@ impl Backend for Cpu {
         None
     }
 
+    fn room(&self) -> Option<Room> {
+        room_here()
+    }
+
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
         // What an op reads it has written before in this run, so old contents do no harm.
         self.buffers.retain(|buf, _| program.buffers.iter().any(|(other, _)| other == buf));
@@ -119,6 +123,21 @@ impl Backend for Cpu {
         }
         Ok(Output { data: pass.output, dispatches: program.ops.len() as u64, readbacks: 0 })
     }
+}
+
+/// All that 32 bits reach, but for what the module itself takes.
+#[cfg(target_arch = "wasm32")]
+fn room_here() -> Option<Room> {
+    Some(Room { bytes: (4 << 30) - (64 << 20), of: "a browser tab's module" })
+}
+
+/// What Linux says is available; elsewhere nobody is asked.
+#[cfg(not(target_arch = "wasm32"))]
+fn room_here() -> Option<Room> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(Room { bytes: kilobytes << 10, of: "this machine" })
 }
 
 /// One program under way.

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::{Sink, Storage, Weight};
+use crate::weights::{Room, Sink, Storage, Weight};
 
 /// One of the two engines.
 pub enum Engine {
@@ -88,6 +88,13 @@ impl Backend for Engine {
         match self {
             Engine::Cpu(cpu) => cpu.adapter(),
             Engine::Gpu(gpu) => gpu.adapter(),
+        }
+    }
+
+    fn room(&self) -> Option<Room> {
+        match self {
+            Engine::Cpu(cpu) => cpu.room(),
+            Engine::Gpu(gpu) => gpu.room(),
         }
     }
 

@@ -200,7 +200,7 @@ fn run<B: Backend>(
 /// Everything that a model's files hold, and their hash.
 pub fn weights(files: &ModelFiles) -> Result<(Weights, String)> {
     pollster::block_on(async {
-        let checkpoint = Checkpoint::open(files).await?;
+        let checkpoint = Checkpoint::open(files, false).await?;
         Ok((Weights::read(&checkpoint).await?, checkpoint.sha256(&mut |_, _| Ok(())).await?))
     })
 }
@@ -209,6 +209,6 @@ pub fn weights(files: &ModelFiles) -> Result<(Weights, String)> {
 pub fn golden_model(folder: impl AsRef<std::path::Path>) -> Model {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let model = ModelFiles::from_dir(&folder)
-        .and_then(|files| pollster::block_on(Model::open(&files, &mut |_, _| Ok(()))));
+        .and_then(|files| pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))));
     model.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
