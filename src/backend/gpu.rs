@@ -24,7 +24,7 @@ use crate::program::Program;
 use crate::weights::{Sink, Storage, Weight};
 use device::Device;
 pub use device::Options;
-use held::Room;
+use held::Kept;
 use memory::Memory;
 use pace::Pace;
 use params::Params;
@@ -143,8 +143,8 @@ impl Sink for Gpu {
         self.device.check()?;
         self.pipelines.take_up(&self.device, self.variants, storage).await?;
         (self.storage, self.d_model) = (storage, Some(cfg.d_model));
-        let room = Room { storage, shard_rows: self.shard_rows(cfg.d_model) };
-        self.memory.begin(&self.device, cfg, weights, room).await
+        let kept = Kept { storage, shard_rows: self.shard_rows(cfg.d_model) };
+        self.memory.begin(&self.device, cfg, weights, kept).await
     }
 
     async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {

@@ -12,7 +12,7 @@ use std::collections::hash_map::Entry;
 
 /// How the matrices of a model are kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct Kept {
     pub storage: Storage,
     /// Most rows of W_E and W_U in one shard.
     pub shard_rows: usize,
@@ -96,15 +96,15 @@ impl Held {
         device: &Device,
         cfg: &Config,
         weights: &[Weight],
-        room: Room,
+        kept: Kept,
     ) -> Result<()> {
-        *self = Self { storage: room.storage, ..Self::default() };
+        *self = Self { storage: kept.storage, ..Self::default() };
         for weight in weights {
             let elements: usize = weight.shape(cfg).iter().product();
-            let bytes = room.storage.of(*weight).bytes();
+            let bytes = kept.storage.of(*weight).bytes();
             let Some((key, plane)) = plane_of(*weight) else {
                 let sharded = matches!(weight, Weight::Embed | Weight::Unembed);
-                let shard_elements = if sharded { room.shard_rows * cfg.d_model } else { elements }.max(1);
+                let shard_elements = if sharded { kept.shard_rows * cfg.d_model } else { elements }.max(1);
                 let mut shards = Vec::new();
                 for start in (0..elements).step_by(shard_elements) {
                     let len = shard_elements.min(elements - start);
