@@ -3,7 +3,7 @@
 @group(0) @binding(1) var<storage, read> index: array<u32>;      // [rows] tokens from params.list, positions from params.list_2
 @group(0) @binding(2) var<storage, read> table: array<Weight>;   // [n, k]: tokens shard..shard + n
 @group(0) @binding(3) var<storage, read> means: array<f32>;      // [tokens of all shards]
-@group(0) @binding(4) var<storage, read> w_pos: array<Weight>;   // [n_ctx, k] where WITH_POS
+@group(0) @binding(4) var<storage, read> w_pos: array<f32>;      // [n_ctx, k] where WITH_POS
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;  // [rows, k]
 
 const WITH_POS = 1u; // params.mode
@@ -25,8 +25,7 @@ fn main(
     let at = (token - params.shard) * params.k + i % params.k;
     var y = weight(table[slot(at)], at) - means[token];
     if (params.mode == WITH_POS) {
-        let pos_at = index[params.list_2 + i / params.k] * params.k + i % params.k;
-        y = y + weight(w_pos[slot(pos_at)], pos_at);
+        y = y + w_pos[index[params.list_2 + i / params.k] * params.k + i % params.k];
     }
     out[i] = y;
 }

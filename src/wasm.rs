@@ -57,8 +57,12 @@ pub struct Prepared(Opened);
 #[wasm_bindgen]
 impl Engine {
     /// Opens an engine and makes its kernels ready, which may take as long as a model's files are on their way.
-    /// `remembered` is `Remembered` of `www/engine.d.ts`.
-    pub async fn prepare(backend: String, remembered: JsValue) -> std::result::Result<Prepared, JsValue> {
+    /// `remembered` is `Remembered` of `www/engine.d.ts`; the kernels are those for weights of `precision`.
+    pub async fn prepare(
+        backend: String,
+        remembered: JsValue,
+        precision: Option<String>,
+    ) -> std::result::Result<Prepared, JsValue> {
         // What a page has stored may have been written by anybody; without it the kernels are measured.
         let remembered = json(&remembered).unwrap_or_default();
         let recall = |adapter: &str| {
@@ -66,7 +70,10 @@ impl Engine {
             (entry.get("build")?.as_str()? == build())
                 .then(|| entry.get("kernels")?.as_str().map(Into::into))?
         };
-        let opened = async { Backend::open_recalling(backend.parse()?, &recall).await };
+        let opened = async {
+            let storage = precision.map_or(Ok(Storage::F32), |precision| precision.parse())?;
+            Backend::open_recalling(backend.parse()?, storage, &recall).await
+        };
         opened.await.map(Prepared).map_err(|e| error_to_js(&e))
     }
 

@@ -37,9 +37,11 @@ export default function init(options: { module_or_path: URL | Response | WebAsse
 
 export class Engine {
   private constructor();
-  /** May take as long as the files are on their way. What is remembered and cannot be used is measured again. */
-  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered): Promise<Prepared>;
-  /** Takes the prepared engine, which is then of no further use. */
+  /**
+   * May take as long as the files are on their way. What is remembered and cannot be used is measured again. A `precision`
+   * other than that which the model is then opened with only costs time.
+   */
+  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered, precision?: "f32" | "f16"): Promise<Prepared>;
   /**
    * Takes the prepared engine, which is then of no further use, and puts the model's weights on it, a few megabytes at a
    * time. `onPhase`: `verify` hashes files whose hash nobody knows; `convert` (CPU) or `upload` (GPU) is the weights' way to

@@ -28,16 +28,18 @@ impl Engine {
     /// # Errors
     /// `gpu.missing` and the like when the GPU was asked for by name and cannot be had.
     pub async fn open(choice: Choice) -> Result<Opened> {
-        Self::open_recalling(choice, &|_| None).await
+        Self::open_recalling(choice, Storage::F32, &|_| None).await
     }
 
-    /// [`Engine::open`] with what is remembered of adapters: see [`Gpu::open_recalling`].
+    /// [`Engine::open`] with what is remembered of adapters: see [`Gpu::open_recalling`]. Its kernels are ready for
+    /// weights that are kept as `storage`; others have to wait for theirs.
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub async fn open_recalling(choice: Choice, recall: Recall<'_>) -> Result<Opened> {
-        let gpu_with =
-            |allow_fallback| Gpu::open_recalling(Options { allow_fallback, ..Options::default() }, recall);
+    pub async fn open_recalling(choice: Choice, storage: Storage, recall: Recall<'_>) -> Result<Opened> {
+        let gpu_with = |allow_fallback| {
+            Gpu::open_recalling(Options { allow_fallback, storage, ..Options::default() }, recall)
+        };
         let cpu = |reason: String| Opened { engine: Engine::Cpu(Cpu::new()), reason };
         let gpu =
             |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };

@@ -24,7 +24,7 @@ use crate::program::Program;
 use crate::weights::{Sink, Storage, Weight};
 use device::Device;
 pub use device::Options;
-use held::Room;
+use held::Kept;
 use memory::Memory;
 use pace::Pace;
 use params::Params;
@@ -48,8 +48,6 @@ pub struct Gpu {
     d_model: Option<usize>,
     /// How its matrices are kept.
     storage: Storage,
-    /// See [`Options::storage`].
-    opened_for: Storage,
     /// Counts runs; the canary sings it.
     run: u32,
 }
@@ -106,7 +104,6 @@ impl Gpu {
             variants,
             d_model: None,
             storage: options.storage,
-            opened_for: options.storage,
             run: 0,
         })
     }
@@ -121,9 +118,9 @@ impl Gpu {
         self.variants
     }
 
-    /// How the weights were to be kept when the kernels were made ready.
-    pub fn opened_for(&self) -> Storage {
-        self.opened_for
+    /// How the matrices are kept that the kernels are ready for: those of the model that is here, if there is one.
+    pub fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// Gives the device back. Later calls fail with `gpu.lost`.
@@ -146,8 +143,8 @@ impl Sink for Gpu {
         self.device.check()?;
         self.pipelines.take_up(&self.device, self.variants, storage).await?;
         (self.storage, self.d_model) = (storage, Some(cfg.d_model));
-        let room = Room { storage, shard_rows: self.shard_rows(cfg.d_model) };
-        self.memory.begin(&self.device, cfg, weights, room).await
+        let kept = Kept { storage, shard_rows: self.shard_rows(cfg.d_model) };
+        self.memory.begin(&self.device, cfg, weights, kept).await
     }
 
     async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {

@@ -18,15 +18,11 @@ pub enum Storage {
 }
 
 impl Storage {
-    /// Each of them.
-    pub const ALL: [Storage; 2] = [Storage::F32, Storage::F16];
-
-    /// What a weight is kept as: vectors stay `f32`, as they are few and are added to every row.
+    /// What a weight is kept as: only matrices are worth halving, and positions and vectors are a thousandth of a model.
     #[must_use]
     pub fn of(self, weight: Weight) -> Self {
         match weight {
             Weight::Embed
-            | Weight::PosEmbed
             | Weight::Unembed
             | Weight::Block(_, Part::WQ | Part::WK | Part::WV | Part::WO | Part::WIn | Part::WOut) => self,
             _ => Storage::F32,

@@ -31,7 +31,7 @@ pub struct Options {
     /// Keep to WebGPU's default limits, and to this many bytes per binding, whatever the adapter offers: for testing
     /// the paths that split a table.
     pub binding_bytes: Option<u64>,
-    /// How the weights will probably be kept: the kernels for that are made ready first.
+    /// What the kernels are made ready for at once; they are made for the other when weights come that are kept so.
     pub storage: Storage,
     /// The kernels of matrix products, instead of those that measure fastest here.
     pub variants: Option<Variants>,

@@ -6,14 +6,13 @@ use super::memory::{STORAGE, buffer, too_large};
 use super::steps;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::weights::storage::narrow;
-use crate::weights::{Part, Storage, Weight};
+use crate::weights::{Part, Storage, Weight, storage};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// How the matrices of a model are kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct Kept {
     pub storage: Storage,
     /// Most rows of W_E and W_U in one shard.
     pub shard_rows: usize,
@@ -97,15 +96,15 @@ impl Held {
         device: &Device,
         cfg: &Config,
         weights: &[Weight],
-        room: Room,
+        kept: Kept,
     ) -> Result<()> {
-        *self = Self { storage: room.storage, ..Self::default() };
+        *self = Self { storage: kept.storage, ..Self::default() };
         for weight in weights {
             let elements: usize = weight.shape(cfg).iter().product();
-            let bytes = room.storage.of(*weight).bytes();
+            let bytes = kept.storage.of(*weight).bytes();
             let Some((key, plane)) = plane_of(*weight) else {
                 let sharded = matches!(weight, Weight::Embed | Weight::Unembed);
-                let shard_elements = if sharded { room.shard_rows * cfg.d_model } else { elements }.max(1);
+                let shard_elements = if sharded { kept.shard_rows * cfg.d_model } else { elements }.max(1);
                 let mut shards = Vec::new();
                 for start in (0..elements).step_by(shard_elements) {
                     let len = shard_elements.min(elements - start);
@@ -140,9 +139,9 @@ impl Held {
         if at + values.len() > elements {
             return Err(Error::internal(format!("{weight} has {elements} elements, found more")));
         }
-        let storage = self.storage.of(weight);
-        let cut = storage == Storage::F16 && at + values.len() < elements && values.len() % 2 == 1;
-        if cut || (storage == Storage::F16 && at % 2 == 1) {
+        let kept = self.storage.of(weight);
+        let cut = at % 2 == 1 || (at + values.len() < elements && values.len() % 2 == 1);
+        if kept == Storage::F16 && cut {
             return Err(Error::internal(format!("{weight}: a piece at {at} of {} elements", values.len())));
         }
         let shard_elements = self.tables.get(&weight).map_or(elements, |table| table.shard_elements);
@@ -153,16 +152,16 @@ impl Held {
             let place = self.place(weight, shard);
             let Place { buffer, plane } =
                 place.ok_or_else(|| Error::internal(format!("no room for {weight}")))?;
-            let start = plane.map_or(0, |(plane, bytes)| plane * bytes) + storage.bytes() * within;
-            match storage {
+            let start = plane.map_or(0, |(plane, bytes)| plane * bytes) + kept.bytes() * within;
+            match kept {
                 Storage::F32 => device.queue.write_buffer(buffer, start as u64, bytemuck::cast_slice(here)),
                 Storage::F16 => {
                     let mut halves = vec![0u16; here.len().next_multiple_of(2)];
-                    narrow(weight, here, &mut halves)?;
+                    storage::narrow(weight, here, &mut halves)?;
                     device.queue.write_buffer(buffer, start as u64, bytemuck::cast_slice(&halves));
                 }
             }
-            self.unflushed += storage.bytes() * here.len();
+            self.unflushed += kept.bytes() * here.len();
             (at, values) = (at + here.len(), rest);
         }
         // Now and then, so that the driver can let go of what it has copied.

@@ -138,7 +138,6 @@ const U8: Registers = registers(8, 1, 16, 4);
 
 kernels! {
     EMBED = "embed", "embed", [PARAMS, GRID, WEIGHTS], [64, 1], PLAIN;
-    POS_EMBED = "pos_embed", "pos_embed", [PARAMS, GRID, WEIGHTS], [64, 1], PLAIN;
     ADD = "add", "add", [PARAMS, PICK, GRID], [64, 1], PLAIN;
     LAYER_NORM = "layer_norm", "layer_norm", [PARAMS, PICK, GRID, REDUCE], [1, 4], PLAIN;
     LN_SCALE = "ln_scale", "ln_scale", [PARAMS, GRID, REDUCE], [1, 4], PLAIN;

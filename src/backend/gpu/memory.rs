@@ -1,7 +1,7 @@
 //! What lies on the GPU: weights, the arena of activation buffers, a run's tables, and the bind groups over them.
 
 use super::device::{Device, out_of_memory};
-use super::held::{Held, Place, Room};
+use super::held::{Held, Kept, Place};
 use super::kernels::Kernel;
 use super::params::Params;
 use super::pipelines::{Pipeline, Pipelines};
@@ -64,10 +64,10 @@ impl Memory {
         device: &Device,
         cfg: &Config,
         weights: &[Weight],
-        room: Room,
+        kept: Kept,
     ) -> Result<()> {
         self.bind_groups.clear();
-        self.weights.begin(device, cfg, weights, room).await
+        self.weights.begin(device, cfg, weights, kept).await
     }
 
     pub fn weights(&self) -> &Held {

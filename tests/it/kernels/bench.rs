@@ -26,8 +26,6 @@ pub struct Bench {
     pub weights: Weights,
     pub program: Program,
     given: Vec<f32>,
-    /// What an engine keeps the weights as.
-    storage: Storage,
 }
 
 /// A list of rows.
@@ -100,7 +98,7 @@ impl Bench {
             n_heads: weights.cfg.n_heads,
             eps: weights.cfg.eps,
         };
-        Self { weights, program, given: Vec::new(), storage: Storage::F32 }
+        Self { weights, program, given: Vec::new() }
     }
 
     /// Adds an op that leaves `len` elements in `buf`.
@@ -152,7 +150,12 @@ impl Bench {
     }
 
     pub fn upload(&self, backend: &mut impl Backend) {
-        pollster::block_on(backend.upload(&self.weights, self.storage)).unwrap();
+        self.upload_as(backend, Storage::F32);
+    }
+
+    /// Puts the weights on an engine that keeps them so.
+    pub fn upload_as(&self, backend: &mut impl Backend, storage: Storage) {
+        pollster::block_on(backend.upload(&self.weights, storage)).unwrap();
     }
 
     pub fn run_uploaded(&self, backend: &mut impl Backend) -> Result<Output> {
@@ -164,12 +167,6 @@ impl Bench {
         self.run_uploaded(backend)
     }
 
-    /// The same for an engine that keeps the weights so.
-    pub fn keeping(&self, storage: Storage) -> Bench {
-        let (weights, program, given) = (self.weights.clone(), self.program.clone(), self.given.clone());
-        Bench { weights, program, given, storage }
-    }
-
     /// The same with the weights that an engine holds which keeps them so: matrices rounded to halves.
     pub fn kept_as(&self, storage: Storage) -> Bench {
         let mut weights = self.weights.clone();
@@ -179,14 +176,15 @@ impl Bench {
                 weights.set(weight, rounded).unwrap();
             }
         }
-        Bench { weights, ..self.keeping(Storage::F32) }
+        Bench { weights, program: self.program.clone(), given: self.given.clone() }
     }
 
-    /// Runs on both engines, on the CPU with the weights that the GPU holds; differences are relative to values above 1.
-    /// Returns what the GPU gave.
+    /// Runs on both engines, on the CPU with the weights as the GPU keeps them; differences are relative to values above 1. Returns what the GPU gave.
     pub fn compare(&self, gpu: &mut Gpu, name: &str, tolerance: f32) -> Vec<f32> {
-        let expected = self.kept_as(gpu.opened_for()).run(&mut Cpu::new()).unwrap().data;
-        let found = self.keeping(gpu.opened_for()).run(gpu).unwrap().data;
+        let storage = gpu.storage();
+        let expected = self.kept_as(storage).run(&mut Cpu::new()).unwrap().data;
+        self.upload_as(gpu, storage);
+        let found = self.run_uploaded(gpu).unwrap().data;
         assert_eq!(found.len(), expected.len());
         let (mut worst, mut at) = (0.0f32, 0);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {

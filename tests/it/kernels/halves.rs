@@ -55,14 +55,17 @@ fn halves_of_any_size() {
 
 /// The arithmetic is the same whatever the weights are kept in, so that rounding them is all that halves do.
 fn same_bits_as_rounded(gpu: &mut Gpu, name: &str, bench: &Bench) -> Vec<f32> {
-    let halves = bench.keeping(Storage::F16).run(gpu).unwrap().data;
+    let run = |gpu: &mut Gpu, storage| {
+        bench.upload_as(gpu, storage);
+        bench.run_uploaded(gpu).unwrap().data
+    };
+    let halves = run(gpu, Storage::F16);
     let rounded = bench.kept_as(Storage::F16);
     assert!(rounded.run(gpu).unwrap().data == halves, "{name}: not the bits of rounded weights");
     // The shipped model's raw weights are halves already.
     let exact = rounded.weights.iter().zip(bench.weights.iter()).all(|((_, a), (_, b))| a == b);
-    assert_eq!(bench.run(gpu).unwrap().data == halves, exact, "{name}: what rounding changes");
-    let again = bench.keeping(Storage::F16).run(gpu).unwrap().data;
-    assert!(again == halves, "{name}: other bits after the other storage");
+    assert_eq!(run(gpu, Storage::F32) == halves, exact, "{name}: what rounding changes");
+    assert!(run(gpu, Storage::F16) == halves, "{name}: other bits after the other storage");
     halves
 }
 
@@ -94,8 +97,9 @@ fn split_tables_of_halves() {
 fn pieces_of_halves() {
     use microtome::weights::Sink;
     let Some(mut gpu) = gpu_with("pieces_of_halves", options("linear_8x8")) else { return };
-    let bench = bench::forward(&[3], gpu.limits()).keeping(Storage::F16);
-    let whole = bench.run(&mut gpu).unwrap().data;
+    let bench = bench::forward(&[3], gpu.limits());
+    bench.upload_as(&mut gpu, Storage::F16);
+    let whole = bench.run_uploaded(&mut gpu).unwrap().data;
     let names: Vec<Weight> = bench.weights.iter().map(|(weight, _)| weight).collect();
     let piece = |gpu: &mut Gpu, weight, at, values: &[f32]| pollster::block_on(gpu.write(weight, at, values));
     for size in [2, 34, 1000] {

@@ -39,7 +39,7 @@ impl Encoder<'_> {
         let table = self.table(Weight::PosEmbed, pos, d_model)?;
         let slots = vec![Slot::Index, table, self.act(out, pos.len() * d_model)?];
         let params = Params { list: self.shared_list(pos), ..row_params(pos.len(), d_model) };
-        self.elements(Call { kernel: &kernels::POS_EMBED, params, slots }, d_model)
+        self.elements(Call { kernel: &kernels::GATHER_ROWS, params, slots }, d_model)
     }
 
     /// A weight of which rows of `width` are read.
