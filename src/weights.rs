@@ -15,6 +15,7 @@ mod files;
 pub mod header;
 mod load;
 pub mod source;
+pub mod torch;
 
 pub use files::{ModelFiles, ShardIndex, WeightFile};
 #[cfg(feature = "cli")]

@@ -122,7 +122,7 @@ impl Tensor<'_> {
             Dtype::F32 => quads.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => pairs.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
             Dtype::Bf16 => pairs.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::U8 | Dtype::Bool => {
+            Dtype::U8 | Dtype::Bool | Dtype::I64 => {
                 return Err(Error::internal(format!("tensor '{name}' is {}", self.info.dtype)));
             }
         };
@@ -198,7 +198,7 @@ fn match_tensors<'a>(
         let fits = if longer { shape.get(1..) == expected.get(1..) } else { *shape == expected };
         if !fits {
             wrong.push(format!("'{}' has shape {shape:?}, expected {expected:?}", tensor.name));
-        } else if matches!(dtype, Dtype::U8 | Dtype::Bool) {
+        } else if !dtype.is_float() {
             wrong.push(format!("'{}' is {dtype}, expected F32, F16 or BF16", tensor.name));
         }
         found.push(tensor);

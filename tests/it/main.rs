@@ -20,4 +20,5 @@ mod shaders;
 mod shipped_model;
 mod support;
 mod tokens;
+mod torch;
 mod train;
