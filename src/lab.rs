@@ -10,42 +10,49 @@ pub use estimate::Estimate;
 pub use resolve::{Question, Tokens};
 
 use crate::backend::engine::{Engine, Opened};
-use crate::backend::{Backend, Choice, Control, Output};
+use crate::backend::{Backend, Choice, Control, Output, Pacer};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
 use crate::outcome::{EngineInfo, ModelInfo, Outcome, build};
 use crate::plan::{Answer, Batch};
-use crate::processing::Processing;
+use crate::processing::{Processed, Processing};
 use crate::tokens::Tokenizer;
-use crate::weights::{ModelFiles, Weight, Weights};
+use crate::weights::{Checkpoint, ModelFiles, Raw, Sink, Weight};
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// A loaded model: raw weights, and a tokenizer where the files hold one.
+/// A model: its weights where they lie, and a tokenizer where the files hold one.
 pub struct Model {
     pub name: String,
-    pub weights: Weights,
+    pub raw: Box<dyn Raw>,
     pub sha256: Option<String>,
     pub tokenizer: Option<Tokenizer>,
 }
 
 impl Model {
-    /// Reads a model from its files.
+    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. `hashed` is told
+    /// how many bytes of how many were read to hash them.
     ///
     /// # Errors
     /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where.
-    pub fn load(files: &ModelFiles) -> Result<Self> {
-        let (weights, sha256) = crate::weights::weights(files)?;
-        let tokenizer = Tokenizer::new(&files.tokenizer)?;
-        Ok(Self { name: files.name.clone(), weights, sha256: Some(sha256), tokenizer })
+    pub async fn open(files: &ModelFiles, hashed: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Self> {
+        let checkpoint = Checkpoint::open(files).await?;
+        let tokenizer = Tokenizer::new(&files.tokenizer().await?)?;
+        let sha256 = checkpoint.sha256(hashed).await?;
+        Ok(Self { name: files.name.clone(), raw: Box::new(checkpoint), sha256: Some(sha256), tokenizer })
+    }
+
+    pub fn cfg(&self) -> &Config {
+        self.raw.cfg()
     }
 
     pub fn info(&self) -> ModelInfo {
         ModelInfo {
             name: self.name.clone(),
-            n_params: self.weights.cfg.n_params(),
-            cfg: self.weights.cfg.clone(),
+            n_params: self.cfg().n_params(),
+            cfg: self.cfg().clone(),
             sha256: self.sha256.clone(),
             has_tokenizer: self.tokenizer.is_some(),
         }
@@ -55,8 +62,7 @@ impl Model {
 /// What the engine holds at the moment.
 struct Prepared {
     processing: Processing,
-    ln_folded: bool,
-    b_u: Arc<Vec<f32>>,
+    processed: Processed,
 }
 
 /// A model on an engine.
@@ -92,6 +98,7 @@ impl<B: Backend> Lab<B> {
         EngineInfo {
             backend: self.engine.0,
             adapter: self.backend.adapter(),
+            kernels: self.backend.kernels(),
             reason: self.engine.1.clone(),
             build: build(),
             ..EngineInfo::default()
@@ -105,7 +112,7 @@ impl<B: Backend> Lab<B> {
     pub async fn run(&mut self, experiment: &Experiment, control: &dyn Control) -> Result<Outcome> {
         let start_ms = control.now_ms();
         let question = self.model.resolve(experiment)?;
-        self.prepare(experiment.processing).await?;
+        self.prepare(experiment.processing, control).await?;
         let mut job = Job { info: self.engine_info(), control, part: (0, 1) };
         let prepared_ms = control.now_ms();
         let answer = self.answer(question, &mut job).await?;
@@ -113,6 +120,7 @@ impl<B: Backend> Lab<B> {
             self.flops_per_ms = Some(job.info.flops as f64 / (control.now_ms() - prepared_ms).max(0.1));
         }
         job.info.milliseconds = control.now_ms() - start_ms;
+        job.info.kernels = self.backend.kernels();
         Ok(Outcome {
             version: crate::experiment::VERSION,
             kind: experiment.kind.name(),
@@ -123,17 +131,26 @@ impl<B: Backend> Lab<B> {
         })
     }
 
-    /// Puts the weights on the engine, processed as asked.
-    async fn prepare(&mut self, processing: Processing) -> Result<()> {
+    /// Puts the weights on the engine, processed as asked, where they are not there already. A run does it too; done
+    /// before, it shows its own progress, in bytes of weights.
+    ///
+    /// # Errors
+    /// `model.not_finite`, `file.*` when the weights cannot be read; `run.memory`, `gpu.*` when the engine has no room;
+    /// `run.cancelled`.
+    pub async fn prepare(&mut self, processing: Processing, control: &dyn Control) -> Result<()> {
         if self.prepared.as_ref().is_none_or(|p| p.processing != processing) {
             // Nothing half-uploaded may be taken for the weights of either processing.
             self.prepared = None;
-            let weights = processing.apply(&self.model.weights)?;
-            self.backend.upload(&weights).await?;
-            let b_u = Arc::clone(weights.get(Weight::UnembedBias)?);
-            self.prepared = Some(Prepared { processing, ln_folded: weights.ln_folded(), b_u });
+            let mut sink = Paced { sink: &mut self.backend, pacer: None, control };
+            let processed = processing.apply(&*self.model.raw, &mut sink).await?;
+            self.prepared = Some(Prepared { processing, processed });
         }
         Ok(())
+    }
+
+    fn processed(&self) -> Result<&Processed> {
+        let prepared = self.prepared.as_ref().ok_or_else(|| Error::internal("no weights are prepared"))?;
+        Ok(&prepared.processed)
     }
 
     /// Executes batches and hands each run's results to `collect`.
@@ -143,10 +160,10 @@ impl<B: Backend> Lab<B> {
         job: &mut Job<'_>,
         mut collect: impl FnMut(Answer, &[f32], &RunOutput) -> Result<()>,
     ) -> Result<()> {
-        let ln_folded = self.prepared.as_ref().is_some_and(|p| p.ln_folded);
+        let ln_folded = self.processed()?.ln_folded;
         for (i, batch) in batches.iter().enumerate() {
             let limits = self.backend.limits();
-            let cfg = &self.model.weights.cfg;
+            let cfg = self.model.cfg();
             let (program, outputs) = model::program(cfg, ln_folded, &batch.runs, &batch.given, &limits)?;
             let (index, of) = (job.part.0 * batches.len() + i, job.part.1 * batches.len());
             let part = Part { control: job.control, index: index as u64, of: of as u64 };
@@ -168,6 +185,29 @@ impl<B: Backend> Lab<B> {
             }
         }
         Ok(())
+    }
+}
+
+/// An engine that takes weights, with progress and cancel between the pieces.
+struct Paced<'a, B> {
+    sink: &'a mut B,
+    pacer: Option<Pacer<'a>>,
+    control: &'a dyn Control,
+}
+
+impl<B: Sink> Sink for Paced<'_, B> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+        let elements = |weight: &Weight| weight.shape(cfg).iter().map(|n| *n as u64).product::<u64>();
+        self.pacer = Some(Pacer::new(self.control, 4 * weights.iter().map(elements).sum::<u64>()));
+        self.sink.begin(cfg, weights).await
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        self.sink.write(weight, at, values).await?;
+        match &mut self.pacer {
+            Some(pacer) => pacer.advance(4 * values.len() as u64).await,
+            None => Ok(()),
+        }
     }
 }
 

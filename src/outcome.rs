@@ -112,6 +112,10 @@ pub struct EngineInfo {
     /// `cpu` or `gpu`
     pub backend: &'static str,
     pub adapter: Option<String>,
+    /// The kernels that were measured to be fastest on the adapter; absent on the CPU, and before they were measured.
+    /// Only with the same ones does the same input give the same bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<String>,
     /// Why this engine was taken.
     pub reason: String,
     pub build: &'static str,

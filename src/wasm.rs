@@ -5,13 +5,13 @@ mod bench;
 #[cfg(feature = "threads")]
 mod threads;
 
-use crate::backend::engine::Engine as Backend;
-use crate::backend::{Choice, Control};
+use crate::backend::Control;
+use crate::backend::engine::{Engine as Backend, Opened};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Prompt};
 use crate::figure::{Figure, SweepResult};
 use crate::lab::{Lab, Model};
-use crate::outcome::{Answer, EngineInfo, Outcome, Tensor};
+use crate::outcome::{Answer, EngineInfo, Outcome, Tensor, build};
 use crate::tokens::TokenizerFiles;
 use crate::weights::{ModelFiles, WeightFile};
 use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect, Uint8Array};
@@ -39,11 +39,29 @@ pub struct Engine {
     lab: RefCell<Option<Lab<Backend>>>,
 }
 
+/// An engine that is ready for a model.
+#[wasm_bindgen]
+pub struct Prepared(Opened);
+
 #[wasm_bindgen]
 impl Engine {
+    /// Opens an engine and makes its kernels ready, which may take as long as a model's files are on their way.
+    /// `remembered` is `Remembered` of `www/engine.d.ts`.
+    pub async fn prepare(backend: String, remembered: JsValue) -> std::result::Result<Prepared, JsValue> {
+        // What a page has stored may have been written by anybody; without it the kernels are measured.
+        let remembered = json(&remembered).unwrap_or_default();
+        let recall = |adapter: &str| {
+            let entry = remembered.get(adapter)?;
+            (entry.get("build")?.as_str()? == build())
+                .then(|| entry.get("kernels")?.as_str().map(Into::into))?
+        };
+        let opened = async { Backend::open_recalling(backend.parse()?, &recall).await };
+        opened.await.map(Prepared).map_err(|e| error_to_js(&e))
+    }
+
     /// Opens a model from the bytes of its files (`www/engine.d.ts`).
-    pub async fn open(files: JsValue, backend: String) -> std::result::Result<Engine, JsValue> {
-        Self::open_model(&files, &backend).await.map_err(|e| error_to_js(&e))
+    pub async fn open(files: JsValue, prepared: Prepared) -> std::result::Result<Engine, JsValue> {
+        Self::open_model(&files, prepared.0).map_err(|e| error_to_js(&e))
     }
 
     /// `{model, engine}` as in every result, without counted work.
@@ -103,8 +121,7 @@ impl Engine {
 }
 
 impl Engine {
-    async fn open_model(files: &JsValue, backend: &str) -> Result<Engine> {
-        let choice: Choice = backend.parse()?;
+    fn open_model(files: &JsValue, Opened { engine, reason }: Opened) -> Result<Engine> {
         let name = Reflect::get(files, &"name".into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
         let missing = |file: &str| Error::input("file.missing", format!("{name}: {file} is missing"));
         let files = ModelFiles {
@@ -120,7 +137,8 @@ impl Engine {
         };
         let model = Arc::new(Model::load(&files)?);
         drop(files);
-        let lab = Lab::open(Arc::clone(&model), choice).await?;
+        let name = engine.name();
+        let lab = Lab::new(Arc::clone(&model), engine, name, reason);
         Ok(Engine { model, info: lab.engine_info(), lab: RefCell::new(Some(lab)) })
     }
 

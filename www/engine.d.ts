@@ -14,11 +14,23 @@ export interface ModelFiles {
   merges?: Uint8Array;
 }
 
+/** By adapter: the kernels that a build of the module found to be fastest on it. */
+export type Remembered = Record<string, { build: string; kernels: string }>;
+
+/** An engine without a model, its kernels ready. */
+export class Prepared {
+  private constructor();
+  free(): void;
+}
+
 export default function init(options: { module_or_path: URL | Response | WebAssembly.Module }): Promise<unknown>;
 
 export class Engine {
   private constructor();
-  static open(files: ModelFiles, backend: "auto" | "gpu" | "cpu"): Promise<Engine>;
+  /** May take as long as the files are on their way. What is remembered and cannot be used is measured again. */
+  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered): Promise<Prepared>;
+  /** Takes the prepared engine, which is then of no further use. */
+  static open(files: ModelFiles, prepared: Prepared): Promise<Engine>;
   info(): { model: ModelInfo; engine: EngineInfo };
   run(
     experiment: Experiment,

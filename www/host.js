@@ -1,6 +1,7 @@
 // The page's side of the worker: one job in the worker at a time, the others wait here, so that a worker which
 // hangs or panics can be replaced without losing them. Longer than most files: the states of one machine.
 import { LabError, fromPlain } from "./errors.js";
+import { recall, remember } from "./kernels.js";
 import { spawn } from "./spawn.js";
 
 /** @typedef {import("./microtome.js").LoadProgress} LoadProgress */
@@ -12,7 +13,8 @@ import { spawn } from "./spawn.js";
  * @typedef {{ kind: "run", experiment: Experiment } | { kind: "estimate", experiment: Experiment }
  *   | { kind: "figure", result: import("./microtome.js").Drawable }
  *   | { kind: "tokenize", text: string, prependBos: boolean }} Work
- * @typedef {{ id: number } & (Work | { kind: "open", model: string, backend: Backend, threads?: number, cache: RequestCache }
+ * @typedef {{ id: number } & (Work | { kind: "open", model: string, backend: Backend, threads?: number, cache: RequestCache,
+ *   kernels: import("./engine.js").Remembered }
  *   | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
  *   | { kind: "threads", alarms: MessagePort[] }
@@ -107,7 +109,7 @@ export class Host {
         this.#pump();
         resolve(message.value);
       };
-      this.#post({ id, kind: "open", model, backend, threads, cache });
+      this.#post({ id, kind: "open", model, backend, threads, cache, kernels: recall() });
     });
   }
 
@@ -208,6 +210,7 @@ export class Host {
     }
     if (!aside) clearTimeout(this.#grace);
     this.#forget(job);
+    if (message.kind === "done" && job.work.kind === "run") remember(message.value.engine);
     if (message.kind === "done") job.resolve(message.value);
     else job.reject(fromPlain(message.error));
     this.#pump();

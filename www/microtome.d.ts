@@ -126,6 +126,11 @@ export interface EngineInfo {
   backend: "gpu" | "cpu";
   /** The GPU adapter; null on the CPU engine. */
   adapter: string | null;
+  /**
+   * The kernels that were measured to be fastest on the adapter; absent on the CPU engine, and before they were measured.
+   * Kept in `localStorage`, since only with the same ones does the same input give the same bits.
+   */
+  kernels?: string;
   /** Why this backend was taken. */
   reason: string;
   build: string;

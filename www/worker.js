@@ -47,7 +47,7 @@ async function handle(message) {
 }
 
 /** @param {Extract<ToWorker, { kind: "open" }>} message */
-async function open({ id, model, backend, threads, cache }) {
+async function open({ id, model, backend, threads, kernels, cache }) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
   const build = await choose(threads);
@@ -56,9 +56,10 @@ async function open({ id, model, backend, threads, cache }) {
     console.warn(`microtome: no threads, ${cause.message}`);
     return load(id, SINGLE, report);
   });
-  const files = await loadModel(new URL(model), report, cache);
+  // The engine gets its kernels ready while the files are on their way.
+  const [files, prepared] = await Promise.all([loadModel(new URL(model), report, cache), Engine.prepare(backend, kernels)]);
   report({ phase: "start", file: "", loaded: 0, total: null });
-  engine = await Engine.open(files, backend);
+  engine = await Engine.open(files, prepared);
   return engine.info();
 }
 

@@ -1,12 +1,13 @@
 //! The choice between the engines.
 
 use super::cpu::Cpu;
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Options, Recall};
 use super::{Backend, Choice, Control, Output};
+use crate::config::Config;
 use crate::error::Result;
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::Weights;
+use crate::weights::{Sink, Weight};
 
 /// One of the two engines.
 pub enum Engine {
@@ -27,13 +28,23 @@ impl Engine {
     /// # Errors
     /// `gpu.missing` and the like when the GPU was asked for by name and cannot be had.
     pub async fn open(choice: Choice) -> Result<Opened> {
+        Self::open_recalling(choice, &|_| None).await
+    }
+
+    /// [`Engine::open`] with what is remembered of adapters: see [`Gpu::open_recalling`].
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_recalling(choice: Choice, recall: Recall<'_>) -> Result<Opened> {
+        let gpu_with =
+            |allow_fallback| Gpu::open_recalling(Options { allow_fallback, ..Options::default() }, recall);
         let cpu = |reason: String| Opened { engine: Engine::Cpu(Cpu::new()), reason };
         let gpu =
             |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
         match choice {
             Choice::Cpu => Ok(cpu("asked for".into())),
-            Choice::Gpu => Ok(gpu(Gpu::open(true).await?, "asked for")),
-            Choice::Auto => Ok(match Gpu::open(false).await {
+            Choice::Gpu => Ok(gpu(gpu_with(true).await?, "asked for")),
+            Choice::Auto => Ok(match gpu_with(false).await {
                 Ok(found) => gpu(found, "a GPU was found"),
                 Err(error) => cpu(error.to_string()),
             }),
@@ -45,6 +56,22 @@ impl Engine {
         match self {
             Engine::Cpu(_) => "cpu",
             Engine::Gpu(_) => "gpu",
+        }
+    }
+}
+
+impl Sink for Engine {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+        match self {
+            Engine::Cpu(cpu) => cpu.begin(cfg, weights).await,
+            Engine::Gpu(gpu) => gpu.begin(cfg, weights).await,
+        }
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        match self {
+            Engine::Cpu(cpu) => cpu.write(weight, at, values).await,
+            Engine::Gpu(gpu) => gpu.write(weight, at, values).await,
         }
     }
 }
@@ -64,10 +91,10 @@ impl Backend for Engine {
         }
     }
 
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
+    fn kernels(&self) -> Option<String> {
         match self {
-            Engine::Cpu(cpu) => cpu.upload(weights).await,
-            Engine::Gpu(gpu) => gpu.upload(weights).await,
+            Engine::Cpu(cpu) => cpu.kernels(),
+            Engine::Gpu(gpu) => gpu.kernels(),
         }
     }
 

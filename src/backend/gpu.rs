@@ -16,10 +16,11 @@ mod tune;
 mod variants;
 
 use super::{Backend, Control, Output, Pacer};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::Weights;
+use crate::weights::{Sink, Weight};
 use device::Device;
 pub use device::Options;
 use memory::Memory;
@@ -47,6 +48,9 @@ pub struct Gpu {
     run: u32,
 }
 
+/// What is remembered of an adapter's name: what [`Backend::kernels`] said of it.
+pub type Recall<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Work that was submitted and is not known to be done.
 struct InFlight {
     done: Signal<()>,
@@ -73,8 +77,19 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub async fn open_with(options: Options) -> Result<Self> {
+        Self::open_recalling(options, &|_| None).await
+    }
+
+    /// [`Gpu::open_with`], where `recall` is asked for the kernels that were measured on this adapter before: with the
+    /// same kernels the same input gives the same bits. What is not a choice of kernels is measured again.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_recalling(options: Options, recall: Recall<'_>) -> Result<Self> {
         let device = Device::open(options).await?;
-        let pipelines = Pipelines::new(&device, options.variants).await?;
+        let recalled = || recall(&device.name).and_then(|text| text.parse().ok());
+        let variants = options.variants.or_else(recalled);
+        let pipelines = Pipelines::new(&device, variants).await?;
         let memory = Memory::new(&device);
         Ok(Self {
             device,
@@ -82,7 +97,7 @@ impl Gpu {
             memory,
             pace: Pace::default(),
             dispatch_cost: options.dispatch_cost,
-            variants: options.variants,
+            variants,
             d_model: None,
             run: 0,
         })
@@ -109,6 +124,19 @@ impl Gpu {
     }
 }
 
+impl Sink for Gpu {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+        self.device.check()?;
+        self.d_model = Some(cfg.d_model);
+        self.memory.begin(&self.device, cfg, weights, self.shard_rows(cfg.d_model)).await
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        self.device.check()?;
+        self.memory.write(&self.device, weight, at, values).await
+    }
+}
+
 impl Backend for Gpu {
     /// `unembed_rows` holds for the model that was uploaded; before, for the widest there can be.
     fn limits(&self) -> Limits {
@@ -125,11 +153,8 @@ impl Backend for Gpu {
         Some(self.device.name.clone())
     }
 
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
-        self.device.check()?;
-        let d_model = weights.cfg.d_model;
-        self.d_model = Some(d_model);
-        self.memory.upload(&self.device, weights, self.shard_rows(d_model)).await
+    fn kernels(&self) -> Option<String> {
+        self.variants.map(|variants| variants.to_string())
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::lab::{Lab, Model};
 use crate::outcome::EngineInfo;
+use crate::processing::Processing;
 use crate::program::{Buf, Op, Program, Rows, Then};
 use crate::weights::{Part, Weight, Weights};
 use serde::Serialize;
@@ -52,7 +53,7 @@ pub async fn run(
     let Opened { mut engine, reason } = Engine::open(order.choice).await?;
     let backend = engine.name();
     say(Event::Begin { done: 0, total, title: "matrix products", tokens: None });
-    let matmul = matmul_rate(&mut engine, &model.weights.cfg, control).await?;
+    let matmul = matmul_rate(&mut engine, model.cfg(), control).await?;
     say(Event::Matmul { rate: &matmul });
     let mut lab = Lab::new(Arc::clone(model), engine, backend, reason);
     let prepare_ms = prepare(&mut lab, control).await?;
@@ -129,7 +130,7 @@ const REPEATS: usize = 3;
 /// Times the products of the model's matrices on an engine. Leaves the weights of one layer there.
 ///
 /// # Errors
-/// As [`Backend::upload`] and [`Backend::run`].
+/// As [`Processing::apply`] and [`Backend::run`].
 pub async fn matmul_rate<B: Backend>(
     backend: &mut B,
     cfg: &Config,
@@ -138,7 +139,7 @@ pub async fn matmul_rate<B: Backend>(
     // One layer and few tokens: only its matrices are multiplied with.
     let cfg = Config { n_layers: 1, d_vocab: 64.min(cfg.d_vocab), ..cfg.clone() };
     let weights: Weights = super::weights(&cfg, 0)?;
-    backend.upload(&weights).await?;
+    Processing::NONE.apply(&weights, backend).await?;
     let (d, m) = (cfg.d_model, cfg.d_mlp);
     let mut products = Vec::new();
     for (w, b, n, and_back) in

@@ -47,7 +47,7 @@ impl ModelArgs {
     }
 
     fn load(&self) -> Result<Model> {
-        Model::load(&ModelFiles::from_dir(&self.model)?)
+        pollster::block_on(Model::open(&ModelFiles::from_dir(&self.model)?, &mut |_, _| Ok(())))
     }
 
     fn open_with(&self, model: Model) -> Result<Lab<Engine>> {

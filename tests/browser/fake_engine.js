@@ -8,7 +8,11 @@ const SIZES = { n_layers: 4, n_heads: 8, d_model: 128, d_head: 16, d_mlp: 512, d
 export default async function init() {}
 
 export class Engine {
-  static async open(files, backend) {
+  static async prepare(backend) {
+    return { backend };
+  }
+
+  static async open(files, { backend }) {
     const engine = new Engine();
     engine.backend = backend === "auto" ? "cpu" : backend;
     engine.reason = "chosen by the stand-in";

@@ -13,6 +13,7 @@ import { benchChecks } from "./bench_page.mjs";
 import { check, finish, launch, newPage, skip } from "./harness.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
 import { faultChecks } from "./faults.mjs";
+import { preparedChecks, rememberedChecks } from "./kernels.mjs";
 import { lookChecks } from "./looks.mjs";
 import { sweepChecks } from "./sweeps.mjs";
 import { serve, serveFolder, standIn } from "./server.mjs";
@@ -43,12 +44,18 @@ if (wanted("site")) {
 for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
   if (!built || !wanted(backend)) continue;
   if (backend === "gpu" && !(await hasWebGpu())) skip("gpu: every check", "this Chromium has no WebGPU adapter");
-  else await engineChecks(browser, { url, backend, golden: options.golden, models: `${site.url}golden/models/` });
+  else {
+    await engineChecks(browser, { url, backend, golden: options.golden, models: `${site.url}golden/models/` });
+    if (backend === "gpu") await rememberedChecks(browser, url);
+  }
 }
 if (built && wanted("auto")) await autoChecks(browser, url);
 if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE));
 if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(), options.shots);
-if (wanted("faults")) await faultChecks(browser, faulty);
+if (wanted("faults")) {
+  await faultChecks(browser, faulty);
+  await preparedChecks(browser, faulty);
+}
 if (wanted("sweeps")) await sweepChecks(browser, faulty.url);
 if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, faulty.url, options.shots);
 

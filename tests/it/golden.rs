@@ -12,12 +12,13 @@ use file::{Case, Golden};
 use microtome::Result;
 use microtome::backend::cpu::Cpu;
 use microtome::backend::{Backend, Control, Output, Unattended};
+use microtome::config::Config;
 use microtome::experiment::Experiment;
 use microtome::lab::Lab;
 use microtome::model::Limits;
 use microtome::outcome::{Answer, Outcome};
 use microtome::program::Program;
-use microtome::weights::Weights;
+use microtome::weights::{Sink, Weight};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -223,6 +224,16 @@ fn run<B: Backend>(lab: &mut Lab<B>, experiment: &Value) -> Result<Outcome> {
 /// One engine for all models, one after the other: opening a GPU compiles every kernel.
 struct Lent<'a, B>(&'a mut B);
 
+impl<B: Backend> Sink for Lent<'_, B> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+        self.0.begin(cfg, weights).await
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        self.0.write(weight, at, values).await
+    }
+}
+
 impl<B: Backend> Backend for Lent<'_, B> {
     fn limits(&self) -> Limits {
         self.0.limits()
@@ -230,10 +241,6 @@ impl<B: Backend> Backend for Lent<'_, B> {
 
     fn adapter(&self) -> Option<String> {
         self.0.adapter()
-    }
-
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
-        self.0.upload(weights).await
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
 use crate::files::{bytes_of, config, stored};
+use crate::support::weights;
+use microtome::weights::ModelFiles;
 use microtome::weights::header::{CAP_DIMS, CAP_HEADER, CAP_NAME, CAP_TENSORS, Header};
-use microtome::weights::{ModelFiles, WeightFile, weights};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use safetensors::tensor::Dtype;
@@ -226,9 +227,8 @@ proptest! {
         if let Ok(header) = read(&bytes) {
             is_sound(&header, bytes.len() as u64);
         }
-        let weight_files = vec![WeightFile { name: "m".into(), bytes }];
-        let files = ModelFiles { config: config(true), weights: weight_files, ..Default::default() };
-        let _ = weights(&files);
+        let files = [("config.json".into(), config(true)), ("model.safetensors".into(), bytes)];
+        let _ = weights(&ModelFiles::in_memory("m", files));
     }
 
     /// One number of the JSON changed: every such header differs from its file, and is refused.

@@ -83,7 +83,7 @@ fn held_out_prompts_are_answered() {
 #[test]
 fn a_head_does_induction() {
     let mut lab = lab();
-    let cfg = lab.model.weights.cfg.clone();
+    let cfg = lab.model.cfg().clone();
     let (period, rows) = (50, 4);
     let len = 1 + 2 * period;
     let bos = lab.model.tokenizer.as_ref().unwrap().bos().unwrap();

@@ -272,7 +272,7 @@ fn a_tokenizer_of_another_model_is_refused() {
 #[test]
 fn a_prompt_that_is_too_long_is_an_error() {
     let model = crate::support::golden_model("www/models/pronoun");
-    let n_ctx = model.weights.cfg.n_ctx;
+    let n_ctx = model.cfg().n_ctx;
     let predict = |prompt: Value| {
         let experiment = json!({"version": 1, "kind": "predict", "prompt": prompt});
         let experiment = microtome::experiment::Experiment::from_value(experiment).unwrap();

@@ -68,12 +68,19 @@ fn check(
     Ok(())
 }
 
-fn check_size(data: &[f32], shape: [usize; 2]) -> Result<()> {
-    let [rows, width] = shape;
-    if data.len() != rows * width {
-        return Err(Error::internal(format!("matrix {shape:?}: found {} elements", data.len())));
-    }
-    Ok(())
+/// An empty vector with room for so many elements.
+pub fn room<T>(len: usize) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(len).map_err(|_| {
+        let bytes = len * size_of::<T>();
+        Error::run("run.memory", format!("no memory for a weight of {bytes} bytes"))
+            .with_action("Take a smaller model, or f16 weights.")
+    })?;
+    Ok(room)
+}
+
+fn no_room(shape: [usize; 2]) -> Error {
+    Error::internal(format!("matrix {shape:?}: elements that do not fit"))
 }
 
 #[cfg(test)]

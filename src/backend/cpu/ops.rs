@@ -14,8 +14,18 @@ use rayon::prelude::*;
 /// Rows that a thread takes at a time.
 const ROWS: usize = 16;
 
-/// `embed`, `pos_embed` and `gather_rows`: rows of a table by index.
-pub fn embed(table: &[f32], index: &[u32], width: usize, out: &mut [f32]) -> Result<()> {
+/// `W_E[token] − mean[token]`
+pub fn embed(table: &[f32], means: &[f32], tokens: &[u32], width: usize, out: &mut [f32]) -> Result<()> {
+    gather_rows(table, tokens, width, out)?;
+    for (out, token) in out.chunks_exact_mut(width).zip(tokens) {
+        let mean = means[*token as usize];
+        out.iter_mut().for_each(|x| *x -= mean);
+    }
+    Ok(())
+}
+
+/// `pos_embed` and `gather_rows`: rows of a table by index.
+pub fn gather_rows(table: &[f32], index: &[u32], width: usize, out: &mut [f32]) -> Result<()> {
     for (out, &i) in out.chunks_exact_mut(width).zip(index) {
         let start = i as usize * width;
         let row = table.get(start..start + width).ok_or_else(|| {
@@ -187,11 +197,14 @@ pub fn logit_diff(
     k: usize,
     out: &mut [f32],
 ) {
-    let logit = |row: u32, token: u32| {
-        dot(&x[row as usize * k..][..k], &w_u[token as usize * k..][..k]) + b_u[token as usize]
-    };
+    let w = |token: u32| &w_u[token as usize * k..][..k];
+    let mut direction = vec![0.0; k];
     for ((out, row), [correct, incorrect]) in out.iter_mut().zip(index).zip(pairs) {
-        *out = logit(*row, *correct) - logit(*row, *incorrect);
+        // The difference first: what the two rows have in common is large, and would only be rounded.
+        let differences = w(*correct).iter().zip(w(*incorrect)).map(|(a, b)| a - b);
+        direction.iter_mut().zip(differences).for_each(|(direction, x)| *direction = x);
+        let bias = b_u[*correct as usize] - b_u[*incorrect as usize];
+        *out = dot(&x[*row as usize * k..][..k], &direction) + bias;
     }
 }
 

@@ -5,17 +5,29 @@ use super::kernels::Kernel;
 use super::params::Params;
 use super::pipelines::{Pipeline, Pipelines};
 use super::steps::{self, QKV, Slot, Step, Steps};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::program::{Buf, Program};
-use crate::weights::{Part, Weight, Weights};
+use crate::weights::{Part, Weight};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
 
 /// A weight in its shards.
 struct Table {
     shards: Vec<wgpu::Buffer>,
+    shard_elements: usize,
     elements: usize,
+}
+
+impl Table {
+    async fn new(device: &Device, weight: Weight, elements: usize, shard_elements: usize) -> Result<Self> {
+        let mut shards = Vec::new();
+        for start in (0..elements).step_by(shard_elements.max(1)) {
+            let bytes = 4 * shard_elements.min(elements - start) as u64;
+            shards.push(weight_buffer(device, weight, bytes).await?);
+        }
+        Ok(Self { shards, shard_elements: shard_elements.max(1), elements })
+    }
 }
 
 /// Weights of one shape in one buffer, so that one binding covers them: W_Q, W_K and W_V of a layer, or their biases.
@@ -24,6 +36,25 @@ struct Planes {
     /// Elements of each; 0 where it is missing.
     elements: [usize; 3],
     plane: usize,
+}
+
+impl Planes {
+    async fn new(device: &Device, weight: Weight, elements: usize) -> Result<Self> {
+        let plane = steps::plane(elements);
+        Ok(Self {
+            buffer: weight_buffer(device, weight, 3 * 4 * plane as u64).await?,
+            elements: [0; 3],
+            plane,
+        })
+    }
+}
+
+async fn weight_buffer(device: &Device, weight: Weight, bytes: u64) -> Result<wgpu::Buffer> {
+    if bytes > device.binding_bytes {
+        return Err(too_large(weight, bytes, device.binding_bytes));
+    }
+    let label = weight.to_string();
+    device.caught(&label, || Ok(buffer(device, &label, bytes, STORAGE))).await
 }
 
 /// Part of a buffer that a kernel binds.
@@ -37,9 +68,11 @@ struct Bound<'a> {
 
 /// The buffers of an engine. They outlive a run and grow when a larger batch comes.
 pub struct Memory {
-    weights: HashMap<Weight, Arc<Table>>,
+    weights: HashMap<Weight, Table>,
     /// By layer and by whether they are biases.
     planes: HashMap<(usize, bool), Planes>,
+    /// Bytes written since the driver last had time to let go of its copies.
+    unflushed: std::cell::Cell<usize>,
     /// All but q, k and v, which are planes of one buffer.
     arena: HashMap<Buf, wgpu::Buffer>,
     qkv: Option<wgpu::Buffer>,
@@ -56,7 +89,7 @@ const STORAGE: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 const UNIFORM: wgpu::BufferUsages = wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
 
-/// Bytes that `write_buffer` takes at a time, which is what an upload costs beside the weights themselves.
+/// Bytes that are written before the driver gets time to let go of its copies: what an upload costs beside the weights.
 const UPLOAD_BYTES: usize = 8 << 20;
 
 impl Memory {
@@ -64,6 +97,7 @@ impl Memory {
         Self {
             weights: HashMap::new(),
             planes: HashMap::new(),
+            unflushed: std::cell::Cell::new(0),
             arena: HashMap::new(),
             qkv: None,
             plane: 0,
@@ -95,61 +129,68 @@ impl Memory {
         self.plane
     }
 
-    /// Takes the weights, each in shards of at most `shard_rows` rows of `d_model` elements; tensors that share their
-    /// data share their buffers.
+    /// Makes room for weights; W_E and W_U in shards of at most `shard_rows` rows.
     ///
     /// # Errors
     /// `gpu.out_of_memory`; `gpu.too_large` when something other than W_E and W_U exceeds a binding.
-    pub async fn upload(&mut self, device: &Device, weights: &Weights, shard_rows: usize) -> Result<()> {
+    pub async fn begin(
+        &mut self,
+        device: &Device,
+        cfg: &Config,
+        weights: &[Weight],
+        shard_rows: usize,
+    ) -> Result<()> {
         self.weights.clear();
         self.planes.clear();
         self.bind_groups.clear();
-        let mut shared: HashMap<*const Vec<f32>, Arc<Table>> = HashMap::new();
-        for (weight, data) in weights.iter() {
-            if let Some((key, plane)) = plane_of(weight) {
-                self.upload_plane(device, weight, key, plane, data).await?;
+        for weight in weights {
+            let elements: usize = weight.shape(cfg).iter().product();
+            let Some((key, plane)) = plane_of(*weight) else {
+                let sharded = matches!(weight, Weight::Embed | Weight::Unembed);
+                let shard_elements = if sharded { shard_rows * cfg.d_model } else { elements };
+                let table = Table::new(device, *weight, elements, shard_elements).await?;
+                self.weights.insert(*weight, table);
                 continue;
-            }
-            let table = match shared.get(&Arc::as_ptr(data)) {
-                Some(table) => table.clone(),
-                #[allow(
-                    clippy::arc_with_non_send_sync,
-                    reason = "wgpu's buffers are Send and Sync natively only"
-                )]
-                None => Arc::new(upload(device, weight, data, shard_rows * weights.cfg.d_model).await?),
             };
-            shared.insert(Arc::as_ptr(data), table.clone());
-            self.weights.insert(weight, table);
+            let planes = match self.planes.entry(key) {
+                Entry::Occupied(found) => found.into_mut(),
+                Entry::Vacant(room) => room.insert(Planes::new(device, *weight, elements).await?),
+            };
+            if steps::plane(elements) != planes.plane {
+                return Err(Error::internal(format!("{weight} has not the shape of its neighbours")));
+            }
+            planes.elements[plane] = elements;
         }
         Ok(())
     }
 
-    async fn upload_plane(
-        &mut self,
-        device: &Device,
-        weight: Weight,
-        key: (usize, bool),
-        plane: usize,
-        data: &[f32],
-    ) -> Result<()> {
-        let planes = match self.planes.entry(key) {
-            Entry::Occupied(found) => found.into_mut(),
-            Entry::Vacant(room) => {
-                let stride = steps::plane(data.len());
-                let bytes = 3 * 4 * stride as u64;
-                if bytes > device.binding_bytes {
-                    return Err(too_large(weight, bytes, device.binding_bytes));
-                }
-                let label = weight.to_string();
-                let buffer = device.caught(&label, || Ok(buffer(device, &label, bytes, STORAGE))).await?;
-                room.insert(Planes { buffer, elements: [0; 3], plane: stride })
-            }
-        };
-        if steps::plane(data.len()) != planes.plane {
-            return Err(Error::internal(format!("{weight} has not the shape of its neighbours")));
+    /// Writes elements of a weight from `at` on.
+    ///
+    /// # Errors
+    /// When they are outside it; those of the device.
+    pub async fn write(&mut self, device: &Device, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        let elements = self.weight_elements(weight)?;
+        if at + values.len() > elements {
+            return Err(Error::internal(format!("{weight} has {elements} elements, found more")));
         }
-        planes.elements[plane] = data.len();
-        write(device, &planes.buffer, 4 * (plane * planes.plane) as u64, bytemuck::cast_slice(data)).await
+        let place = |shard: usize| self.buffer(Slot::Weight(weight, shard));
+        let shard_elements = self.weights.get(&weight).map_or(elements, |table| table.shard_elements);
+        let (mut at, mut values) = (at, values);
+        while !values.is_empty() {
+            let (shard, within) = (at / shard_elements, at % shard_elements);
+            let (here, rest) = values.split_at(values.len().min(shard_elements - within));
+            let (buffer, offset) = place(shard)?;
+            self.unflushed.set(self.unflushed.get() + 4 * here.len());
+            device.queue.write_buffer(buffer, offset + 4 * within as u64, bytemuck::cast_slice(here));
+            (at, values) = (at + here.len(), rest);
+        }
+        // Now and then, so that the driver can let go of what it has copied.
+        if self.unflushed.get() >= UPLOAD_BYTES {
+            self.unflushed.set(0);
+            let submission = device.queue.submit([]);
+            device.wait(device.when_done(), Some(submission)).await?;
+        }
+        Ok(())
     }
 
     /// Makes room for a program and writes its tables.
@@ -307,37 +348,6 @@ fn plane_of(weight: Weight) -> Option<((usize, bool), usize)> {
         _ => return None,
     };
     Some(((layer, bias), plane))
-}
-
-/// Uploads one weight.
-async fn upload(device: &Device, weight: Weight, data: &[f32], shard_elements: usize) -> Result<Table> {
-    let mut shards = Vec::new();
-    for part in data.chunks(shard_elements) {
-        let bytes: &[u8] = bytemuck::cast_slice(part);
-        if bytes.len() as u64 > device.binding_bytes {
-            return Err(too_large(weight, bytes.len() as u64, device.binding_bytes));
-        }
-        let place = weight.to_string();
-        let shard = device.caught(&place, || Ok(buffer(device, &place, bytes.len() as u64, STORAGE))).await?;
-        write(device, &shard, 0, bytes).await?;
-        shards.push(shard);
-    }
-    if shards.len() > 1 && !matches!(weight, Weight::Embed | Weight::Unembed) {
-        return Err(too_large(weight, 4 * data.len() as u64, 4 * shard_elements as u64));
-    }
-    Ok(Table { shards, elements: data.len() })
-}
-
-/// Writes to a buffer. Waits now and then, so that the driver can let go of what it has copied.
-async fn write(device: &Device, buffer: &wgpu::Buffer, at: u64, bytes: &[u8]) -> Result<()> {
-    for (i, piece) in bytes.chunks(UPLOAD_BYTES).enumerate() {
-        device.queue.write_buffer(buffer, at + (i * UPLOAD_BYTES) as u64, piece);
-        if piece.len() == UPLOAD_BYTES {
-            let submission = device.queue.submit([]);
-            device.wait(device.when_done(), Some(submission)).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The buffer itself where it is large enough, else a new one; and whether it is new.

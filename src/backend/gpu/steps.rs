@@ -190,10 +190,10 @@ impl Encoder<'_> {
             Op::Edit { buf, from, segments } => self.edit(*buf, *from, segments),
             Op::Given { out, values } => self.given(*out, values),
             Op::GatherRows { x, index, out, width } => self.gather_rows(*x, index, *out, *width),
-            Op::Unembed { x, out, rows, k, first, n } => {
-                self.unembed([*x, *out], *rows, *k, *first..first + n)
+            Op::Unembed { x, w, out, rows, k, first, n } => {
+                self.unembed([*x, *out], *w, [*rows, *k], *first..first + n)
             }
-            Op::LogitDiff { x, index, out, pairs, k } => self.logit_diff([*x, *out], index, pairs, *k),
+            Op::LogitDiff { x, w, index, out, pairs, k } => self.logit_diff([*x, *out], *w, index, pairs, *k),
             Op::LogSumExp { tile, out, targets, first, n, reset } => {
                 self.log_sum_exp([*tile, *out], targets, [*first, *n], *reset)
             }

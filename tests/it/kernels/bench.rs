@@ -11,7 +11,7 @@ use microtome::model::{self, Limits, Readout, Run};
 use microtome::plan::{Means, Plan};
 use microtome::program::{Attn, AttnRow, Buf, Index, Op, Pick, Program, Rows, Segment, Then};
 use microtome::sweep::{Case, Grid, Sweep, Write};
-use microtome::weights::Weights;
+use microtome::weights::{Weight, Weights};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -79,7 +79,10 @@ impl Bench {
         Self::new(1, 1)
     }
 
-    fn of(weights: Weights) -> Self {
+    fn of(mut weights: Weights) -> Self {
+        for (seed, weight) in [(2, Weight::EmbedMean), (3, Weight::UnembedBias)] {
+            weights.set(weight, random(seed, weights.cfg.d_vocab)).unwrap();
+        }
         let program = Program {
             ops: Vec::new(),
             output_len: 0,
@@ -188,13 +191,17 @@ pub fn unembedding(k: usize, d_vocab: usize, rows: usize, shard: usize) -> Bench
     bench.random(x, 3, rows, k);
     let pairs = (0..rows + 2).map(|i| [token(3 * i + 1), token(7 * i + 2)]).collect();
     let index = list((0..rows + 2).map(|i| (5 * i + 1) % rows));
-    bench.op(Op::LogitDiff { x, index, out: Buf::LogitDiff, pairs, k }, Buf::LogitDiff, rows + 2);
+    bench.op(
+        Op::LogitDiff { x, w: Weight::Unembed, index, out: Buf::LogitDiff, pairs, k },
+        Buf::LogitDiff,
+        rows + 2,
+    );
     bench.keep(Buf::LogitDiff);
     let targets: Index = (0..rows).map(|i| token(5 * i + 3)).collect();
     let mut first = 0;
     while first < d_vocab {
         let n = 50.min(d_vocab - first).min(shard - first % shard);
-        bench.op(Op::Unembed { x, out: tile, rows, k, first, n }, tile, rows * n);
+        bench.op(Op::Unembed { x, w: Weight::Unembed, out: tile, rows, k, first, n }, tile, rows * n);
         let at = bench.program.output_len;
         bench.program.ops.push(Op::Keep { buf: tile, start: 0, len: rows * n, at });
         bench.program.output_len += rows * n;

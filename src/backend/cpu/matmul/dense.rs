@@ -4,33 +4,81 @@ use crate::error::{Error, Result};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A weight, `[k, n]`.
-pub struct Matrix(Tensor);
+pub struct Matrix {
+    k: usize,
+    n: usize,
+    /// Whether it is stored as `[n, k]`.
+    transposed: bool,
+    data: Data,
+}
+
+enum Data {
+    Growing(Vec<f32>),
+    Whole(Tensor),
+}
 
 impl Matrix {
-    /// From row-major data `[k, n]`.
+    /// Room for a matrix that is written row by row of `[k, n]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn new(data: &[f32], k: usize, n: usize) -> Result<Self> {
-        super::check_size(data, [k, n])?;
-        Ok(Self(Tensor::from_slice(data, (k, n), &Device::Cpu)?))
+    /// `run.memory`
+    pub fn empty(k: usize, n: usize) -> Result<Self> {
+        Ok(Self { k, n, transposed: false, data: Data::Growing(super::room(k * n)?) })
     }
 
-    /// From the rows of the transposed matrix, `[n, k]`, which are copied: a tensor owns its data.
+    /// Room for a matrix that is written row by row of its transposed, `[n, k]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn of_rows(data: Arc<Vec<f32>>, n: usize, k: usize) -> Result<Self> {
-        super::check_size(&data, [n, k])?;
-        Ok(Self(Tensor::from_slice(&data, (n, k), &Device::Cpu)?.t()?))
+    /// `run.memory`
+    pub fn empty_rows(n: usize, k: usize) -> Result<Self> {
+        Ok(Self { k, n, transposed: true, data: Data::Growing(super::room(k * n)?) })
+    }
+
+    /// Takes the elements from `at` on, which come in order.
+    ///
+    /// # Errors
+    /// `internal` when they do not fit.
+    pub fn write(&mut self, at: usize, values: &[f32]) -> Result<()> {
+        let Data::Growing(data) = &mut self.data else { return Err(super::no_room([self.k, self.n])) };
+        if at != data.len() || at + values.len() > self.k * self.n {
+            return Err(super::no_room([self.k, self.n]));
+        }
+        data.extend_from_slice(values);
+        if data.len() == self.k * self.n {
+            let data = std::mem::take(data);
+            let tensor = match self.transposed {
+                true => Tensor::from_vec(data, (self.n, self.k), &Device::Cpu)?.t()?,
+                false => Tensor::from_vec(data, (self.k, self.n), &Device::Cpu)?,
+            };
+            self.data = Data::Whole(tensor);
+        }
+        Ok(())
+    }
+
+    /// Lends the data, `[n, k]` where it was written so.
+    ///
+    /// # Errors
+    /// `internal` before all of it is there.
+    pub fn lend<R>(&self, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+        let (storage, _) = self.tensor()?.storage_and_layout();
+        match &*storage {
+            Storage::Cpu(CpuStorage::F32(data)) => f(data),
+            _ => Err(Error::internal("a matrix that is not f32")),
+        }
     }
 
     /// `[k, n]`.
     pub fn shape(&self) -> [usize; 2] {
-        [0, 1].map(|axis| self.0.dims().get(axis).copied().unwrap_or_default())
+        [self.k, self.n]
+    }
+
+    fn tensor(&self) -> Result<&Tensor> {
+        match &self.data {
+            Data::Whole(tensor) => Ok(tensor),
+            Data::Growing(_) => Err(Error::internal("a matrix that is not whole")),
+        }
     }
 
     /// The work of [`super::product`], which has checked the sizes.
@@ -43,7 +91,7 @@ impl Matrix {
         out: &mut [f32],
         finish: &(impl Fn(usize, usize, &mut [f32]) + Sync),
     ) -> Result<()> {
-        let w = self.0.narrow(0, ks.start, ks.len())?.narrow(1, cols.start, cols.len())?;
+        let w = self.tensor()?.narrow(0, ks.start, ks.len())?.narrow(1, cols.start, cols.len())?;
         let y = Tensor::from_slice(x, (rows, ks.len()), &Device::Cpu)?.matmul(&w)?;
         let (storage, layout) = y.storage_and_layout();
         let y = match (&*storage, layout.contiguous_offsets()) {

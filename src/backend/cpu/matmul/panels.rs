@@ -6,7 +6,6 @@
 use super::tile::{WIDE, add_products, dot_products};
 use crate::error::Result;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Columns in a piece: a multiple of [`WIDE`], enough that finishing a row of it is worth a call.
 const COLS: usize = 8 * WIDE;
@@ -31,32 +30,66 @@ enum Data {
     /// `[n / 12, k]` of twelve columns each, the last filled up with zeros.
     Panels(Vec<[f32; WIDE]>),
     /// `[n, k]`.
-    Rows(Arc<Vec<f32>>),
+    Rows(Vec<f32>),
 }
 
 impl Matrix {
-    /// From row-major data `[k, n]`.
+    /// Room for a matrix that is written row by row of `[k, n]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn new(data: &[f32], k: usize, n: usize) -> Result<Self> {
-        super::check_size(data, [k, n])?;
-        let mut panels = vec![[0.0; WIDE]; n.div_ceil(WIDE) * k];
-        for (i, row) in data.chunks_exact(n.max(1)).enumerate() {
-            for (panel, columns) in row.chunks(WIDE).enumerate() {
-                panels[panel * k + i][..columns.len()].copy_from_slice(columns);
-            }
-        }
+    /// `run.memory`
+    pub fn empty(k: usize, n: usize) -> Result<Self> {
+        let len = n.div_ceil(WIDE) * k;
+        let mut panels = super::room(len)?;
+        panels.resize(len, [0.0; WIDE]);
         Ok(Self { k, n, data: Data::Panels(panels) })
     }
 
-    /// From the rows of the transposed matrix, `[n, k]`, which are not copied.
+    /// Room for a matrix that is written row by row of its transposed, `[n, k]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn of_rows(data: Arc<Vec<f32>>, n: usize, k: usize) -> Result<Self> {
-        super::check_size(&data, [n, k])?;
-        Ok(Self { k, n, data: Data::Rows(data) })
+    /// `run.memory`
+    pub fn empty_rows(n: usize, k: usize) -> Result<Self> {
+        let mut rows = super::room(n * k)?;
+        rows.resize(n * k, 0.0);
+        Ok(Self { k, n, data: Data::Rows(rows) })
+    }
+
+    /// Takes whole rows from element `at` on.
+    ///
+    /// # Errors
+    /// `internal` when they do not fit.
+    pub fn write(&mut self, at: usize, values: &[f32]) -> Result<()> {
+        let (k, n) = (self.k, self.n);
+        let no_room = || super::no_room([k, n]);
+        match &mut self.data {
+            Data::Rows(rows) => {
+                rows.get_mut(at..at + values.len()).ok_or_else(no_room)?.copy_from_slice(values);
+            }
+            Data::Panels(panels) => {
+                let n = n.max(1);
+                if !at.is_multiple_of(n) || !values.len().is_multiple_of(n) || at + values.len() > k * n {
+                    return Err(no_room());
+                }
+                for (i, row) in (at / n..).zip(values.chunks_exact(n)) {
+                    for (panel, columns) in row.chunks(WIDE).enumerate() {
+                        panels[panel * k + i][..columns.len()].copy_from_slice(columns);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lends the data of a matrix that was written as `[n, k]`.
+    ///
+    /// # Errors
+    /// `internal` when it was not.
+    pub fn lend<R>(&self, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+        match &self.data {
+            Data::Rows(rows) => f(rows),
+            Data::Panels(_) => Err(crate::error::Error::internal("rows of a matrix laid out in panels")),
+        }
     }
 
     /// `[k, n]`.

@@ -2,7 +2,6 @@
 
 use super::{check, dense, panels};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A product as a test asks for it.
 #[derive(Clone, Debug)]
@@ -66,8 +65,16 @@ macro_rules! engine {
     ($name:ident, $matrix:ty) => {
         fn $name(case: &Case, x: &[f32], finish: &(impl Fn(usize, usize, &mut [f32]) + Sync)) -> Vec<f32> {
             let w = match case.transposed {
-                false => <$matrix>::new(&case.w(), case.k, case.n).unwrap(),
-                true => <$matrix>::of_rows(Arc::new(case.w_transposed()), case.n, case.k).unwrap(),
+                false => {
+                    let mut w = <$matrix>::empty(case.k, case.n).unwrap();
+                    w.write(0, &case.w()).unwrap();
+                    w
+                }
+                true => {
+                    let mut w = <$matrix>::empty_rows(case.n, case.k).unwrap();
+                    w.write(0, &case.w_transposed()).unwrap();
+                    w
+                }
             };
             assert_eq!(w.shape(), [case.k, case.n]);
             // Nothing that was there before may be left or added to.
@@ -178,8 +185,24 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
+fn rows_of_a_transposed_matrix_are_lent_as_they_were_written() {
+    let data: Vec<f32> = (0..12).map(|i| i as f32).collect();
+    let (mut panels, mut dense) =
+        (panels::Matrix::empty_rows(3, 4).unwrap(), dense::Matrix::empty_rows(3, 4).unwrap());
+    assert!(dense.lend(|_| Ok(())).is_err(), "not before all of it is there");
+    for at in [0, 8] {
+        panels.write(at, &data[at..(at + 8).min(12)]).unwrap();
+        dense.write(at, &data[at..(at + 8).min(12)]).unwrap();
+    }
+    assert_eq!(panels.lend(|rows| Ok(rows.to_vec())).unwrap(), data);
+    assert_eq!(dense.lend(|rows| Ok(rows.to_vec())).unwrap(), data);
+    assert!(panels::Matrix::empty(3, 4).unwrap().lend(|_| Ok(())).is_err());
+}
+
+#[test]
 fn wrong_sizes_are_refused() {
-    let w = super::Matrix::new(&[0.0; 12], 3, 4).unwrap();
+    let mut w = super::Matrix::empty(3, 4).unwrap();
+    w.write(0, &[0.0; 12]).unwrap();
     let ask = |x: usize, ks, cols, out: usize| {
         super::product(&vec![0.0; x], 2, &w, ks, cols, &mut vec![0.0; out], &|_, _, _| {}).is_ok()
     };
@@ -188,8 +211,8 @@ fn wrong_sizes_are_refused() {
     assert!(!ask(6, 0..3, 0..4, 7));
     assert!(!ask(6, 1..4, 0..4, 8));
     assert!(!ask(6, 0..3, 1..5, 8));
-    assert!(panels::Matrix::new(&[0.0; 11], 3, 4).is_err());
-    assert!(panels::Matrix::of_rows(Arc::new(vec![0.0; 11]), 3, 4).is_err());
-    assert!(dense::Matrix::new(&[0.0; 11], 3, 4).is_err());
-    assert!(dense::Matrix::of_rows(Arc::new(vec![0.0; 11]), 3, 4).is_err());
+    assert!(panels::Matrix::empty(3, 4).unwrap().write(0, &[0.0; 11]).is_err());
+    assert!(panels::Matrix::empty_rows(3, 4).unwrap().write(0, &[0.0; 13]).is_err());
+    assert!(dense::Matrix::empty(3, 4).unwrap().write(1, &[0.0; 11]).is_err());
+    assert!(dense::Matrix::empty_rows(3, 4).unwrap().write(0, &[0.0; 13]).is_err());
 }
