@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
+use microtome::lab::Model;
 use microtome::tokens::{CAP_FILE, CAP_TEXT, Tokenizer, TokenizerFiles};
+use microtome::weights::ModelFiles;
+use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -265,7 +268,19 @@ fn a_tokenizer_of_another_model_is_refused() {
         e.message.contains(&format!("up to {}, expected below the model's {}", rows - 1, rows - 1)),
         "{e}"
     );
-    from_pair(VOCAB, MERGES).unwrap().check_rows(300_000).unwrap();
+    // A whole model: five rows, and a tokenizer of some hundred.
+    let files = [
+        ("config.json".into(), crate::files::config(true)),
+        ("model.safetensors".into(), crate::files::bytes_of(&crate::files::stored(Dtype::F32))),
+    ];
+    let open = |files: &[(String, Vec<u8>)]| {
+        let files = ModelFiles::in_memory("tiny", files.to_vec());
+        pollster::block_on(Model::open(&files, &mut |_, _| Ok(()))).map(drop)
+    };
+    open(&files).unwrap();
+    let [config, weights] = files;
+    let e = open(&[config, weights, ("tokenizer.json".into(), TOKENIZER.to_vec())]).unwrap_err();
+    assert!(e.code == "model.unsupported" && e.message.contains("the model's 5 (vocab_size)"), "{e}");
 }
 
 /// A prompt is never cut without a word: not at the characters that are encoded, not at the model's positions.

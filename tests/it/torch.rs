@@ -1,8 +1,10 @@
 //! PyTorch files: those that PyTorch wrote (`tests/golden/torch`) hold what was put in, and those from hostile hands
 //! are refused in words. Nothing of a pickle is ever run.
 
-use crate::files::{Stored, stored};
+use crate::files::{Stored, config, load, same, stored};
+use crate::support::weights;
 use microtome::Result;
+use microtome::weights::ModelFiles;
 use microtome::weights::header::{Dtype, Header, TensorInfo};
 use microtome::weights::source::{Memory, Read, Source, SourceFile};
 use microtome::weights::torch::{self, CAP_PICKLE};
@@ -10,6 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rawzip::ZipArchiveWriter;
 use safetensors::tensor::Dtype as Safe;
+use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -73,6 +76,50 @@ fn what_pytorch_saved_is_found() {
     assert_eq!(header.tensors["h.0.attn.bias"].dtype, Dtype::Bool);
     assert_eq!(header.tensors["h.1.attn.bias"].dtype, Dtype::I64);
     assert_eq!(header.tensors["h.1.attn.bias"].end - header.tensors["h.1.attn.bias"].start, 72);
+}
+
+/// A model directory without safetensors.
+fn model(bytes: Vec<u8>) -> ModelFiles {
+    ModelFiles::in_memory("tiny", [("config.json".into(), config(true)), ("pytorch_model.bin".into(), bytes)])
+}
+
+#[test]
+fn a_model_of_pytorchs_is_the_same_model() {
+    let expected = load(&stored(Safe::F32), true).unwrap();
+    for name in ["tied.bin", "masks-f16.bin", "views-bf16.bin"] {
+        let bytes = golden(name);
+        let (loaded, sha256) = weights(&model(bytes.clone())).unwrap();
+        same(&loaded, &expected);
+        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(sha256, hash, "{name}");
+    }
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("torch-folder");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.json"), config(true)).unwrap();
+    std::fs::write(folder.join("pytorch_model.bin"), golden("tied.bin")).unwrap();
+    same(&weights(&ModelFiles::from_dir(&folder).unwrap()).unwrap().0, &expected);
+    std::fs::remove_dir_all(&folder).unwrap();
+    // Errors name the file; safetensors are preferred where there are both.
+    let e = weights(&model(golden("system.bin"))).unwrap_err();
+    assert!(e.message.starts_with("pytorch_model.bin: ") && e.message.contains("posix.system"), "{e}");
+    let e = weights(&model(golden("views-bf16.bin").replaced(b"wte.weight", b"wtf.weight"))).unwrap_err();
+    assert_eq!(e.code, "file.zip", "the checksum: {e}");
+    let e = weights(&model(pickled(&Pickle::one(6, "0", 0, &[6], &[1])))).unwrap_err();
+    assert_eq!(e.code, "model.unsupported");
+    assert!(e.message.contains("'wte.weight' [5, 4] is missing; 'w' [6] is unexpected"), "{e}");
+}
+
+trait Replaced {
+    fn replaced(self, from: &[u8], to: &[u8]) -> Self;
+}
+
+impl Replaced for Vec<u8> {
+    /// One run of bytes written over by another of the same length.
+    fn replaced(mut self, from: &[u8], to: &[u8]) -> Self {
+        let at = self.windows(from.len()).position(|window| window == from).unwrap();
+        self[at..at + to.len()].copy_from_slice(to);
+        self
+    }
 }
 
 /// A file whose `tail` lies behind five gigabytes of zeros.
@@ -355,10 +402,7 @@ fn the_archive_must_be_one() {
     let good = archive(&[("a/data.pkl", &pickle), data, ("a/byteorder", b"little")]);
     read(&good).unwrap();
     // The pickle's own checksum: one bit in it.
-    let mut flipped = good.clone();
-    let at = good.windows(7).position(|window| window == b"storage").unwrap();
-    flipped[at] ^= 0x20;
-    refused(&flipped, "file.zip", &["a/data.pkl", "checksum"]);
+    refused(&good.clone().replaced(b"storage", b"sTorage"), "file.zip", &["a/data.pkl", "checksum"]);
     let names: Vec<String> = (0..40_000).map(|i| format!("a/{i:0100}")).collect();
     let many: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &[][..])).collect();
     refused(&archive(&many), "file.zip", &["expected at most 4000000"]);
@@ -419,6 +463,7 @@ proptest! {
         }
         if let Ok(header) = read(&bytes) {
             is_sound(&header, bytes.len());
+            let _ = weights(&model(bytes.clone()));
         }
         prop_assert!(read(&bytes[..edits[0].0.index(bytes.len())]).is_err());
     }
@@ -445,6 +490,7 @@ proptest! {
         let bytes = archive(&entries);
         if let Ok(header) = read(&bytes) {
             is_sound(&header, bytes.len());
+            let _ = weights(&model(bytes));
         }
     }
 }
