@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::outcome::Answer;
 use crate::program::Program;
-use crate::weights::Sink;
+use crate::weights::{Room, Sink};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -24,6 +24,11 @@ pub trait Backend: Sink {
     /// The kernels that the adapter was found to be fastest with, as [`gpu::Variants`] writes them; `None` before they
     /// were measured, and on the CPU, where there is no choice.
     fn kernels(&self) -> Option<String> {
+        None
+    }
+
+    /// How much memory there is for a model; `None` where nobody can tell.
+    fn room(&self) -> Option<Room> {
         None
     }
 

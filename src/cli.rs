@@ -5,6 +5,7 @@ pub mod bench;
 pub mod build;
 pub mod licences;
 pub mod module;
+pub mod plan;
 pub mod progress;
 pub mod run;
 pub mod serve;
@@ -41,6 +42,8 @@ enum Command {
     Run(run::Args),
     /// Compare every figure that the notebook published for GPT-2 small with the computed one.
     Verify(verify::Args),
+    /// Print what a model needs of memory, without loading it.
+    Plan(plan::Args),
     /// Time every engine on a random model of GPT-2 small's shape.
     Bench(bench::Args),
     /// Train the default model on text that is generated as it goes.
@@ -64,6 +67,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Build(args) => build::main(args),
         Command::Run(args) => run::main(args),
         Command::Verify(args) => verify::main(args),
+        Command::Plan(args) => plan::main(args),
         Command::Bench(args) => bench::main(args),
         Command::Train(args) => train::main(args),
     }

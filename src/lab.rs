@@ -15,13 +15,13 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
-use crate::outcome::{EngineInfo, ModelInfo, Outcome, build};
+use crate::outcome::{EngineInfo, ModelInfo, Outcome, PrecisionEffect, build};
 use crate::plan::{Answer, Batch};
 use crate::processing::{Processed, Processing};
 use crate::tokens::Tokenizer;
-use crate::weights::{Checkpoint, ModelFiles, Raw, Sink, Weight};
+use crate::weights::{Checkpoint, MemoryPlan, ModelFiles, Raw, Sink, Storage, Weight};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// A model: its weights where they lie, and a tokenizer where the files hold one.
 pub struct Model {
@@ -32,13 +32,17 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. `hashed` is told
-    /// how many bytes of how many were read to hash them.
+    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. With `allow_not_finite` some may be no
+    /// numbers. `hashed` is told how many bytes of how many were read to hash them.
     ///
     /// # Errors
     /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where.
-    pub async fn open(files: &ModelFiles, hashed: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Self> {
-        let checkpoint = Checkpoint::open(files).await?;
+    pub async fn open(
+        files: &ModelFiles,
+        allow_not_finite: bool,
+        hashed: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Self> {
+        let checkpoint = Checkpoint::open(files, allow_not_finite).await?;
         let tokenizer = Tokenizer::new(&files.tokenizer().await?)?;
         if let Some(tokenizer) = &tokenizer {
             tokenizer.check_rows(checkpoint.cfg().d_vocab)?;
@@ -70,10 +74,11 @@ struct Prepared {
 
 /// A model on an engine.
 pub struct Lab<B> {
-    pub model: Arc<Model>,
+    pub model: Rc<Model>,
     backend: B,
     /// Name of the engine (`cpu`, `gpu`) and why it was taken.
     engine: (&'static str, String),
+    storage: Storage,
     prepared: Option<Prepared>,
     /// Speed of the last run that was long enough to tell.
     flops_per_ms: Option<f64>,
@@ -84,7 +89,7 @@ impl Lab<Engine> {
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub async fn open(model: Arc<Model>, choice: Choice) -> Result<Self> {
+    pub async fn open(model: Rc<Model>, choice: Choice) -> Result<Self> {
         let Opened { engine, reason } = Engine::open(choice).await?;
         let name = engine.name();
         Ok(Self::new(model, engine, name, reason))
@@ -92,14 +97,30 @@ impl Lab<Engine> {
 }
 
 impl<B: Backend> Lab<B> {
-    pub fn new(model: Arc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
-        Self { model, backend, engine: (name, reason.into()), prepared: None, flops_per_ms: None }
+    pub fn new(model: Rc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            model,
+            backend,
+            engine: (name, reason.into()),
+            storage: Storage::F32,
+            prepared: None,
+            flops_per_ms: None,
+        }
+    }
+
+    /// The same lab with its weights kept otherwise, from the next experiment on.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        (self.storage, self.prepared) = (storage, None);
+        self
     }
 
     /// The engine, with no work counted yet.
     pub fn engine_info(&self) -> EngineInfo {
         EngineInfo {
             backend: self.engine.0,
+            precision: self.storage,
+            precision_effect: PrecisionEffect::of(self.storage),
             adapter: self.backend.adapter(),
             kernels: self.backend.kernels(),
             reason: self.engine.1.clone(),
@@ -138,17 +159,24 @@ impl<B: Backend> Lab<B> {
     /// before, it shows its own progress, in bytes of weights.
     ///
     /// # Errors
-    /// `model.not_finite`, `file.*` when the weights cannot be read; `run.memory`, `gpu.*` when the engine has no room;
+    /// `model.too_large` before anything is read, when the engine has no room; `model.not_finite`, `file.*` when the
+    /// weights cannot be read; `run.memory`, `gpu.*` when there is less room than it seemed;
     /// `run.cancelled`.
     pub async fn prepare(&mut self, processing: Processing, control: &dyn Control) -> Result<()> {
         if self.prepared.as_ref().is_none_or(|p| p.processing != processing) {
             // Nothing half-uploaded may be taken for the weights of either processing.
             self.prepared = None;
+            self.memory_plan().check()?;
             let mut sink = Paced { sink: &mut self.backend, pacer: None, control };
-            let processed = processing.apply(&*self.model.raw, &mut sink).await?;
+            let processed = processing.apply(&*self.model.raw, self.storage, &mut sink).await?;
             self.prepared = Some(Prepared { processing, processed });
         }
         Ok(())
+    }
+
+    /// What the model needs of memory on this engine.
+    pub fn memory_plan(&self) -> MemoryPlan {
+        MemoryPlan::new(self.model.cfg(), self.storage, self.backend.room())
     }
 
     fn processed(&self) -> Result<&Processed> {
@@ -199,10 +227,10 @@ struct Paced<'a, B> {
 }
 
 impl<B: Sink> Sink for Paced<'_, B> {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         let elements = |weight: &Weight| weight.shape(cfg).iter().map(|n| *n as u64).product::<u64>();
         self.pacer = Some(Pacer::new(self.control, 4 * weights.iter().map(elements).sum::<u64>()));
-        self.sink.begin(cfg, weights).await
+        self.sink.begin(cfg, weights, storage).await
     }
 
     async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {

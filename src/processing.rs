@@ -18,7 +18,7 @@ mod svd;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::weights::{PIECE_BYTES, Raw, Sink, Weight, as_rows};
+use crate::weights::{PIECE_BYTES, Raw, Sink, Storage, Weight, as_rows};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -58,14 +58,14 @@ impl Processing {
         refactor_factored_attn_matrices: false,
     };
 
-    /// Sends the processed weights to an engine.
+    /// Sends the processed weights to an engine, which keeps them as `storage` says.
     ///
     /// # Errors
     /// Those of [`Raw::rows`], of [`Sink::begin`] and of [`Sink::write`].
-    pub async fn apply(self, raw: &dyn Raw, sink: &mut impl Sink) -> Result<Processed> {
+    pub async fn apply(self, raw: &dyn Raw, storage: Storage, sink: &mut impl Sink) -> Result<Processed> {
         let cfg = raw.cfg().clone();
         let used: Vec<Weight> = Weight::used(&cfg, self.fold_ln).collect();
-        sink.begin(&cfg, &used).await?;
+        sink.begin(&cfg, &used, storage).await?;
         let mut stream = Stream { raw, sink, cfg: &cfg, steps: self };
         let b_u = stream.ends().await?;
         for layer in 0..cfg.n_layers {

@@ -19,15 +19,19 @@ mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 pub mod header;
+mod memory;
 mod raw;
 pub mod source;
+pub mod storage;
 pub mod torch;
 
 #[cfg(feature = "cli")]
 pub(crate) use checkpoint::table;
 pub use checkpoint::{Checkpoint, PIECE_BYTES, Sha256Hex};
 pub use files::{ModelFiles, ShardIndex};
+pub use memory::{MemoryPlan, Room};
 pub use raw::{Raw, Sink, as_rows};
+pub use storage::Storage;
 
 use crate::config::Config;
 use crate::error::{Error, Result};

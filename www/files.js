@@ -27,24 +27,21 @@ export async function loadModel(folder, report, cache) {
   /** @param {string} name */
   const optional = (name) => fetchBytes(new URL(name, folder), report, cache);
 
-  const config = await required("config.json");
-  const tokenizer = await optional("tokenizer.json");
-  const vocab = tokenizer ? null : await optional("vocab.json");
-  const merges = vocab ? await required("merges.txt") : null;
-
-  /** @type {ModelFiles} */
-  const files = { name: folderName(folder), config };
-  const weights = await optional("model.safetensors");
-  if (weights) files.weights = weights;
-  else {
-    files.index = await optional("model.safetensors.index.json") ?? await required("model.safetensors");
-    files.shards = [];
-    for (const name of shardNames(files.index)) files.shards.push({ name, bytes: await required(name) });
+  /** @type {Map<string, Uint8Array<ArrayBuffer>>} */
+  const found = new Map();
+  /** @param {string} name @param {(name: string) => Promise<Uint8Array<ArrayBuffer> | null>} fetch */
+  const take = async (name, fetch) => {
+    const bytes = await fetch(name);
+    if (bytes) found.set(name, bytes);
+    return bytes;
+  };
+  await take("config.json", required);
+  if (!await take("tokenizer.json", optional) && await take("vocab.json", optional)) await take("merges.txt", required);
+  if (!await take("model.safetensors", optional)) {
+    const index = await take("model.safetensors.index.json", optional) ?? await required("model.safetensors");
+    for (const name of shardNames(index)) await take(name, required);
   }
-  if (tokenizer) files.tokenizer = tokenizer;
-  if (vocab) files.vocab = vocab;
-  if (merges) files.merges = merges;
-  return files;
+  return { name: folderName(folder), files: [...found].map(([name, bytes]) => ({ name, blob: new Blob([bytes]) })) };
 }
 
 /**

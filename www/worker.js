@@ -58,8 +58,7 @@ async function open({ id, model, backend, threads, kernels, cache }) {
   });
   // The engine gets its kernels ready while the files are on their way.
   const [files, prepared] = await Promise.all([loadModel(new URL(model), report, cache), Engine.prepare(backend, kernels)]);
-  report({ phase: "start", file: "", loaded: 0, total: null });
-  engine = await Engine.open(files, prepared);
+  engine = await Engine.open(files, prepared, {}, (_, loaded, total) => report({ phase: "start", file: "", loaded, total }), () => false);
   return engine.info();
 }
 

@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::program::{Buf, Op, Program};
-use crate::weights::{Sink, Weight};
+use crate::weights::storage::room;
+use crate::weights::{Room, Sink, Storage, Weight};
 use matmul::Matrix;
 use ops::Heads;
 use std::collections::HashMap;
@@ -64,13 +65,15 @@ impl Cpu {
 }
 
 impl Sink for Cpu {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         self.weights.clear();
         for weight in weights {
             let table = match (weight, &weight.shape(cfg)[..]) {
-                (Weight::Embed | Weight::Unembed, [n, k]) => Table::Matrix(Matrix::empty_rows(*n, *k)?),
-                (Weight::Block(..), [k, n]) => Table::Matrix(Matrix::empty(*k, *n)?),
-                (_, shape) => Table::Plain(matmul::room(shape.iter().product())?),
+                (Weight::Embed | Weight::Unembed, [n, k]) => {
+                    Table::Matrix(Matrix::empty_rows(*n, *k, storage)?)
+                }
+                (Weight::Block(..), [k, n]) => Table::Matrix(Matrix::empty(*k, *n, storage)?),
+                (_, shape) => Table::Plain(room(shape.iter().product())?),
             };
             self.weights.insert(*weight, table);
         }
@@ -79,7 +82,7 @@ impl Sink for Cpu {
 
     async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
         match self.weights.get_mut(&weight) {
-            Some(Table::Matrix(matrix)) => matrix.write(at, values),
+            Some(Table::Matrix(matrix)) => matrix.write(weight, at, values),
             Some(Table::Plain(data)) if at == data.len() && values.len() <= data.capacity() - at => {
                 data.extend_from_slice(values);
                 Ok(())
@@ -99,6 +102,10 @@ impl Backend for Cpu {
         None
     }
 
+    fn room(&self) -> Option<Room> {
+        room_here()
+    }
+
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
         // What an op reads it has written before in this run, so old contents do no harm.
         self.buffers.retain(|buf, _| program.buffers.iter().any(|(other, _)| other == buf));
@@ -116,6 +123,21 @@ impl Backend for Cpu {
         }
         Ok(Output { data: pass.output, dispatches: program.ops.len() as u64, readbacks: 0 })
     }
+}
+
+/// All that 32 bits reach, but for what the module itself takes.
+#[cfg(target_arch = "wasm32")]
+fn room_here() -> Option<Room> {
+    Some(Room { bytes: (4 << 30) - (64 << 20), of: "a browser tab's module" })
+}
+
+/// What Linux says is available; elsewhere nobody is asked.
+#[cfg(not(target_arch = "wasm32"))]
+fn room_here() -> Option<Room> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(Room { bytes: kilobytes << 10, of: "this machine" })
 }
 
 /// One program under way.
@@ -144,7 +166,8 @@ impl Pass<'_> {
         match op {
             Op::Embed { tokens, pos, out } => self.write(*out, 0..tokens.len() * width, |cpu, out| {
                 let means = cpu.plain(Weight::EmbedMean)?;
-                cpu.matrix(Weight::Embed)?.lend(|table| ops::embed(table, means, tokens, width, out))?;
+                let table = cpu.matrix(Weight::Embed)?;
+                ops::embed(|token, row| table.row(token, row), means, tokens, width, out)?;
                 let Some(pos) = pos else { return Ok(()) };
                 let mut added = vec![0.0; out.len()];
                 ops::gather_rows(cpu.plain(Weight::PosEmbed)?, pos, width, &mut added)?;
@@ -236,10 +259,9 @@ impl Pass<'_> {
             Op::LogitDiff { x, w, index, out, pairs, k } => {
                 self.write(*out, 0..pairs.len(), |cpu, out| {
                     let (x, b_u) = (cpu.get(*x)?, cpu.plain(Weight::UnembedBias)?);
-                    cpu.matrix(*w)?.lend(|w_u| {
-                        ops::logit_diff(x, index, [w_u, b_u], pairs, *k, out);
-                        Ok(())
-                    })
+                    let w_u = cpu.matrix(*w)?;
+                    let row = |token, row: &mut [f32]| w_u.row(token, row);
+                    ops::logit_diff(x, index, (row, b_u), pairs, *k, out)
                 })?
             }
             Op::LogSumExp { tile, out, targets, first, n, reset } => {

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::{Sink, Weight};
+use crate::weights::{Room, Sink, Storage, Weight};
 
 /// One of the two engines.
 pub enum Engine {
@@ -61,10 +61,10 @@ impl Engine {
 }
 
 impl Sink for Engine {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         match self {
-            Engine::Cpu(cpu) => cpu.begin(cfg, weights).await,
-            Engine::Gpu(gpu) => gpu.begin(cfg, weights).await,
+            Engine::Cpu(cpu) => cpu.begin(cfg, weights, storage).await,
+            Engine::Gpu(gpu) => gpu.begin(cfg, weights, storage).await,
         }
     }
 
@@ -88,6 +88,13 @@ impl Backend for Engine {
         match self {
             Engine::Cpu(cpu) => cpu.adapter(),
             Engine::Gpu(gpu) => gpu.adapter(),
+        }
+    }
+
+    fn room(&self) -> Option<Room> {
+        match self {
+            Engine::Cpu(cpu) => cpu.room(),
+            Engine::Gpu(gpu) => gpu.room(),
         }
     }
 

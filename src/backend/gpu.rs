@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::{Sink, Weight};
+use crate::weights::{Sink, Storage, Weight};
 use device::Device;
 pub use device::Options;
 use memory::Memory;
@@ -125,8 +125,11 @@ impl Gpu {
 }
 
 impl Sink for Gpu {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         self.device.check()?;
+        if storage != Storage::F32 {
+            return Err(Error::internal("gpu engine: f16 weights"));
+        }
         self.d_model = Some(cfg.d_model);
         self.memory.begin(&self.device, cfg, weights, self.shard_rows(cfg.d_model)).await
     }

@@ -180,7 +180,8 @@ mod tests {
 
             let mut cpu = Cpu::new();
             let weights = params.weights().unwrap();
-            pollster::block_on(Processing::NONE.apply(&weights, &mut cpu)).unwrap();
+            pollster::block_on(Processing::NONE.apply(&weights, crate::weights::Storage::F32, &mut cpu))
+                .unwrap();
             let readout = Readout { loss: true, ..Readout::default() };
             let runs: Vec<Run> = (rows().into_iter())
                 .map(|tokens| Run { tokens, readout: readout.clone(), ..Run::default() })

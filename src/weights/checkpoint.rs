@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Lower-case hexadecimal SHA-256 of the weight file; of shards, of their bytes one after the other in the
 /// order of their names.
@@ -73,7 +73,8 @@ pub(crate) fn table(cfg: &Config) -> Vec<(String, Vec<Weight>)> {
 /// the embedding wins. A `wpe` with more rows than `n_ctx` is read up to them, as TransformerLens does.
 pub struct Checkpoint {
     cfg: Config,
-    source: Arc<dyn Source>,
+    source: Rc<dyn Source>,
+    allow_not_finite: bool,
     /// Under the first weight of each stored tensor.
     tensors: HashMap<Weight, Tensor>,
     /// Files that hold weights, in the order of their names.
@@ -95,13 +96,14 @@ struct Tensor {
 pub const PIECE_BYTES: u64 = 4 << 20;
 
 impl Checkpoint {
-    /// Reads the configuration and the headers of the weight files.
+    /// Reads the configuration and the headers of the weight files. With `allow_not_finite`, weights may be NaN or
+    /// infinite; results then hold what becomes of that.
     ///
     /// # Errors
     /// `file.missing` names what is; those of [`Config::from_json`] and [`Header::read`]; `file.index` when shards and
     /// index differ; `model.unsupported` with up to five differences when the tensors are not those of the
     /// configuration.
-    pub async fn open(files: &ModelFiles) -> Result<Self> {
+    pub async fn open(files: &ModelFiles, allow_not_finite: bool) -> Result<Self> {
         let cfg = Config::from_json(&files.config().await?)?;
         let headers = headers(files).await?;
         let rows = table(&cfg);
@@ -112,7 +114,7 @@ impl Checkpoint {
         let firsts = rows.iter().filter_map(|(_, parts)| parts.first().copied());
         let tensors = firsts.zip(tensors).collect();
         let files_of = headers.iter().map(|(file, _)| *file).collect();
-        Ok(Self { cfg, source: Arc::clone(&files.source), tensors, files: files_of })
+        Ok(Self { cfg, source: Rc::clone(&files.source), allow_not_finite, tensors, files: files_of })
     }
 
     /// The hash of the weight files: read through, but for a file whose hash its source knows. `read` is told the bytes
@@ -155,7 +157,7 @@ impl Checkpoint {
             return Err(Error::internal(format!("rows {rows:?} are outside tensor '{}'", tensor.name)));
         }
         let values = tensor.decode(&self.source.read(tensor.file, bytes).await?)?;
-        if values.iter().all(|value| value.is_finite()) {
+        if self.allow_not_finite || values.iter().all(|value| value.is_finite()) {
             return Ok(values);
         }
         Err(self.not_finite(tensor).await?)
@@ -172,8 +174,9 @@ impl Checkpoint {
         }
         let (name, all) = (&tensor.name, tensor.shape.iter().product::<u64>());
         let message = format!("tensor '{name}': {bad} of {all} values are NaN or infinite, expected none");
-        Ok(Error::input("model.not_finite", message)
-            .with_action("Get the weights again, or use a checkpoint whose training did not diverge."))
+        Ok(Error::input("model.not_finite", message).with_action(
+            "Get the weights again, use a checkpoint whose training did not diverge, or allow such weights.",
+        ))
     }
 }
 

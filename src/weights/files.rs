@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::tokens::{CAP_FILE, TokenizerFiles};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// The files of one model, unread but for their names.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub struct ModelFiles {
     pub name: String,
     /// `config.json`; `model.safetensors`, or `model.safetensors.index.json` and its shards, or `pytorch_model.bin`;
     /// `tokenizer.json`, or `vocab.json` and `merges.txt`.
-    pub source: Arc<dyn Source>,
+    pub source: Rc<dyn Source>,
 }
 
 /// The most that is read of a JSON file, in bytes, where its own reader has no smaller cap.
@@ -26,7 +26,7 @@ impl ModelFiles {
     pub fn in_memory(name: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let mut source = Memory::default();
         files.into_iter().for_each(|(name, bytes)| source.add(name, bytes));
-        Self { name: name.to_owned(), source: Arc::new(source) }
+        Self { name: name.to_owned(), source: Rc::new(source) }
     }
 
     /// The number of a file.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// The files of a model directory that this program reads, but for shards.
 const NAMES: [&str; 7] =
@@ -62,7 +62,7 @@ impl ModelFiles {
         }
         let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
         let name = full.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        Ok(Self { name, source: Arc::new(folder) })
+        Ok(Self { name, source: Rc::new(folder) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Weights as their files have them, read a few rows at a time, and where processed ones go.
 
-use super::{Weight, Weights};
+use super::{Storage, Weight, Weights};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use std::future::Future;
@@ -24,11 +24,17 @@ pub trait Raw {
 
 /// A place for processed weights.
 pub trait Sink {
-    /// Makes room for `weights`, of the shapes that `cfg` gives them; what was there before is dropped.
+    /// Makes room for `weights`, of the shapes that `cfg` gives them, to be kept as `storage` says of each; what was there
+    /// before is dropped.
     ///
     /// # Errors
     /// When there is no room for them.
-    fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> impl Future<Output = Result<()>>;
+    fn begin(
+        &mut self,
+        cfg: &Config,
+        weights: &[Weight],
+        storage: Storage,
+    ) -> impl Future<Output = Result<()>>;
 
     /// Takes elements `at..at + values.len()` of a weight. Every element of every weight is written once; pieces of
     /// one weight come in order.
@@ -44,7 +50,7 @@ pub trait Sink {
     fn upload(&mut self, weights: &Weights) -> impl Future<Output = Result<()>> {
         async {
             let names: Vec<Weight> = weights.iter().map(|(weight, _)| weight).collect();
-            self.begin(&weights.cfg, &names).await?;
+            self.begin(&weights.cfg, &names, Storage::F32).await?;
             for (weight, data) in weights.iter() {
                 self.write(weight, 0, data).await?;
             }
@@ -89,7 +95,8 @@ impl Raw for Weights {
 }
 
 impl Sink for Weights {
-    async fn begin(&mut self, cfg: &Config, weights: &[Weight]) -> Result<()> {
+    /// In memory they are f32 whatever is asked for.
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], _storage: Storage) -> Result<()> {
         *self = Self::new(cfg.clone());
         for weight in weights {
             self.set(*weight, vec![0.0; weight.shape(cfg).iter().product()])?;

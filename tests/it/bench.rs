@@ -7,6 +7,7 @@ use microtome::lab::Lab;
 use microtome::weights::{Part, Weight, Weights};
 use serde_json::Value;
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::Arc;
 
 #[test]
@@ -56,14 +57,14 @@ fn prompts_share_what_the_case_says() {
 #[test]
 fn a_row_holds_the_counted_work() {
     let control = Unattended::default();
-    let model = Arc::new(bench::model(Shape::Tiny, 7).unwrap());
+    let model = Rc::new(bench::model(Shape::Tiny, 7).unwrap());
     let mut cpu = Cpu::new();
     let best = pollster::block_on(bench::matmul_rate(&mut cpu, model.cfg(), &control)).unwrap();
     let products: Vec<f64> = best.products.iter().map(|product| product.gflops).collect();
     assert!(best.products.len() > 1 && products.contains(&best.gflops));
     assert!(products.iter().all(|rate| *rate > 0.0 && *rate <= best.gflops));
 
-    let mut lab = Lab::new(Arc::clone(&model), cpu, "cpu", "test");
+    let mut lab = Lab::new(Rc::clone(&model), cpu, "cpu", "test");
     assert!(pollster::block_on(bench::prepare(&mut lab, &control)).unwrap() >= 0.0);
     for case in Case::all(model.cfg(), &[11]).unwrap() {
         let row = pollster::block_on(bench::measure(&mut lab, &case, 4, &best, &control)).unwrap();

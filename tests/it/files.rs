@@ -316,7 +316,7 @@ impl Folder {
 
     fn refused(&self, code: &str, words: &[&str]) {
         let e = ModelFiles::from_dir(&self.0).and_then(|files| {
-            pollster::block_on(Model::open(&files, &mut |_, _| Ok(())))?;
+            pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(())))?;
             Ok(())
         });
         let e = e.expect_err(code);

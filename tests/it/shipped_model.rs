@@ -13,10 +13,10 @@ use microtome::train::corpus::{
 use microtome::train::rng::Rng;
 use microtome::train::words::{THINGS, people};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::rc::Rc;
 
 fn lab() -> Lab<Cpu> {
-    Lab::new(Arc::new(golden_model("www/models/pronoun")), Cpu::new(), "cpu", "test")
+    Lab::new(Rc::new(golden_model("www/models/pronoun")), Cpu::new(), "cpu", "test")
 }
 
 fn run(lab: &mut Lab<Cpu>, experiment: Value) -> Answer {

@@ -10,7 +10,7 @@ use microtome::model::{self, Run, RunOutput};
 use microtome::plan::{Answer, Item, Means, Plan};
 use microtome::processing::Processing;
 use microtome::sweep::Sweep;
-use microtome::weights::{Checkpoint, ModelFiles, Part, Weight, Weights};
+use microtome::weights::{Checkpoint, ModelFiles, Part, Storage, Weight, Weights};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -92,7 +92,7 @@ pub fn random_weights(seed: u64, cfg: &Config) -> Weights {
 /// Processed weights, in memory.
 pub fn processed(processing: Processing, raw: &Weights) -> Weights {
     let mut weights = Weights::new(raw.cfg.clone());
-    pollster::block_on(processing.apply(raw, &mut weights)).unwrap();
+    pollster::block_on(processing.apply(raw, Storage::F32, &mut weights)).unwrap();
     weights
 }
 
@@ -200,7 +200,7 @@ fn run<B: Backend>(
 /// Everything that a model's files hold, and their hash.
 pub fn weights(files: &ModelFiles) -> Result<(Weights, String)> {
     pollster::block_on(async {
-        let checkpoint = Checkpoint::open(files).await?;
+        let checkpoint = Checkpoint::open(files, false).await?;
         Ok((Weights::read(&checkpoint).await?, checkpoint.sha256(&mut |_, _| Ok(())).await?))
     })
 }
@@ -209,6 +209,6 @@ pub fn weights(files: &ModelFiles) -> Result<(Weights, String)> {
 pub fn golden_model(folder: impl AsRef<std::path::Path>) -> Model {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let model = ModelFiles::from_dir(&folder)
-        .and_then(|files| pollster::block_on(Model::open(&files, &mut |_, _| Ok(()))));
+        .and_then(|files| pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))));
     model.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }

@@ -275,7 +275,7 @@ fn a_tokenizer_of_another_model_is_refused() {
     ];
     let open = |files: &[(String, Vec<u8>)]| {
         let files = ModelFiles::in_memory("tiny", files.to_vec());
-        pollster::block_on(Model::open(&files, &mut |_, _| Ok(()))).map(drop)
+        pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))).map(drop)
     };
     open(&files).unwrap();
     let [config, weights] = files;

@@ -50,7 +50,7 @@ fn the_written_folder_holds_the_trained_weights() {
     trainer.save(&dir).unwrap();
 
     let files = ModelFiles::from_dir(&dir).unwrap();
-    let model = pollster::block_on(Model::open(&files, &mut |_, _| Ok(()))).unwrap();
+    let model = pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))).unwrap();
     let read = pollster::block_on(Weights::read(&*model.raw)).unwrap();
     let cfg = &trainer.params.cfg;
     assert_eq!(model.cfg(), cfg);

@@ -68,19 +68,12 @@ fn check(
     Ok(())
 }
 
-/// An empty vector with room for so many elements.
-pub fn room<T>(len: usize) -> Result<Vec<T>> {
-    let mut room = Vec::new();
-    room.try_reserve_exact(len).map_err(|_| {
-        let bytes = len * size_of::<T>();
-        Error::run("run.memory", format!("no memory for a weight of {bytes} bytes"))
-            .with_action("Take a smaller model, or f16 weights.")
-    })?;
-    Ok(room)
-}
-
 fn no_room(shape: [usize; 2]) -> Error {
     Error::internal(format!("matrix {shape:?}: elements that do not fit"))
+}
+
+fn no_row(row: usize) -> Error {
+    Error::internal(format!("a matrix without a row {row}"))
 }
 
 #[cfg(test)]

@@ -14,10 +14,16 @@ use rayon::prelude::*;
 /// Rows that a thread takes at a time.
 const ROWS: usize = 16;
 
-/// `W_E[token] − mean[token]`
-pub fn embed(table: &[f32], means: &[f32], tokens: &[u32], width: usize, out: &mut [f32]) -> Result<()> {
-    gather_rows(table, tokens, width, out)?;
+/// `W_E[token] − mean[token]`; `table` copies a row of W_E.
+pub fn embed(
+    table: impl Fn(usize, &mut [f32]) -> Result<()>,
+    means: &[f32],
+    tokens: &[u32],
+    width: usize,
+    out: &mut [f32],
+) -> Result<()> {
     for (out, token) in out.chunks_exact_mut(width).zip(tokens) {
+        table(*token as usize, out)?;
         let mean = means[*token as usize];
         out.iter_mut().for_each(|x| *x -= mean);
     }
@@ -192,20 +198,21 @@ fn scale(x: &mut [f32], by: f32) {
 pub fn logit_diff(
     x: &[f32],
     index: &[u32],
-    [w_u, b_u]: [&[f32]; 2],
+    (w_u, b_u): (impl Fn(usize, &mut [f32]) -> Result<()>, &[f32]),
     pairs: &[[u32; 2]],
     k: usize,
     out: &mut [f32],
-) {
-    let w = |token: u32| &w_u[token as usize * k..][..k];
-    let mut direction = vec![0.0; k];
+) -> Result<()> {
+    let (mut direction, mut minus) = (vec![0.0; k], vec![0.0; k]);
     for ((out, row), [correct, incorrect]) in out.iter_mut().zip(index).zip(pairs) {
         // The difference first: what the two rows have in common is large, and would only be rounded.
-        let differences = w(*correct).iter().zip(w(*incorrect)).map(|(a, b)| a - b);
-        direction.iter_mut().zip(differences).for_each(|(direction, x)| *direction = x);
+        w_u(*correct as usize, &mut direction)?;
+        w_u(*incorrect as usize, &mut minus)?;
+        direction.iter_mut().zip(&minus).for_each(|(direction, minus)| *direction -= minus);
         let bias = b_u[*correct as usize] - b_u[*incorrect as usize];
         *out = dot(&x[*row as usize * k..][..k], &direction) + bias;
     }
+    Ok(())
 }
 
 /// Folds a tile of logits into each row's `(max, sum of exp(logit − max), target logit)`.

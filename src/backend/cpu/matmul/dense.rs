@@ -1,7 +1,9 @@
 //! Products by candle, natively: its kernels are chosen for the processor at run time.
 
 use crate::error::{Error, Result};
-use candle_core::{CpuStorage, Device, Storage, Tensor};
+use crate::weights::storage::Numbers;
+use crate::weights::{Storage, Weight};
+use candle_core::{CpuStorage, Device, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -15,8 +17,10 @@ pub struct Matrix {
 }
 
 enum Data {
-    Growing(Vec<f32>),
+    Growing(Numbers),
     Whole(Tensor),
+    /// Made wide for each product.
+    Halves(Numbers),
 }
 
 impl Matrix {
@@ -24,49 +28,59 @@ impl Matrix {
     ///
     /// # Errors
     /// `run.memory`
-    pub fn empty(k: usize, n: usize) -> Result<Self> {
-        Ok(Self { k, n, transposed: false, data: Data::Growing(super::room(k * n)?) })
+    pub fn empty(k: usize, n: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { k, n, transposed: false, data: Data::Growing(Numbers::room(k * n, storage)?) })
     }
 
     /// Room for a matrix that is written row by row of its transposed, `[n, k]`.
     ///
     /// # Errors
     /// `run.memory`
-    pub fn empty_rows(n: usize, k: usize) -> Result<Self> {
-        Ok(Self { k, n, transposed: true, data: Data::Growing(super::room(k * n)?) })
+    pub fn empty_rows(n: usize, k: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { transposed: true, ..Self::empty(k, n, storage)? })
     }
 
-    /// Takes the elements from `at` on, which come in order.
+    /// Takes the elements of `weight` from `at` on, which come in order.
     ///
     /// # Errors
-    /// `internal` when they do not fit.
-    pub fn write(&mut self, at: usize, values: &[f32]) -> Result<()> {
-        let Data::Growing(data) = &mut self.data else { return Err(super::no_room([self.k, self.n])) };
+    /// `internal` when they do not fit; `model.f16_range`
+    pub fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        let no_room = || super::no_room([self.k, self.n]);
+        let Data::Growing(data) = &mut self.data else { return Err(no_room()) };
         if at != data.len() || at + values.len() > self.k * self.n {
-            return Err(super::no_room([self.k, self.n]));
+            return Err(no_room());
         }
-        data.extend_from_slice(values);
-        if data.len() == self.k * self.n {
-            let data = std::mem::take(data);
-            let tensor = match self.transposed {
-                true => Tensor::from_vec(data, (self.n, self.k), &Device::Cpu)?.t()?,
-                false => Tensor::from_vec(data, (self.k, self.n), &Device::Cpu)?,
-            };
-            self.data = Data::Whole(tensor);
+        data.push(weight, values)?;
+        if data.len() < self.k * self.n {
+            return Ok(());
         }
+        self.data = match std::mem::take(data) {
+            Numbers::F32(data) if self.transposed => {
+                Data::Whole(Tensor::from_vec(data, (self.n, self.k), &Device::Cpu)?.t()?)
+            }
+            Numbers::F32(data) => Data::Whole(Tensor::from_vec(data, (self.k, self.n), &Device::Cpu)?),
+            halves @ Numbers::F16(_) => Data::Halves(halves),
+        };
         Ok(())
     }
 
-    /// Lends the data, `[n, k]` where it was written so.
+    /// Copies a row of a matrix that was written as `[n, k]`.
     ///
     /// # Errors
-    /// `internal` before all of it is there.
-    pub fn lend<R>(&self, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
-        let (storage, _) = self.tensor()?.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(CpuStorage::F32(data)) => f(data),
-            _ => Err(Error::internal("a matrix that is not f32")),
-        }
+    /// `internal` for a row that is not there, or before all of them are.
+    pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
+        let range = row * self.k..(row + 1) * self.k;
+        let copied = match &self.data {
+            Data::Halves(data) => data.copy(range, out),
+            Data::Whole(tensor) => match &*tensor.storage_and_layout().0 {
+                candle_core::Storage::Cpu(CpuStorage::F32(data)) => {
+                    data.get(range).map(|row| out.copy_from_slice(row))
+                }
+                _ => None,
+            },
+            Data::Growing(_) => None,
+        };
+        copied.filter(|()| self.transposed).ok_or_else(|| super::no_row(row))
     }
 
     /// `[k, n]`.
@@ -74,10 +88,24 @@ impl Matrix {
         [self.k, self.n]
     }
 
-    fn tensor(&self) -> Result<&Tensor> {
+    /// `W[ks, cols]`.
+    fn part(&self, ks: Range<usize>, cols: Range<usize>) -> Result<Tensor> {
         match &self.data {
-            Data::Whole(tensor) => Ok(tensor),
+            Data::Whole(tensor) => {
+                Ok(tensor.narrow(0, ks.start, ks.len())?.narrow(1, cols.start, cols.len())?)
+            }
             Data::Growing(_) => Err(Error::internal("a matrix that is not whole")),
+            Data::Halves(data) => {
+                let (width, rows, columns) =
+                    if self.transposed { (self.k, cols, ks) } else { (self.n, ks, cols) };
+                let mut wide = vec![0.0; rows.len() * columns.len()];
+                wide.par_chunks_exact_mut(columns.len().max(1)).zip(rows.clone()).for_each(|(wide, row)| {
+                    // Within the matrix, as the caller has checked.
+                    _ = data.copy(row * width + columns.start..row * width + columns.end, wide);
+                });
+                let tensor = Tensor::from_vec(wide, (rows.len(), columns.len()), &Device::Cpu)?;
+                Ok(if self.transposed { tensor.t()? } else { tensor })
+            }
         }
     }
 
@@ -91,11 +119,11 @@ impl Matrix {
         out: &mut [f32],
         finish: &(impl Fn(usize, usize, &mut [f32]) + Sync),
     ) -> Result<()> {
-        let w = self.tensor()?.narrow(0, ks.start, ks.len())?.narrow(1, cols.start, cols.len())?;
+        let w = self.part(ks.clone(), cols.clone())?;
         let y = Tensor::from_slice(x, (rows, ks.len()), &Device::Cpu)?.matmul(&w)?;
         let (storage, layout) = y.storage_and_layout();
         let y = match (&*storage, layout.contiguous_offsets()) {
-            (Storage::Cpu(CpuStorage::F32(y)), Some((start, end))) => &y[start..end],
+            (candle_core::Storage::Cpu(CpuStorage::F32(y)), Some((start, end))) => &y[start..end],
             _ => return Err(Error::internal("matrix product: the result is not contiguous f32")),
         };
         let lines = out.par_chunks_exact_mut(cols.len()).zip(y.par_chunks_exact(cols.len()));

@@ -5,6 +5,8 @@
 
 use super::tile::{WIDE, add_products, dot_products};
 use crate::error::Result;
+use crate::weights::storage::Numbers;
+use crate::weights::{Storage, Weight};
 use std::ops::Range;
 
 /// Columns in a piece: a multiple of [`WIDE`], enough that finishing a row of it is worth a call.
@@ -26,11 +28,12 @@ pub struct Matrix {
     data: Data,
 }
 
+/// Halves are made wide a part of a panel or a few rows at a time.
 enum Data {
     /// `[n / 12, k]` of twelve columns each, the last filled up with zeros.
-    Panels(Vec<[f32; WIDE]>),
+    Panels(Numbers),
     /// `[n, k]`.
-    Rows(Vec<f32>),
+    Rows(Numbers),
 }
 
 impl Matrix {
@@ -38,58 +41,51 @@ impl Matrix {
     ///
     /// # Errors
     /// `run.memory`
-    pub fn empty(k: usize, n: usize) -> Result<Self> {
-        let len = n.div_ceil(WIDE) * k;
-        let mut panels = super::room(len)?;
-        panels.resize(len, [0.0; WIDE]);
-        Ok(Self { k, n, data: Data::Panels(panels) })
+    pub fn empty(k: usize, n: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { k, n, data: Data::Panels(Numbers::zeros(n.div_ceil(WIDE) * k * WIDE, storage)?) })
     }
 
     /// Room for a matrix that is written row by row of its transposed, `[n, k]`.
     ///
     /// # Errors
     /// `run.memory`
-    pub fn empty_rows(n: usize, k: usize) -> Result<Self> {
-        let mut rows = super::room(n * k)?;
-        rows.resize(n * k, 0.0);
-        Ok(Self { k, n, data: Data::Rows(rows) })
+    pub fn empty_rows(n: usize, k: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { k, n, data: Data::Rows(Numbers::zeros(n * k, storage)?) })
     }
 
-    /// Takes whole rows from element `at` on.
+    /// Takes whole rows of `weight` from element `at` on.
     ///
     /// # Errors
-    /// `internal` when they do not fit.
-    pub fn write(&mut self, at: usize, values: &[f32]) -> Result<()> {
+    /// `internal` when they do not fit; `model.f16_range`
+    pub fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
         let (k, n) = (self.k, self.n);
-        let no_room = || super::no_room([k, n]);
-        match &mut self.data {
-            Data::Rows(rows) => {
-                rows.get_mut(at..at + values.len()).ok_or_else(no_room)?.copy_from_slice(values);
+        let panels = match &mut self.data {
+            Data::Rows(rows) if at + values.len() <= k * n => return rows.put(weight, at, values),
+            Data::Panels(panels)
+                if at.is_multiple_of(n) && values.len().is_multiple_of(n) && at + values.len() <= k * n =>
+            {
+                panels
             }
-            Data::Panels(panels) => {
-                let n = n.max(1);
-                if !at.is_multiple_of(n) || !values.len().is_multiple_of(n) || at + values.len() > k * n {
-                    return Err(no_room());
-                }
-                for (i, row) in (at / n..).zip(values.chunks_exact(n)) {
-                    for (panel, columns) in row.chunks(WIDE).enumerate() {
-                        panels[panel * k + i][..columns.len()].copy_from_slice(columns);
-                    }
-                }
+            _ => return Err(super::no_room([k, n])),
+        };
+        for (i, row) in (at / n.max(1)..).zip(values.chunks_exact(n.max(1))) {
+            for (panel, columns) in row.chunks(WIDE).enumerate() {
+                panels.put(weight, (panel * k + i) * WIDE, columns)?;
             }
         }
         Ok(())
     }
 
-    /// Lends the data of a matrix that was written as `[n, k]`.
+    /// Copies a row of a matrix that was written as `[n, k]`.
     ///
     /// # Errors
-    /// `internal` when it was not.
-    pub fn lend<R>(&self, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
-        match &self.data {
-            Data::Rows(rows) => f(rows),
-            Data::Panels(_) => Err(crate::error::Error::internal("rows of a matrix laid out in panels")),
-        }
+    /// `internal` for a row that is not there.
+    pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
+        let copied = match &self.data {
+            Data::Rows(rows) => rows.copy(row * self.k..(row + 1) * self.k, out),
+            Data::Panels(_) => None,
+        };
+        copied.ok_or_else(|| super::no_row(row))
     }
 
     /// `[k, n]`.
@@ -123,16 +119,19 @@ impl Matrix {
         Ok(())
     }
 
-    fn multiply_panels(&self, panels: &[[f32; WIDE]], x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
+    fn multiply_panels(&self, panels: &Numbers, x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
         let first = piece.col / WIDE;
         let skipped = piece.col - first * WIDE;
         let count = (skipped + piece.width()).div_ceil(WIDE);
         // [panel, row] of twelve columns each
         let mut sums = vec![[0.0; WIDE]; count * x.len()];
+        let mut wide = Vec::new();
         for start in (0..ks.len()).step_by(DEPTH) {
             let end = ks.len().min(start + DEPTH);
             for (panel, sums) in (first..).zip(sums.chunks_exact_mut(x.len())) {
-                let w = &panels[panel * self.k + ks.start..][start..end];
+                let first = panel * self.k + ks.start;
+                let w = panels.lend((first + start) * WIDE..(first + end) * WIDE, &mut wide);
+                let w = w.as_chunks().0;
                 let mut row = 0;
                 while row < x.len() {
                     let (x, sums) = (&x[row..], &mut sums[row..]);
@@ -155,11 +154,18 @@ impl Matrix {
         }
     }
 
-    fn multiply_rows(&self, data: &[f32], x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
-        let w = |col: usize| &data[(piece.col + col) * self.k..][ks.clone()];
+    fn multiply_rows(&self, rows: &Numbers, x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
         let width = piece.width();
+        let mut wide: [Vec<f32>; NEAR] = Default::default();
         for near in (0..width).step_by(NEAR) {
             let end = width.min(near + NEAR);
+            let mut columns: [&[f32]; NEAR] = [&[]; NEAR];
+            for (col, (column, wide)) in
+                (piece.col + near..piece.col + end).zip(columns.iter_mut().zip(&mut wide))
+            {
+                *column = rows.lend(col * self.k + ks.start..col * self.k + ks.end, wide);
+            }
+            let w = |col: usize| columns[col - near];
             for (x, out) in x.chunks(3).zip(piece.out.chunks_mut(3)) {
                 let mut col = near;
                 while col < end {
