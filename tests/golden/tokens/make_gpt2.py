@@ -9,7 +9,7 @@ same seeded steps; stored are the alphabet that they are made of and the SHA-256
 The alphabet is what Unicode 14 had assigned, with some of every private plane. The pattern that cuts a text into words
 asks which characters are letters, numbers and white space: Hugging Face's wheel and this program's crates answer from
 Unicode 16, Python's `regex`, which GPT-2's own encoder uses, from whichever Unicode it was built with. Compared over
-every character, wheel and `regex` differ only in letters and numbers that are younger than Unicode 16.
+every character, wheel and crates agree in all, wheel and `regex` differ only in those younger than Unicode 16.
 """
 
 import hashlib
