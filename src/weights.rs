@@ -23,6 +23,7 @@ mod memory;
 mod raw;
 pub mod source;
 pub mod storage;
+pub mod torch;
 
 #[cfg(feature = "cli")]
 pub(crate) use checkpoint::table;

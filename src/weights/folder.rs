@@ -1,7 +1,7 @@
 //! A model directory as a [`Source`]: its files are mapped into memory, so that a read costs a copy and a file of many
 //! gigabytes costs nothing until it is read.
 
-use super::files::{INDEX, ModelFiles, ShardIndex};
+use super::files::{INDEX, ModelFiles, ShardIndex, TORCH};
 use super::source::{Read, Source, SourceFile};
 use crate::error::{Error, Result};
 use memmap2::Mmap;
@@ -12,8 +12,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 /// The files of a model directory that this program reads, but for shards.
-const NAMES: [&str; 6] =
-    ["config.json", "model.safetensors", INDEX, "tokenizer.json", "vocab.json", "merges.txt"];
+const NAMES: [&str; 7] =
+    ["config.json", "model.safetensors", INDEX, TORCH, "tokenizer.json", "vocab.json", "merges.txt"];
 
 /// Mapped files.
 struct Folder {
@@ -24,7 +24,7 @@ struct Folder {
 
 impl ModelFiles {
     /// Opens a model directory: `config.json`; `model.safetensors`, or else the shards that
-    /// `model.safetensors.index.json` names; the tokenizer's files where they exist.
+    /// `model.safetensors.index.json` names, or else `pytorch_model.bin`; the tokenizer's files where they exist.
     ///
     /// # Errors
     /// `file.missing` names the file and the folder; `file.unreadable` carries the system's reason; those of
@@ -44,12 +44,17 @@ impl ModelFiles {
             return Err(missing("config.json"));
         }
         if !folder.has("model.safetensors") {
-            let Some(index) = folder.bytes(INDEX) else {
-                return Err(missing(&format!("model.safetensors, or {INDEX} and its shards")));
+            let shards: Vec<_> = match folder.bytes(INDEX) {
+                Some(index) => {
+                    ShardIndex::from_json(index)?.shards().into_iter().map(str::to_owned).collect()
+                }
+                None if folder.has(TORCH) => Vec::new(),
+                None => {
+                    let what = format!("model.safetensors, or {INDEX} and its shards, or {TORCH}");
+                    return Err(missing(&what));
+                }
             };
-            for name in
-                ShardIndex::from_json(index)?.shards().into_iter().map(str::to_owned).collect::<Vec<_>>()
-            {
+            for name in shards {
                 if !folder.add(dir, &name)? {
                     return Err(missing(&format!("shard {name}, which {INDEX} names")));
                 }

@@ -7,10 +7,12 @@
 )]
 
 mod bench;
+mod checkpoints;
 mod cli;
 mod counts;
 mod files;
 mod golden;
+mod gpt2_tokens;
 mod header;
 mod kernels;
 mod laws;
@@ -20,4 +22,5 @@ mod shaders;
 mod shipped_model;
 mod support;
 mod tokens;
+mod torch;
 mod train;
