@@ -8,7 +8,7 @@
 
 use super::content::{Content, Kind};
 use super::masks::Mask;
-use super::response::{Asked, Body, Redirects, Response, Verdict, judge};
+use super::response::{Asked, Body, Promise, Redirects, Response, Verdict, judge};
 use super::retry::{CAP_BUSY, Retry};
 use super::{FailureKind, FileInfo, Options, Part, Step};
 use crate::error::Error;
@@ -28,6 +28,8 @@ const STALL: u64 = 20_000;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub info: FileInfo,
+    /// Its hash, where somebody states it.
+    pub promise: Option<Promise>,
     pub kind: Kind,
     /// Where its bytes lie, in their order; at least one, and each but a single one with its length.
     pub pieces: Vec<Piece>,
@@ -62,6 +64,8 @@ pub enum Outcome {
 struct Note {
     size: Option<u64>,
     sha256: Option<String>,
+    /// Git's hash, where it was stated: what was stored under it is still it.
+    git: Option<String>,
     validator: Option<String>,
 }
 
@@ -101,8 +105,8 @@ pub struct Transfer {
     pos: u64,
     total: Option<u64>,
     validator: Option<String>,
-    /// The SHA-256 that it must have: promised, or stated by the server or by the store.
-    expected: Option<String>,
+    /// The hash that it must have: promised, or stated by the server or by the store.
+    expected: Option<Promise>,
     hash: Sha256,
     content: Content,
     /// The state of hash and checks where the piece that is being read begins: a server may send it again from there.
@@ -110,6 +114,8 @@ pub struct Transfer {
     /// Bytes that were in the store at the beginning and are not read back yet end here.
     stored: u64,
     from_store: bool,
+    /// The SHA-256 that the store's entry had when it was made.
+    noted: Option<String>,
     was_complete: bool,
 
     masks: Vec<Mask>,
@@ -143,12 +149,13 @@ impl Transfer {
             pos: 0,
             total: wanted.info.size,
             validator: None,
-            expected: wanted.info.sha256.clone(),
+            expected: wanted.promise.clone(),
             hash: Sha256::new(),
             content: Content::new(wanted.kind),
             piece_start: (0, Sha256::new()),
             stored: 0,
             from_store: false,
+            noted: None,
             was_complete: false,
             masks: Vec::new(),
             masks_made: false,
@@ -311,7 +318,11 @@ impl Transfer {
         let note: Option<Note> = note.and_then(|note| serde_json::from_str(note).ok());
         let info = &self.wanted.info;
         let fits = note.as_ref().is_some_and(|note| {
-            let same_hash = info.sha256.is_none() || note.sha256.is_none() || note.sha256 == info.sha256;
+            let same_hash = match &self.wanted.promise {
+                None => true,
+                Some(Promise::Sha256(hash)) => note.sha256.as_ref().is_none_or(|noted| noted == hash),
+                Some(Promise::Git(hash)) => note.git.as_ref().is_none_or(|noted| noted == hash),
+            };
             let len = info.size.or(note.size);
             let same_size = info.size.is_none() || note.size.is_none() || note.size == info.size;
             same_hash && same_size && len.is_none_or(|len| if complete { have == len } else { have <= len })
@@ -321,8 +332,14 @@ impl Transfer {
         };
         self.total = self.total.or(note.size);
         self.validator = note.validator.clone();
+        self.noted = note.sha256.clone();
         if complete && !self.options.verify {
-            let certain = self.wanted.pinned || (info.sha256.is_some() && info.sha256 == note.sha256);
+            let certain = self.wanted.pinned
+                || match &self.wanted.promise {
+                    None => false,
+                    Some(Promise::Sha256(hash)) => note.sha256.as_ref() == Some(hash),
+                    Some(Promise::Git(hash)) => note.git.as_ref() == Some(hash),
+                };
             self.stored = have;
             // The text of a JSON file is needed in any case.
             if certain && !matches!(self.wanted.kind, Kind::Json { .. }) {
@@ -335,7 +352,7 @@ impl Transfer {
             }
         }
         // What was computed or stated when it was stored is what it must still be.
-        self.expected = self.expected.take().or(note.sha256);
+        self.expected = self.expected.take().or(note.sha256.map(Promise::Sha256));
         self.stored = have;
         self.from_store = true;
         self.was_complete = complete;
@@ -641,7 +658,7 @@ impl Transfer {
     fn start_over(&mut self, why: &str) {
         self.truncate(0, why);
         self.total = self.wanted.info.size;
-        self.expected = self.wanted.info.sha256.clone();
+        self.expected = self.wanted.promise.clone();
         self.validator = None;
     }
 
@@ -725,30 +742,34 @@ impl Transfer {
         if let Err(error) = self.content.finish() {
             return if self.from_store { self.store_failed() } else { self.wrong_content(error) };
         }
-        let got = format!("{:x}", HexDigest(self.hash.clone().finalize().as_slice()));
-        let known = self.expected.clone();
-        match known.as_deref() {
-            Some(expected) if expected != got => self.wrong_hash(expected, &got),
-            _ if self.was_complete && self.from_store => self.keep(self.pos),
-            known => {
-                let verified = known.is_some();
-                self.wanted.info.size = Some(self.pos);
-                self.expected = Some(got.clone());
-                self.wanted.info.sha256 = Some(got.clone());
-                self.note();
-                self.queue.push_back(Step::Close {
-                    file: self.wanted.info.clone(),
-                    size: self.pos,
-                    sha256: got,
-                    verified,
-                });
-                self.settle(Outcome::Done);
-            }
+        let sha256 = hex(&self.hash.clone().finalize());
+        let (right, expected) = match &self.expected {
+            Some(Promise::Sha256(hash)) => (*hash == sha256, Some(("SHA-256", hash.clone(), sha256.clone()))),
+            // Only of files whose text is kept; weights come with a SHA-256.
+            Some(Promise::Git(hash)) => match self.content.git_hash() {
+                Some(got) => (*hash == got, Some(("git's hash", hash.clone(), got))),
+                None => (true, None),
+            },
+            None => (true, None),
+        };
+        if let Some((name, hash, got)) = &expected
+            && !right
+        {
+            return self.wrong_hash(name, hash, got);
         }
+        if self.was_complete && self.from_store {
+            return self.keep(self.pos);
+        }
+        self.wanted.info.size = Some(self.pos);
+        self.wanted.info.sha256 = Some(sha256.clone());
+        self.note();
+        let (file, size) = (self.wanted.info.clone(), self.pos);
+        self.queue.push_back(Step::Close { file, size, sha256, verified: expected.is_some() });
+        self.settle(Outcome::Done);
     }
 
     /// The bytes are not those that were promised: perhaps because a mask was made, or because the store altered them.
-    fn wrong_hash(&mut self, expected: &str, got: &str) {
+    fn wrong_hash(&mut self, name: &str, expected: &str, got: &str) {
         if self.masks_made && !self.was_complete {
             (self.masks_made, self.real_masks, self.checking) = (false, true, true);
             self.patches = std::mem::take(&mut self.masks).into_iter().map(|mask| mask.range).collect();
@@ -757,7 +778,7 @@ impl Transfer {
             self.start_over("what was stored is damaged");
         } else {
             self.queue.push_back(Step::Drop);
-            let message = format!("{}: expected SHA-256 {expected}, got {got}", self.label());
+            let message = format!("{}: expected {name} {expected}, got {got}", self.label());
             self.fail(
                 Error::run("file.hash_mismatch", message)
                     .with_action("The file was damaged on its way and is not kept: try again."),
@@ -780,6 +801,7 @@ impl Transfer {
         self.pos = size;
         self.total = Some(size);
         self.wanted.info.size = Some(size);
+        self.wanted.info.sha256 = self.wanted.info.sha256.take().or(self.noted.take());
         self.queue.push_back(Step::Keep { file: self.wanted.info.clone() });
         self.settle(Outcome::Done);
     }
@@ -789,7 +811,14 @@ impl Transfer {
         let alone = self.wanted.pieces.len() == 1;
         let note = Note {
             size: self.total,
-            sha256: self.expected.clone(),
+            sha256: match (&self.wanted.info.sha256, &self.expected) {
+                (Some(hash), _) | (None, Some(Promise::Sha256(hash))) => Some(hash.clone()),
+                _ => None,
+            },
+            git: match &self.expected {
+                Some(Promise::Git(hash)) => Some(hash.clone()),
+                _ => None,
+            },
             validator: self.validator.clone().filter(|_| alone),
         };
         // A note of strings and numbers has a JSON form.
@@ -831,10 +860,6 @@ fn brief(text: &str) -> String {
     text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-struct HexDigest<'a>(&'a [u8]);
-
-impl std::fmt::LowerHex for HexDigest<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,6 +9,7 @@
 mod bench;
 mod cli;
 mod counts;
+mod download;
 mod files;
 mod golden;
 mod header;
