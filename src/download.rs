@@ -317,6 +317,11 @@ impl Download {
         self.current = Some((role, transfer));
     }
 
+    /// Whether the open request may be sent on to `url`.
+    pub fn may_follow(&self, url: &str) -> bool {
+        self.current.as_ref().is_some_and(|(_, transfer)| transfer.may_follow(url))
+    }
+
     fn transfer(&mut self) -> Option<&mut Transfer> {
         self.current.as_mut().map(|(_, transfer)| transfer)
     }

@@ -198,6 +198,11 @@ impl Transfer {
         if self.queue.is_empty() { self.outcome.take() } else { None }
     }
 
+    /// Whether whoever answers at `url` may answer for this file.
+    pub fn may_follow(&self, url: &str) -> bool {
+        self.piece().is_some_and(|(piece, _)| self.wanted.redirects.allow(&piece.url, url))
+    }
+
     /// Bytes that are there, and how many there will be.
     pub fn progress(&self) -> (u64, Option<u64>) {
         let done = if self.checking { self.total.unwrap_or(self.pos) } else { self.pos };

@@ -1,7 +1,7 @@
 //! Every fault that a download may meet, with a simulated server: the right bytes or a named error, and never a wrong file
 //! that is taken for right.
 
-mod sim;
+pub mod sim;
 
 use microtome::download::{FailureKind, Headers, Response, Spec, Step};
 use proptest::prelude::*;
