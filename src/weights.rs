@@ -19,6 +19,7 @@ mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 pub mod header;
+pub mod manifest;
 mod memory;
 mod raw;
 pub mod source;
