@@ -4,7 +4,7 @@
 import { LabError } from "./errors.js";
 import { Progress } from "./progress.js";
 import { alone, entriesOf, memory, room, shelves, whole } from "./store.js";
-import { modelKey } from "./store/entry.js";
+import { knownHash } from "./presets.js";
 
 /** @typedef {import("./store.js").Shelf} Shelf @typedef {import("./store.js").Slot} Slot @typedef {import("./store.js").Entry} Entry */
 /** @typedef {import("./engine.js").DownloadStep} Step @typedef {import("./engine.js").DownloadFile} DownloadFile */
@@ -396,6 +396,11 @@ class Bringer {
   /** @param {Extract<Step, { do: "close" }>} step */
   async #close({ size, sha256 }) {
     const file = this.#opened();
+    const known = file.place.file === "model.safetensors" ? knownHash(this.wanted.address.text) : null;
+    if (known && known !== sha256) {
+      await this.#drop();
+      throw new LabError("file.hash_mismatch", `${file.place.file}: its SHA-256 is ${sha256}, expected ${known}.`, "Nothing of it was kept. Try again.");
+    }
     file.size = file.have = size;
     await this.#commit({ sha256, complete: true });
     await this.#leave();
@@ -513,5 +518,3 @@ export async function verifyStored({ Hasher }, key, signal, onProgress) {
   }
   return files;
 }
-
-export { modelKey };

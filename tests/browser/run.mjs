@@ -33,7 +33,7 @@ const browser = await launch();
 const built = existsSync(join(options.site, "pkg/microtome.js"));
 const site = await serve(options.site, serveFolder("/golden/", options.golden));
 const url = options.url ?? site.url;
-const faulty = await serve(options.site, await standIn(HERE));
+const faulty = await serve(options.site, await standIn(HERE, options.site));
 
 if (wanted("site")) {
   await check("the site has an engine", async () => {
@@ -46,7 +46,7 @@ for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
   else await engineChecks(browser, { url, backend, golden: options.golden, models: `${site.url}golden/models/` });
 }
 if (built && wanted("auto")) await autoChecks(browser, url);
-if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE));
+if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE, options.site));
 if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(), options.shots);
 if (wanted("faults")) await faultChecks(browser, faulty);
 if (wanted("sweeps")) await sweepChecks(browser, faulty.url);
