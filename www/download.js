@@ -344,8 +344,11 @@ class Bringer {
   async #write(at, bytes) {
     const file = this.#opened();
     await storing(async () => {
-      await (await this.#writable()).write(at, bytes);
-      file.have = at + bytes.length;
+      const slot = await this.#writable();
+      if (slot.entry.complete) await slot.commit({ ...slot.entry, complete: false, checked: false, files: null });
+      await slot.write(at, bytes);
+      // Masks that turn out to be no masks are written again, behind the end.
+      file.have = Math.max(file.have, at + bytes.length);
       const since = performance.now() - this.#committed.at;
       if (file.have - this.#committed.have >= COMMIT_EVERY.bytes || since >= COMMIT_EVERY.milliseconds) await this.#commit({});
     });
@@ -357,8 +360,8 @@ class Bringer {
     if (change.note !== undefined) file.note = change.note;
     await storing(async () => {
       const slot = await this.#writable();
-      const { size, have, note } = file;
-      await slot.commit({ ...slot.entry, size, have, note, complete: false, checked: false, files: null, at: Date.now(), ...change });
+      const { have, note } = file;
+      await slot.commit({ ...slot.entry, size: file.size ?? slot.entry.size, have, note, at: Date.now(), ...change });
     });
     this.#committed = { at: performance.now(), have: file.have };
   }

@@ -22,7 +22,7 @@ export function sourcesView(store, session) {
       const kept = here.has(model.address);
       const note = [
         S.model.amount(inMillions(model.params)),
-        local ? S.model.withPage : kept ? S.model.storedHere : S.model.fromHub(showBytes(model.bytes)),
+        local ? S.model.withPage : kept ? S.model.storedHere : S.model.fromHub,
         !local && S.model.needs(showBytes(memoryOf(model, inputs.precision))),
       ].filter(Boolean).join(" · ");
       return el("li", { "aria-current": current && "true" },
