@@ -3,7 +3,7 @@
 //   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--only GROUP]
 //
 // DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
-// answers there. GROUP is cpu, gpu, auto, threads, faults, sweeps or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, stored, faults, sweeps or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
 // check and `# pass N fail N skip N` at the end; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -12,8 +12,11 @@ import { parseArgs } from "node:util";
 import { benchChecks } from "./bench_page.mjs";
 import { check, finish, launch, newPage, skip } from "./harness.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
+import { downloadFaultChecks } from "./download_faults.mjs";
 import { faultChecks } from "./faults.mjs";
 import { lookChecks } from "./looks.mjs";
+import { storedModelChecks } from "./stored_models.mjs";
+import { storeChecks } from "./stores.mjs";
 import { sweepChecks } from "./sweeps.mjs";
 import { serve, serveFolder, standIn } from "./server.mjs";
 import { threadChecks } from "./threads.mjs";
@@ -48,8 +51,11 @@ for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
 if (built && wanted("auto")) await autoChecks(browser, url);
 if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE, options.site));
 if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(), options.shots);
-if (wanted("faults")) await faultChecks(browser, faulty);
-if (wanted("sweeps")) await sweepChecks(browser, faulty.url);
+if (wanted("stores")) await storeChecks(browser, options.site, HERE);
+if (built && wanted("downloads")) await downloadFaultChecks(browser, options.site, options.golden);
+if (built && wanted("stored")) await storedModelChecks(browser, options.site, options.golden, HERE);
+if (built && wanted("faults")) await faultChecks(browser, faulty);
+if (built && wanted("sweeps")) await sweepChecks(browser, faulty.url);
 if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, faulty.url, options.shots);
 
 await browser.close();
