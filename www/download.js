@@ -99,6 +99,9 @@ class Bringer {
   #verify = false;
   /** Why nothing more is put into a lasting store. @type {string | null} */ #degraded = null;
   #breath = performance.now();
+  /** An answer whose body may yet be asked for. @type {{ response: Response, stop: () => void,
+   *   clock: { alive: () => void }, failed: (cause: any) => void } | null} */
+  #held = null;
   /** Where a policy kept a request from going. @type {string | null} */ #blocked = null;
 
   /** @param {Glue} glue @param {Wanted} wanted @param {Progress} progress */
@@ -126,6 +129,7 @@ class Bringer {
       }
     } finally {
       self.removeEventListener("securitypolicyviolation", watch);
+      this.#letGo();
       await this.#leave();
       this.#download.free();
     }
@@ -151,28 +155,25 @@ class Bringer {
 
   /** @returns {Promise<ModelFile[]>} */
   async #steps() {
-    /** A step that was asked for too early to be done at once. @type {Step | null} */
-    let step = null;
     for (;;) {
       this.signal.throwIfAborted();
-      step ??= this.#download.next();
-      /** @type {Step} */
-      const now = step;
-      step = null;
-      switch (now.do) {
-        case "open": await this.#open(now.file); break;
-        case "get": step = await this.#get(now); break;
-        case "read": await this.#read(now.from, now.to); break;
-        case "write": await this.#write(now.at, now.bytes); break;
-        case "note": await this.#commit({ note: now.note }); break;
-        case "truncate": await this.#truncate(now.to, now.message); break;
-        case "wait": await this.#wait(now.ms, now.message); break;
-        case "close": await this.#close(now); break;
+      const step = this.#download.next();
+      // Bookkeeping may come between an answer and its body; after anything else the body is not wanted.
+      if (!["body", "note", "truncate", "write"].includes(step.do)) this.#letGo();
+      switch (step.do) {
+        case "open": await this.#open(step.file); break;
+        case "get": await this.#get(step); break;
+        case "body": await this.#body(); break;
+        case "read": await this.#read(step.from, step.to); break;
+        case "write": await this.#write(step.at, step.bytes); break;
+        case "note": await this.#commit({ note: step.note }); break;
+        case "truncate": await this.#truncate(step.to, step.message); break;
+        case "wait": await this.#wait(step.ms, step.message); break;
+        case "close": await this.#close(step); break;
         case "keep": await this.#keep(); break;
         case "drop": await this.#drop(); break;
-        case "done": return this.#done(now.files);
-        case "fail": throw new LabError(now.error.code, now.error.message, now.error.action);
-        default: throw new Error(`a download's step “${now.do}” came at the wrong time`);
+        case "done": return this.#done(step.files);
+        case "fail": throw new LabError(step.error.code, step.error.message, step.error.action);
       }
       await this.#breathe();
     }
@@ -262,64 +263,80 @@ class Bringer {
       await file.shelf.remove(file.place).catch(() => {});
     }
     this.#file = null;
+    this.#letGo();
     this.#download.free();
     this.#start();
   }
 
-  /**
-   * @param {Extract<Step, { do: "get" }>} step
-   * @returns {Promise<Step | null>} what is to be done next, where that is known already
-   */
-  async #get({ url, range, stall_ms, why }) {
+  /** @param {Extract<Step, { do: "get" }>} step */
+  async #get({ url, range, stall_ms }) {
     const controller = new AbortController();
     const abort = () => controller.abort();
-    let stalled = false;
-    /** @type {ReturnType<typeof setTimeout>[]} */
-    let timers = [];
-    const alive = () => {
-      timers.forEach(clearTimeout);
-      timers = [
-        setTimeout(() => { stalled = true; abort(); }, stall_ms),
-        setTimeout(() => this.progress.tell({ status: "wait", ...this.#counted(), message: "No answer for 3 s: still waiting." }), QUIET * (this.wanted.timeScale ?? 1)),
-      ];
-    };
+    const clock = this.#clock(stall_ms, abort);
     /** @param {any} cause */
     const failed = (cause) => {
       this.signal.throwIfAborted();
-      if (stalled) this.#download.failed("stall", `no byte for ${Math.round(stall_ms / 1000)} s`);
+      if (clock.stalled()) this.#download.failed("stall", `no byte for ${Math.round(stall_ms / 1000)} s`);
       else this.#download.failed(this.#blocked ? "blocked" : "network", this.#blocked ?? cause.message);
     };
     this.#blocked = null;
     this.signal.addEventListener("abort", abort);
-    alive();
-    if (why === "file") this.progress.tell({ status: "download", ...this.#counted() });
-    try {
-      const response = await fetch(url, {
-        headers: range ? { range } : {}, credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer", signal: controller.signal,
-      }).catch(failed);
-      if (!response) return null;
-      this.#download.response(described(response));
-      const next = this.#download.next();
-      if (next.do !== "body") return next;
-      const reader = response.body?.getReader();
-      for (;;) {
-        const chunk = reader ? await reader.read().catch(failed) : { value: undefined };
-        if (!chunk) return null;
-        alive();
-        if (!chunk.value) {
-          this.#download.end();
-          return null;
-        }
-        const part = this.#download.bytes(chunk.value);
-        if (part.to > part.from) await this.#write(part.at, chunk.value.subarray(part.from, part.to));
-        this.progress.bytes(() => this.#download.progress());
-        if (!part.more) return null;
-      }
-    } finally {
-      timers.forEach(clearTimeout);
+    this.#held = { response: new Response(), clock, failed, stop: () => {
+      clock.stop();
       this.signal.removeEventListener("abort", abort);
       abort();
+    } };
+    this.progress.tell({ status: "download", ...this.#counted() });
+    const response = await fetch(url, {
+      headers: range ? { range } : {}, credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer", signal: controller.signal,
+    }).catch(failed);
+    if (!response) return this.#letGo();
+    this.#held.response = response;
+    this.#download.response(described(response));
+  }
+
+  /** Reads the body of the answer that is held. */
+  async #body() {
+    if (!this.#held) throw new Error("there is no answer");
+    const { response, clock, failed } = this.#held;
+    const reader = response.body?.getReader();
+    for (;;) {
+      clock.alive();
+      const chunk = reader ? await reader.read().catch(failed) : { value: undefined };
+      if (!chunk) break;
+      clock.alive();
+      if (!chunk.value) {
+        this.#download.end();
+        break;
+      }
+      const part = this.#download.bytes(chunk.value);
+      if (part.to > part.from) await this.#write(part.at, chunk.value.subarray(part.from, part.to));
+      this.progress.bytes(() => this.#download.progress());
+      if (!part.more) break;
     }
+    this.#letGo();
+  }
+
+  #letGo() {
+    this.#held?.stop();
+    this.#held = null;
+  }
+
+  /** Ends a request in which nothing comes for too long, and says before that nothing comes. @param {number} limit ms @param {() => void} abort */
+  #clock(limit, abort) {
+    let stalled = false;
+    /** @type {ReturnType<typeof setTimeout>[]} */
+    let timers = [];
+    const stop = () => timers.forEach(clearTimeout);
+    const alive = () => {
+      stop();
+      timers = [
+        setTimeout(() => { stalled = true; abort(); }, limit),
+        setTimeout(() => this.progress.tell({ status: "wait", ...this.#counted(), message: "No answer for 3 s: still waiting." }), QUIET * (this.wanted.timeScale ?? 1)),
+      ];
+    };
+    alive();
+    return { alive, stop, stalled: () => stalled };
   }
 
   #counted() {
@@ -469,7 +486,7 @@ function described({ status, url, redirected, headers }) {
   return { status, url, redirected, headers: {
     "content-range": get("content-range"), "content-length": get("content-length"), "content-encoding": get("content-encoding"),
     "content-type": get("content-type"), etag: get("etag"), "x-linked-etag": get("x-linked-etag"), "x-linked-size": get("x-linked-size"),
-    "retry-after": get("retry-after"), "x-error-code": get("x-error-code"), "x-repo-commit": get("x-repo-commit"),
+    "retry-after": get("retry-after"), "last-modified": get("last-modified"), "x-error-code": get("x-error-code"),
   } };
 }
 

@@ -117,7 +117,8 @@ export function parseAddress(text: string): ModelAddress;
  *   }
  *
  * After any call of `opened`, `response`, `end`, `failed` (and a `bytes` that says no `more`) ask `next()`. After `response`
- * ask `next()` BEFORE reading the body: it is `{do: "body"}` where the body is wanted; anything else means: drop the body.
+ * hold the response: `note`, `truncate` and `write` may come first, then `body` asks for its body; any other step means that
+ * it is not wanted (cancel it).
  * A cancel needs no call: stop, keep the store's partial entry, `free()`. Every number is an exact integer.
  */
 export class Download {
@@ -168,14 +169,14 @@ export type DownloadStep =
   /** The next file. `size` and `sha256` (lower-case hex) are null where unknown. Answer with `opened`. */
   | { do: "open"; file: DownloadFile }
   /** Fetch. Redirects are followed, `credentials: "omit"`, `cache: "no-store"`. `range`: the Range header's value, or null for none. */
-  | { do: "get"; url: string; range: string | null; stall_ms: number; why: "list" | "file" }
+  | { do: "get"; url: string; range: string | null; stall_ms: number }
   /** The response is what was wanted: read its body. */
   | { do: "body" }
   /** Read the stored bytes `from..to` of the open file (at most 1 MiB) and give them to `bytes` in one call; `failed("network", …)` when that cannot be done. */
   | { do: "read"; from: number; to: number }
   /** Write these bytes at `at` of the open file: a mask buffer, made here. */
   | { do: "write"; at: number; bytes: Uint8Array }
-  /** Keep `note` with the open file, in place of the last one. */
+  /** Keep `note` with the open file, in place of the last one; it stays with a closed file too. */
   | { do: "note"; note: string }
   /** Throw away the open file's bytes from `to` on (0: all). Progress goes back; `message` says why, for people. */
   | { do: "truncate"; to: number; message: string }
@@ -211,7 +212,7 @@ export interface DownloadResponse {
   headers: {
     "content-range": string | null; "content-length": string | null; "content-encoding": string | null;
     "content-type": string | null; etag: string | null; "x-linked-etag": string | null; "x-linked-size": string | null;
-    "retry-after": string | null; "x-error-code": string | null; "x-repo-commit": string | null;
+    "last-modified": string | null; "retry-after": string | null; "x-error-code": string | null;
   };
 }
 

@@ -106,11 +106,13 @@ export async function startHub(repositories) {
       type: "file", oid: createHash("sha1").update(bytes).digest("hex"), size: bytes.length, path,
       ...(isLarge(path) && options.lfs ? { lfs: { oid: sha256(bytes), size: bytes.length, pointerSize: 134 } } : {}),
     }));
+    const blobs = new URL(request.url ?? "/", "http://hub").searchParams.get("blobs") === "true";
     let body = "";
     request.on("data", (chunk) => { body += chunk; });
     request.on("end", () => {
       const wanted = kind === "paths-info" ? new Set(body.startsWith("{") ? JSON.parse(body).paths : new URLSearchParams(body).getAll("paths")) : null;
-      const answer = kind === "revision" ? { id: repo, sha: COMMIT, siblings: all.map(({ path }) => ({ rfilename: path })) }
+      const answer = kind === "revision" ? { id: repo, sha: COMMIT, siblings: all.map(({ path, size, oid, lfs }) => (blobs
+        ? { rfilename: path, size, blobId: oid, ...(lfs ? { lfs: { sha256: lfs.oid, size, pointerSize: 134 } } : {}) } : { rfilename: path })) }
         : all.filter(({ path }) => !wanted || wanted.has(path));
       const text = JSON.stringify(answer);
       response.writeHead(200, { "content-type": "application/json; charset=utf-8", "x-repo-commit": COMMIT, "content-length": Buffer.byteLength(text) }).end(text);
