@@ -222,7 +222,8 @@ function misbehave(fault, request, response, bytes, record, etag) {
       response.writeHead(status, { ...type, ...headers, etag });
       return void response.write(part(fault.after), () => setTimeout(() => response.destroy(), 20));
     case "cut_chunked":
-      response.writeHead(status, { ...type, ...headers, "content-length": undefined, etag });
+      delete headers["content-length"];
+      response.writeHead(status, { ...type, ...headers, etag });
       return void response.write(part(fault.after), () => setTimeout(() => response.destroy(), 20));
     case "short": {
       // HTTP/1.0 as some proxies speak it: the end of the connection is the end of the body.

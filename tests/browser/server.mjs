@@ -59,6 +59,9 @@ export const serveFolder = (path, folder) => ({
   },
 });
 
+/** What a download reads of a model before it asks for more. */
+export const CONFIG = JSON.stringify({ model_type: "gpt2", n_layer: 4, n_head: 8, n_embd: 128, n_positions: 128, vocab_size: 2048, activation_function: "gelu_new" });
+
 /**
  * The stand-in engine in place of the module's own, and a model folder that it does not read.
  * @param {string} here
@@ -71,7 +74,7 @@ export async function standIn(here, site) {
     "/pkg/build.json": answer("application/json", "{}"),
     "/pkg/microtome.js": answer("text/javascript", script),
     "/pkg/microtome_bg.wasm": answer("application/wasm", new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])),
-    "/models/pronoun/config.json": answer("application/json", "{}"),
+    "/models/pronoun/config.json": answer("application/json", CONFIG),
     "/models/pronoun/tokenizer.json": answer("application/json", "{}"),
     "/models/pronoun/model.safetensors": answer("application/octet-stream", weights(300_000)),
   };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { check, ensure, newPage } from "./harness.mjs";
 import { COMMIT, startHub } from "./hub.mjs";
 import { ADDRESS, ask, ended, eventsOf, filesOf, load, monotone, openPage, REPO, serveWithHub, sound, storedFiles } from "./download_page.mjs";
-import { serveFolder, standIn, weights } from "./server.mjs";
+import { CONFIG, serveFolder, standIn, weights } from "./server.mjs";
 import { recomputed, settled, type } from "./lab_page.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -33,7 +33,7 @@ const WITHOUT = {
  * @param {string} here
  */
 export async function storedModelChecks(browser, folder, golden, here) {
-  const hub = await startHub({ [REPO]: filesOf(golden, "gelu-new", FILES), "tests/big": { "config.json": Buffer.from("{}"), "tokenizer.json": Buffer.from("{}"), [WEIGHTS]: weights(5_000_000) } });
+  const hub = await startHub({ [REPO]: filesOf(golden, "gelu-new", FILES), "tests/big": { "config.json": Buffer.from(CONFIG), "tokenizer.json": Buffer.from("{}"), [WEIGHTS]: weights(5_000_000) } });
   const site = await serveWithHub(folder, hub.url, serveFolder("/golden/", golden));
   const name = (/** @type {string} */ text) => `stored: ${text}`;
   const bytes = hub.repositories[REPO][WEIGHTS].length;
