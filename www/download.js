@@ -100,7 +100,7 @@ class Bringer {
   /** Why nothing more is put into a lasting store. @type {string | null} */ #degraded = null;
   #breath = performance.now();
   /** An answer whose body may yet be asked for. @type {{ response: Response, stop: () => void,
-   *   clock: { alive: () => void }, failed: (cause: any) => void } | null} */
+   *   clock: { alive: () => void }, failed: (cause: any) => Promise<void> } | null} */
   #held = null;
   /** Where a policy kept a request from going. @type {string | null} */ #blocked = null;
 
@@ -123,7 +123,8 @@ class Bringer {
           const files = await this.#steps();
           return files;
         } catch (thrown) {
-          if (!(thrown instanceof StoreFailed) || this.#file?.shelf === memory) throw thrown instanceof StoreFailed ? thrown.cause : thrown;
+          if (!(thrown instanceof StoreFailed)) throw thrown;
+          if (this.#degraded) throw thrown.cause;
           await this.#degrade(thrown.cause);
         }
       }
@@ -244,10 +245,8 @@ class Bringer {
    */
   async #degrade(cause) {
     const file = this.#file;
-    const free = await room();
-    const why = cause?.name === "QuotaExceededError"
-      ? `The browser’s storage is full${file?.size && free !== null ? `: ${file.place.file} needs ${megabytes(file.size)}, and there is room for ${megabytes(free)}` : ""}.`
-      : `The browser’s storage failed (${cause?.message ?? cause}).`;
+    const wanted = file?.size ? `: ${file.place.file} has ${megabytes(file.size)}, of which ${megabytes(file.slot?.entry.have ?? 0)} could be stored` : "";
+    const why = cause?.name === "QuotaExceededError" ? `The browser’s storage is full${wanted}.` : `The browser’s storage failed (${cause?.message ?? cause}).`;
     this.#notice(why);
     if (file?.slot) {
       const { entry } = file.slot;
@@ -274,7 +273,9 @@ class Bringer {
     const abort = () => controller.abort();
     const clock = this.#clock(stall_ms, abort);
     /** @param {any} cause */
-    const failed = (cause) => {
+    const failed = async (cause) => {
+      // A policy's own words come after the failure, if it is to blame.
+      await new Promise((resolve) => setTimeout(resolve, 10));
       this.signal.throwIfAborted();
       if (clock.stalled()) this.#download.failed("stall", `no byte for ${Math.round(stall_ms / 1000)} s`);
       else this.#download.failed(this.#blocked ? "blocked" : "network", this.#blocked ?? cause.message);
@@ -442,7 +443,7 @@ class Bringer {
     const parts = [];
     for (const { name, source, revision } of files) {
       const found = await whole({ source: sourceOf(source, this.wanted.base), revision, file: name });
-      if (!found) throw new LabError("store.unreadable", `${name} was stored a moment ago and is gone.`, "Load the model again.");
+      if (!found) throw new StoreFailed(new LabError("store.unreadable", `${name} was stored a moment ago and is gone.`, "Load the model again."));
       parts.push(found);
     }
     // Only what is there as a whole is offered without a network.

@@ -139,7 +139,8 @@ function withJson(result) {
 function addressOf(model) {
   const page = new URL("./", document.baseURI);
   const text = String(model);
-  const url = URL.canParse(text) || /^[./]/.test(text) ? new URL(text, page) : null;
+  // Only what is written as a whole is resolved here: `./a/../b` is not made harmless but refused, by the grammar.
+  const url = /^https?:/i.test(text) && URL.canParse(text) ? new URL(text) : null;
   for (const base of [page, new URL("./", import.meta.url)]) {
     if (!url || url.origin !== base.origin || !url.pathname.startsWith(base.pathname) || url.search || url.hash) continue;
     return { address: `./${decodeURIComponent(url.pathname.slice(base.pathname.length))}`, base: base.href };

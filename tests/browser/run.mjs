@@ -4,7 +4,7 @@
 //
 // DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
 // answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, stored, faults, sweeps or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
-// check and `# pass N fail N skip N` at the end; exits with 1 if any failed.
+// check and `# pass N fail N skip N` at the end; with CHECK=TEXT in the environment, only checks with that text in their name; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
