@@ -338,6 +338,7 @@ fn something_else_in_place_of_weights_is_named_and_not_kept() {
         ),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:248d", "git-LFS pointer"),
         (br#"{"error":"Repository not found"}"#, "Repository not found"),
+        (br#"{"error":1}"#, "{\"error\":1}"),
     ] {
         for server in [hub, unlisted] {
             let (code, run, _, store) = with(server(weights(true)), &[Fault::Body(body)]);
