@@ -1,4 +1,4 @@
-//! Bringing a model's files into a store: all decisions, and no effect. [`Download::next`] says what is to be done, by
+//! Bringing a model's files into a store: all decisions, and no effect. [`Download::step`] says what is to be done, by
 //! whoever can reach a network and a store; what came of it is told, and the next step follows. So the page and the
 //! command line download by the same rules, and every fault can be tested without a network.
 //!
@@ -229,7 +229,7 @@ impl Download {
     }
 
     /// What is to be done next.
-    pub fn next(&mut self) -> Step {
+    pub fn step(&mut self) -> Step {
         loop {
             if let Some(last) = &self.last {
                 return last.clone();

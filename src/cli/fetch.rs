@@ -71,7 +71,7 @@ fn fetch(
     let mut unverified = Vec::new();
     let mut body = None;
     loop {
-        match download.next() {
+        match download.step() {
             Step::Open { file } => {
                 let (have, note, complete) = folder.open_file(&file)?;
                 download.opened(have, note.as_deref(), complete);

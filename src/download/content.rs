@@ -180,6 +180,10 @@ impl Content {
             }
         };
         let header = Header::read(&self.kept[..need], end)?;
+        // JavaScript counts exactly up to here.
+        if end >= 1 << 53 {
+            return Err(Error::input("file.header", format!("the header describes a file of {end} bytes")));
+        }
         self.kept = first8.to_vec();
         self.header = Some(Read { header, end });
         Ok(())

@@ -338,6 +338,7 @@ fn something_else_in_place_of_weights_is_named_and_not_kept() {
         ),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:248d", "git-LFS pointer"),
         (br#"{"error":"Repository not found"}"#, "Repository not found"),
+        (br#"{"error":1}"#, "{\"error\":1}"),
     ] {
         for server in [hub, unlisted] {
             let (code, run, _, store) = with(server(weights(true)), &[Fault::Body(body)]);
@@ -561,7 +562,7 @@ fn two_hundred_random_schedules_end_with_the_right_bytes_or_a_named_error() {
         server.chunk = 1 + usize::from(dice[7]) * 97;
         let mut store = Store::new();
         // Some tabs are closed on the way.
-        let budget = if dice[11] % 2 == 0 { usize::from(dice[13]) * 1000 } else { usize::MAX };
+        let budget = if dice[11].is_multiple_of(2) { usize::from(dice[13]) * 1000 } else { usize::MAX };
         let run = download(&spec, &mut server, &mut store, budget)
             .unwrap_or_else(|| self::run(&spec, &mut server, &mut store));
         let originals = [("config.json", config()), ("tokenizer.json", tokenizer()), (WEIGHTS, whole)];
@@ -625,7 +626,7 @@ proptest! {
                 4 => download.end(),
                 5 => download.failed(FailureKind::Network, "x"),
                 // Mostly the driver does what it is told to.
-                _ => match download.next() {
+                _ => match download.step() {
                     Step::Open { .. } => download.opened(0, None, false),
                     Step::Get { .. } => download.response(&Response { status: 200, ..Response::default() }),
                     Step::Body => { download.bytes(b"{\"a\": 1}"); download.end(); }

@@ -72,17 +72,16 @@ impl Hub {
         Self { url, state }
     }
 
-    fn fetch(&self, out: &Path, more: &[&str]) -> Command {
+    /// `scale` multiplies the waits and the 20 s that a server may be silent.
+    fn fetch(&self, out: &Path, scale: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_microtome"));
-        command
-            .args(["fetch", "hf:a/b", "--time-scale", "0.02", "--endpoint", &self.url, "--out"])
-            .arg(out)
-            .args(more);
+        command.args(["fetch", "hf:a/b", "--time-scale", scale, "--endpoint", &self.url, "--out"]);
+        command.arg(out).args(more);
         command
     }
 
     fn run(&self, out: &Path, more: &[&str]) -> Output {
-        self.fetch(out, more).output().unwrap()
+        self.fetch(out, "0.02", more).output().unwrap()
     }
 }
 
@@ -211,8 +210,8 @@ fn a_model_arrives_whatever_the_server_does_on_the_way() {
 
 #[test]
 fn a_killed_download_continues_where_it_was() {
-    let (hub, out) = (Hub::open(&[Fault::Hang(60_000), Fault::Hang(500_000)]), scratch("killed"));
-    let mut child = hub.fetch(&out, &[]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let (hub, out) = (Hub::open(&[Fault::Cut(usize::MAX), Fault::Hang(500_000)]), scratch("killed"));
+    let mut child = hub.fetch(&out, "1", &[]).stderr(std::process::Stdio::null()).spawn().unwrap();
     let (part, start) = (out.join("model.safetensors.part"), Instant::now());
     while part.metadata().map_or(0, |part| part.len()) < 400_000 && start.elapsed() < Duration::from_secs(60)
     {

@@ -176,7 +176,7 @@ pub fn download(spec: &Spec, server: &mut Server, store: &mut Store, budget: usi
         assert!(now.bytes.is_none_or(|bytes| now.done <= bytes), "{now:?}");
         assert!(now.all_bytes.is_none_or(|bytes| now.all_done <= bytes), "{now:?}");
         before = now;
-        match download.next() {
+        match download.step() {
             Step::Open { file } => {
                 open = (format!("{}@{}", file.source, file.revision), file.name);
                 let entry = store.entry(open.clone()).or_default();
@@ -261,7 +261,7 @@ pub fn download(spec: &Spec, server: &mut Server, store: &mut Store, budget: usi
             }
         }
     }
-    assert!(matches!(download.next(), Step::Done { .. } | Step::Fail { .. }), "the download does not end");
+    assert!(matches!(download.step(), Step::Done { .. } | Step::Fail { .. }), "the download does not end");
     let progress = download.progress();
     (run.received, run.restarts) = (progress.received, progress.restarts);
     Some(run)
