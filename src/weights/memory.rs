@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(error.action.as_deref(), Some("Open it with f16 weights: they need 3.19 GB."));
         let small = Some(Room { bytes: 1 << 30, of: "this machine" });
         let error = MemoryPlan::new(&xl, Storage::F16, small).check().unwrap_err();
-        assert_eq!(error.action.as_deref(), Some("GPT-2 medium in f16 fits: it needs 778 MB."));
+        assert_eq!(error.action.as_deref(), Some("GPT-2 medium in f16 fits: it needs 780 MB."));
         let none = Some(Room { bytes: 1 << 20, of: "this machine" });
         let error = MemoryPlan::new(&xl, Storage::F16, none).check().unwrap_err();
         assert!(error.action.unwrap().starts_with("No published GPT-2 fits"));
