@@ -3,8 +3,10 @@
 
 pub mod bench;
 pub mod build;
+pub mod fetch;
 pub mod licences;
 pub mod module;
+pub mod pack;
 pub mod plan;
 pub mod progress;
 pub mod run;
@@ -38,6 +40,10 @@ enum Command {
     Serve(serve::Args),
     /// Write the page as a plain folder that any file server can host, under any path.
     Build(build::Args),
+    /// Download a model, with every check of length and hash.
+    Fetch(fetch::Args),
+    /// Write a model as a folder that any file server can host, in parts and with hashes.
+    Pack(pack::Args),
     /// Run an experiment and print its result as JSON.
     Run(run::Args),
     /// Compare every figure that the notebook published for GPT-2 small with the computed one.
@@ -65,6 +71,8 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Serve(args) => serve::main(args),
         Command::Build(args) => build::main(args),
+        Command::Fetch(args) => fetch::main(args),
+        Command::Pack(args) => pack::main(args),
         Command::Run(args) => run::main(args),
         Command::Verify(args) => verify::main(args),
         Command::Plan(args) => plan::main(args),

@@ -44,6 +44,9 @@ impl Model {
     ) -> Result<Self> {
         let checkpoint = Checkpoint::open(files, allow_not_finite).await?;
         let tokenizer = Tokenizer::new(&files.tokenizer().await?)?;
+        if let Some(tokenizer) = &tokenizer {
+            tokenizer.check_rows(checkpoint.cfg().d_vocab)?;
+        }
         let sha256 = checkpoint.sha256(hashed).await?;
         Ok(Self { name: files.name.clone(), raw: Box::new(checkpoint), sha256: Some(sha256), tokenizer })
     }

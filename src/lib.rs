@@ -9,9 +9,12 @@
 
 pub mod error;
 
+pub mod address;
 pub mod config;
 pub mod tokens;
 pub mod weights;
+
+pub mod download;
 
 pub mod processing;
 

@@ -149,7 +149,7 @@ impl PrecisionEffect {
     pub fn of(storage: Storage) -> Option<Self> {
         match storage {
             Storage::F32 => None,
-            Storage::F16 => Some(Self { model: "pronoun", log_prob: 0.0024, logit_diff: 0.00053 }),
+            Storage::F16 => Some(Self { model: "pronoun", log_prob: 0.0021, logit_diff: 0.0007 }),
         }
     }
 }

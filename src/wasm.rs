@@ -2,6 +2,7 @@
 //! caller, and the public API is `www/microtome.js`.
 
 mod bench;
+mod download;
 mod source;
 #[cfg(feature = "threads")]
 mod threads;

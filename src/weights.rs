@@ -19,10 +19,12 @@ mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 pub mod header;
+pub mod manifest;
 mod memory;
 mod raw;
 pub mod source;
 pub mod storage;
+pub mod torch;
 
 #[cfg(feature = "cli")]
 pub(crate) use checkpoint::table;

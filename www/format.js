@@ -54,9 +54,9 @@ export const showPercent = (part) => `${(100 * part).toFixed(2)}%`;
 
 /** @param {number} bytes */
 export function showBytes(bytes) {
-  if (bytes < 1000) return `${bytes} B`;
-  const mega = bytes >= 1e6;
-  return `${(bytes / (mega ? 1e6 : 1e3)).toFixed(mega ? 1 : 0)} ${mega ? "MB" : "kB"}`;
+  if (bytes < 1000) return `${Math.round(bytes)} B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 /** 1234567 → "1,234,567". @param {number} count */

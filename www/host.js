@@ -9,15 +9,24 @@ import { spawn } from "./spawn.js";
 /** @typedef {import("./microtome.js").PartialSweep} PartialSweep */
 /** @typedef {{ model: import("./microtome.js").ModelInfo, engine: import("./microtome.js").EngineInfo }} Info */
 /** @typedef {"auto" | "gpu" | "cpu"} Backend */
+/** @typedef {import("./download.js").ModelFile} ModelFile */
+/**
+ * Where a model comes from: an address (`src/address.rs`), what `./` in it means, and how it may be fetched. `name`: what
+ * it is called, if not after its address.
+ * @typedef {{ address: string, base: string, name?: string, hub?: string, allowHosts?: string[], timeScale?: number }} ModelSource
+ * @typedef {{ model: ModelSource, files?: ModelFile[], backend: Backend, precision: "f32" | "f16",
+ *   allowNotFinite: boolean, threads?: number }} Opening
+ *   `files`: where they are there already
+ */
 /**
  * @typedef {{ kind: "run", experiment: Experiment } | { kind: "estimate", experiment: Experiment }
  *   | { kind: "figure", result: import("./microtome.js").Drawable }
  *   | { kind: "tokenize", text: string, prependBos: boolean }} Work
- * @typedef {{ id: number } & (Work | { kind: "open", model: string, backend: Backend, threads?: number, cache: RequestCache,
- *   kernels: import("./engine.js").Remembered }
- *   | { kind: "cancel" } | { kind: "ping" })} ToWorker
+ * @typedef {{ id: number } & (Work | { kind: "open", kernels: import("./engine.js").Remembered } & Opening
+ *   | { kind: "stored" } | { kind: "forget", key: string } | { kind: "verify", key: string } | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
- *   | { kind: "threads", alarms: MessagePort[] }
+ *   | { kind: "threads", alarms: MessagePort[] } | { kind: "files", files: ModelFile[] }
+ *   | { kind: "notice", notice: import("./microtome.js").Notice }
  *   | { kind: "progress", done: number, total: number } | { kind: "partial", partial: PartialSweep }
  *   | { kind: "done", value: any }
  *   | { kind: "error", error: import("./errors.js").PlainError & { fatal?: boolean } })} FromWorker
@@ -37,6 +46,13 @@ const MOST_UNANSWERED = 6;
 /** Replacing a worker more often than this within a minute would only go round in circles. */
 const MOST_RESTARTS = 3;
 
+/** Milliseconds that a worker gets to put down what it has of a download. */
+const LAST_MOMENT = 1000;
+/** @type {LoadProgress} */
+const READY = {
+  status: "ready", phase: "ready", file: "", loaded: 0, total: null, all_loaded: 0, all_total: null, rate: null, left: null, message: null,
+};
+
 export class Host {
   /** @type {Worker | null} */ #worker = null;
   /** @type {Job[]} */ #queue = [];
@@ -52,7 +68,10 @@ export class Host {
   /** @type {ReturnType<typeof setInterval>} */ #pings;
   /** @type {Info | null} */ info = null;
 
-  /** @param {{ model: string, backend: Backend, threads?: number, onProgress?: (progress: LoadProgress) => void }} options */
+  /**
+   * @param {Opening & { onProgress?: (progress: LoadProgress) => void,
+   *   onNotice?: (notice: import("./microtome.js").Notice) => void }} options
+   */
   constructor(options) {
     this.options = options;
     this.#pings = setInterval(() => this.#watch(), PING_EVERY);
@@ -60,12 +79,11 @@ export class Host {
 
   /**
    * Starts a worker and loads the model into it.
-   * @param {RequestCache} cache
    * @returns {Promise<Info>}
    */
-  open(cache = "default") {
+  open() {
     const id = this.#nextId++;
-    const { model, backend, threads, onProgress } = this.options;
+    const { onProgress, onNotice, ...opening } = this.options;
     return new Promise((resolve, reject) => {
       /** @param {LabError} error */
       const fail = (error) => {
@@ -98,6 +116,9 @@ export class Host {
         this.#unanswered = 0;
         if (message.id !== id) return this.#receive(message);
         if (message.kind === "load") onProgress?.(message.progress);
+        if (message.kind === "notice") onNotice?.(message.notice);
+        // The next worker reads them where they lie, even if this one kept them in memory.
+        if (message.kind === "files") this.options.files = message.files;
         if (message.kind === "threads") {
           for (const alarm of message.alarms) alarm.onmessage = ({ data }) => failed(fromPlain(data));
         }
@@ -105,19 +126,36 @@ export class Host {
         if (message.kind !== "done") return;
         this.info = message.value;
         this.#ready = true;
-        onProgress?.({ phase: "ready", file: "", loaded: 0, total: null });
+        onProgress?.(READY);
         this.#pump();
         resolve(message.value);
       };
-      this.#post({ id, kind: "open", model, backend, threads, cache, kernels: recall() });
+      this.#opening = id;
+      this.#post({ id, kind: "open", ...opening, kernels: recall() });
     });
   }
 
   /** Ends an opening that is under way. @type {(error: LabError) => void} */
   #stop = () => {};
 
-  /** @param {LabError} error */
+  /** The message that a worker is answering by loading a model. @type {number | null} */ #opening = null;
+
+  /**
+   * Gives the opening up at once. The worker has a moment to put down what it has of a download, so that the next one can
+   * go on from there.
+   * @param {LabError} error
+   */
   abandon(error) {
+    const worker = this.#worker;
+    this.#worker = null;
+    if (worker) {
+      worker.onerror = (event) => event.preventDefault();
+      worker.onmessage = ({ data }) => {
+        if (["error", "done"].includes(data.kind)) worker.terminate();
+      };
+      worker.postMessage(/** @type {ToWorker} */ ({ id: this.#opening, kind: "cancel" }));
+      setTimeout(() => worker.terminate(), LAST_MOMENT);
+    }
     this.#stop(error);
   }
 
@@ -245,8 +283,8 @@ export class Host {
     const now = performance.now();
     this.#restarts = [...this.#restarts.filter((at) => now - at < 60_000), now];
     if (error.code !== "run.cancelled" && this.#restarts.length > MOST_RESTARTS) return this.close(error);
-    // Its files were good a moment ago: the browser's copy saves the download. A failure reaches the waiting jobs.
-    this.open("force-cache").catch(() => {});
+    // Its files are there already. A failure reaches the waiting jobs.
+    this.open().catch(() => {});
   }
 
   // Counts pings, not time: a laptop that slept must not look like a worker that hung.

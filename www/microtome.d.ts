@@ -242,27 +242,79 @@ export interface Figure {
 }
 export interface FigureAxis { title: string; labels: string[] }
 
-/** First each file's download, then `start` (the engine takes the model in), then `ready`. */
+/**
+ * How far loading is. The events are those of transformers.js: `initiate`, `download`, `progress` and `done` of each file,
+ * in this order and the first and the last of them once; `ready` at the end. Between them `wait` (nothing comes just now)
+ * and `restart` (what came is not usable: the only event at which `loaded` and `all_loaded` go back). `message` says why.
+ */
 export interface LoadProgress {
-  phase: "download" | "start" | "ready";
-  /** The file on its way; empty in the other phases. */
+  status: "initiate" | "download" | "progress" | "done" | "wait" | "restart" | "ready";
+  /**
+   * `module`: the engine itself; `list`: which files the model has; `download`; `verify`: bytes are read back and their hash
+   * is computed; `convert`, `upload`, `compile`: the engine takes the weights in.
+   */
+  phase: "module" | "list" | "download" | "verify" | "convert" | "upload" | "compile" | "ready";
+  /** Empty where there is none. */
   file: string;
-  /** Bytes; `total` is null while the length of a file is unknown. */
+  /** Bytes of the file. `total` is null while it is unknown, and never changes afterwards. */
   loaded: number; total: number | null;
+  /** Bytes of all the model's files. */
+  all_loaded: number; all_total: number | null;
+  /** Bytes a second over the last 5 s, and the seconds left at this rate; null where nothing is known of them. */
+  rate: number | null; left: number | null;
+  message: string | null;
 }
 
+/** Something that did not go as planned and does no harm: `store.memory`, `net.offline`. */
+export interface Notice { code: string; message: string }
+
+/** A model in this browser's storage. */
+export interface StoredModel {
+  /** Its address with its revision: what `deleteStored` and `verifyStored` take. */
+  key: string;
+  /** Stored bytes. */
+  bytes: number;
+  /** Whether all of its files are there; a download goes on where it stopped. */
+  complete: boolean;
+  where: "opfs" | "idb";
+  /** Milliseconds since 1970 of its last change. */
+  at: number;
+  files: { file: string; bytes: number; size: number | null; sha256: string | null; complete: boolean }[];
+}
+
+/** `found`: the SHA-256 of the bytes that are stored; null where they cannot be read. */
+export interface VerifiedFile { file: string; ok: boolean; expected: string; found: string | null }
+
 export interface OpenOptions {
-  /** Folder of the model, relative to the page: `config.json`, `model.safetensors` and the tokenizer's files. */
-  model: string | URL;
+  /**
+   * `hf:owner/name[@revision]`, a model of the Hugging Face Hub; a folder below the page, such as `./models/pronoun/`, with
+   * `config.json`, weights and the tokenizer's files; `https://host/folder/` of a host named in `allowHosts`. The files are
+   * brought into this browser's storage first, and read from there. May be left out where `files` are given.
+   */
+  model?: string | URL;
+  /** The model's files, as picked or dropped. They are read piece by piece and not stored. */
+  files?: Iterable<File>;
   /** Default `"auto"`: the GPU, unless it is missing or software. */
   backend?: "auto" | "gpu" | "cpu";
+  /** How weights are stored in the engine; arithmetic is always f32. Default `"f32"`. */
+  precision?: "f32" | "f16";
+  /** Whether weights may be NaN or infinite; without it such a model is refused with code `model.not_finite`. */
+  allowNotFinite?: boolean;
   /**
    * At most so many threads; 1 takes the build without threads. Default: one for each core, up to 8. More than one
    * needs a page that is cross-origin isolated; `info.engine.build` says what was taken.
    */
   threads?: number;
+  /** In place of `https://huggingface.co`: a mirror that answers as the Hub does. */
+  hub?: string;
+  /** Other hosts that a model may come from, such as `"example.org"`; never filled in from a link. */
+  allowHosts?: string[];
+  /** Factor for all waits and time limits of a download. Default 1; for tests. */
+  timeScale?: number;
   /** Called again when a stopped worker is replaced and loads the model once more. */
   onProgress?: (progress: LoadProgress) => void;
+  onNotice?: (notice: Notice) => void;
+  /** Ends the opening within 200 ms, with code `run.cancelled`; what was downloaded is kept for the next time. */
   signal?: AbortSignal;
 }
 
@@ -282,6 +334,12 @@ export class Lab {
   private constructor();
   /** Starts a worker, loads the model into it. Rejects with `LabError`. */
   static open(options: OpenOptions): Promise<Lab>;
+  /** The models in this browser's storage, whole or in part. */
+  static stored(): Promise<StoredModel[]>;
+  /** Rejects with `store.taken` while another tab writes it. */
+  static deleteStored(key: string): Promise<void>;
+  /** Reads the files again and computes their SHA-256. One that has changed is removed, and downloaded the next time. */
+  static verifyStored(key: string, options?: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal }): Promise<VerifiedFile[]>;
   readonly info: { model: ModelInfo; engine: EngineInfo };
   /** Runs one experiment; jobs wait their turn. Rejects with `LabError`. */
   run<E extends Experiment>(experiment: E, options?: RunOptions): Promise<ResultOf<E>>;

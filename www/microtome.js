@@ -1,4 +1,5 @@
 // The JavaScript API. Its types, with all experiments and results, are in microtome.d.ts.
+import { ask } from "./ask.js";
 import { LabError } from "./errors.js";
 import { Host, cancelled } from "./host.js";
 
@@ -25,15 +26,23 @@ export class Lab {
   }
 
   /** @param {OpenOptions} options */
-  static async open({ model, backend = "auto", threads, onProgress, signal }) {
+  static async open({ model, files, backend = "auto", precision = "f32", allowNotFinite = false, threads, hub, allowHosts, timeScale, onProgress, onNotice, signal }) {
     if (signal?.aborted) throw cancelled(signal);
     if (!["auto", "gpu", "cpu"].includes(backend)) {
       throw new LabError("input.backend", `The backend is “auto”, “gpu” or “cpu”, not “${backend}”.`);
     }
+    if (!["f32", "f16"].includes(precision)) {
+      throw new LabError("input.precision", `The precision is “f32” or “f16”, not “${precision}”.`);
+    }
     if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
       throw new LabError("input.threads", `The number of threads is 1 or more, not “${threads}”.`);
     }
-    const host = new Host({ model: folderOf(model), backend, threads, onProgress });
+    const local = files && localModel(files);
+    const source = { ...(local ? { address: "local", base: document.baseURI, name: local.name } : addressOf(model ?? "local")), hub, allowHosts, timeScale };
+    if (source.address === "local" && !local) {
+      throw new LabError("input.no_files", "The address “local” stands for files that are picked or dropped, and there are none.", "Pick the model’s files.");
+    }
+    const host = new Host({ model: source, files: local?.files, backend, precision, allowNotFinite, threads, onProgress, onNotice });
     const abort = () => host.abandon(cancelled(/** @type {AbortSignal} */ (signal)));
     signal?.addEventListener("abort", abort, { once: true });
     try {
@@ -42,6 +51,25 @@ export class Lab {
       signal?.removeEventListener("abort", abort);
     }
     return new Lab(OPENING, host);
+  }
+
+  /** @returns {Promise<import("./microtome.js").StoredModel[]>} */
+  static stored() {
+    return ask({ kind: "stored" });
+  }
+
+  /** @param {string} key @returns {Promise<void>} */
+  static deleteStored(key) {
+    return ask({ kind: "forget", key });
+  }
+
+  /**
+   * @param {string} key
+   * @param {{ onProgress?: (progress: import("./microtome.js").LoadProgress) => void, signal?: AbortSignal }} [options]
+   * @returns {Promise<import("./microtome.js").VerifiedFile[]>}
+   */
+  static verifyStored(key, options) {
+    return ask({ kind: "verify", key }, options);
   }
 
   /** The model and the engine that runs it. */
@@ -103,20 +131,30 @@ function withJson(result) {
 }
 
 /**
- * The folder's full address, from an address relative to the page.
+ * A model's address as the engine reads it: what lies below this page, or below the site that this code comes from, is a
+ * folder `./…` of it. Everything else is left to the address's own grammar.
  * @param {string | URL} model
+ * @returns {{ address: string, base: string }}
  */
-function folderOf(model) {
-  /** @type {URL} */
-  let url;
-  try {
-    url = new URL(model, document.baseURI);
-  } catch {
-    throw new LabError("input.model_address", `“${model}” is not an address.`);
+function addressOf(model) {
+  const page = new URL("./", document.baseURI);
+  const text = String(model);
+  // Only what is written as a whole is resolved here: `./a/../b` is not made harmless but refused, by the grammar.
+  const url = /^https?:/i.test(text) && URL.canParse(text) ? new URL(text) : null;
+  for (const base of [page, new URL("./", import.meta.url)]) {
+    if (!url || url.origin !== base.origin || !url.pathname.startsWith(base.pathname) || url.search || url.hash) continue;
+    return { address: `./${decodeURIComponent(url.pathname.slice(base.pathname.length))}`, base: base.href };
   }
-  if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new LabError("input.model_address", `A model is read over http or https, not ${url.protocol}//.`);
-  }
-  if (!url.pathname.endsWith("/")) url.pathname += "/";
-  return url.href;
+  return { address: text, base: page.href };
+}
+
+/**
+ * Picked or dropped files by their names, without folders in front.
+ * @param {Iterable<File>} files
+ */
+function localModel(files) {
+  const all = [...files];
+  const folder = all.map(({ webkitRelativePath }) => webkitRelativePath.split("/").at(-2)).find(Boolean);
+  const weights = all.find(({ name }) => /\.(safetensors|bin)$/.test(name));
+  return { name: folder ?? weights?.name ?? "local", files: all.map((file) => ({ name: file.name, blob: file })) };
 }

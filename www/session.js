@@ -3,6 +3,7 @@ import { Lab } from "./microtome.js";
 import { toPlain } from "./errors.js";
 
 /** @typedef {ReturnType<typeof createSession>} Session */
+/** @typedef {{ address: string } | { files: File[] }} Choice */
 
 /** @param {import("./state.js").Store} store */
 export function createSession(store) {
@@ -12,23 +13,35 @@ export function createSession(store) {
   let opening = null;
   /** @type {(() => void)[]} */
   const waiting = [];
+  /** @type {Choice} */
+  let chosen = { address: store.get("model").address };
+  /** Hosts that the visitor agreed to, for as long as the page is open. @type {Set<string>} */
+  const hosts = new Set();
+  /** Whether the visitor agreed to weights of the chosen model that are no numbers. */
+  let allowNotFinite = false;
+  const network = networkOf(document.querySelector('meta[name="microtome-hub"]'));
 
-  async function open() {
+  /** @param {Choice} [choice] the same model again, if it is left out */
+  async function open(choice = chosen) {
     opening?.abort();
     lab?.close();
     lab = null;
+    if (choice !== chosen) allowNotFinite = false;
+    chosen = choice;
     const mine = new AbortController();
     opening = mine;
-    const { url, backend } = store.get("model").inputs;
-    store.update("model", { status: "loading", progress: null, error: null });
+    const { backend, precision } = store.get("model").inputs;
+    const address = "address" in choice ? choice.address : "local";
+    store.update("model", { status: "loading", progress: null, error: null, address, notices: [], consent: null });
     try {
       const opened = await Lab.open({
-        model: url,
-        backend,
+        ...("address" in choice ? { model: choice.address } : { files: choice.files }),
+        backend, precision, allowNotFinite, ...network, allowHosts: [...hosts],
         signal: mine.signal,
         // Also called when a worker is replaced later on, which may then run on another engine.
-        onProgress: (progress) => store.update("model", progress.phase !== "ready" ? { progress }
+        onProgress: (progress) => opening === mine && store.update("model", progress.phase !== "ready" ? { progress }
           : { progress: null, info: lab?.info ?? null }),
+        onNotice: (notice) => opening === mine && store.update("model", { notices: [...store.get("model").notices, notice] }),
       });
       if (opening !== mine) return opened.close();
       lab = opened;
@@ -37,16 +50,46 @@ export function createSession(store) {
     } catch (thrown) {
       if (opening !== mine) return;
       const error = toPlain(thrown);
-      const status = error.code === "run.cancelled" ? "cancelled" : "error";
-      store.update("model", { status, progress: null, info: null, error: status === "error" ? error : null });
+      const consent = error.code === "address.consent" ? new URL(address).host : null;
+      const status = error.code === "run.cancelled" || consent ? "cancelled" : "error";
+      store.update("model", { status, progress: null, info: null, error: status === "error" ? error : null, consent });
     }
+    await lookUp();
+  }
+
+  /** Asks what is stored here. A browser that stores nothing says so where it matters: when a model is loaded. */
+  async function lookUp() {
+    store.update("model", { stored: await Lab.stored().catch(() => []) });
   }
 
   return {
-    open,
+    open, lookUp,
+    /** The visitor's answer about a host that a model would come from. @param {boolean} agreed */
+    answer(agreed) {
+      const { consent } = store.get("model");
+      store.update("model", { consent: null });
+      if (!agreed || !consent) return;
+      hosts.add(consent);
+      open();
+    },
+    /** Opens the same model although some of its weights are no numbers. */
+    openAnyway() {
+      allowNotFinite = true;
+      open();
+    },
     cancel: () => opening?.abort(),
     lab: () => lab,
     /** Called each time a model is ready, in the order of registration. @param {() => void} listener */
     onReady: (listener) => void waiting.push(listener),
   };
+}
+
+/**
+ * The site's own choice of a Hub: `<meta name="microtome-hub" content="https://mirror.example/">`. It is part of the page,
+ * not of a link to it, so that nobody else can choose. `data-time-scale` hurries all waits, for tests.
+ * @param {Element | null} meta
+ */
+function networkOf(meta) {
+  const scale = Number(meta?.getAttribute("data-time-scale"));
+  return { hub: meta?.getAttribute("content") || undefined, timeScale: scale > 0 ? scale : undefined };
 }

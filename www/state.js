@@ -1,5 +1,7 @@
 // The page's one state object. Views read it and subscribe to its parts; only `update` changes it.
 
+import { FIRST } from "./presets.js";
+
 /** @typedef {import("./microtome.js").ProcessingSwitches} ProcessingSwitches */
 /** @typedef {import("./host.js").Info} Info */
 /**
@@ -17,7 +19,7 @@
  */
 /**
  * @typedef {{ name: string, answer: 0 | 1 }} Name
- * @typedef {{ url: string, backend: "auto" | "gpu" | "cpu" }} ModelInputs
+ * @typedef {{ url: string, backend: "auto" | "gpu" | "cpu", precision: "f32" | "f16" }} ModelInputs `url`: what is typed
  * @typedef {{ processing: ProcessingSwitches, prepend_bos: boolean }} Settings
  * @typedef {{ prompt: string, answer: string }} PredictInputs
  * @typedef {{ formats: string[], names: Name[], answers: [string, string] }} GridInputs
@@ -50,11 +52,18 @@ export const idle = () => ({ status: "waiting", progress: null, error: null, val
 export function initialState() {
   return {
     model: {
-      inputs: /** @type {ModelInputs} */ ({ url: "./models/pronoun/", backend: "auto" }),
+      inputs: /** @type {ModelInputs} */ ({ url: "", backend: "auto", precision: "f32" }),
+      /** What is loaded, or being loaded: an address, or "local". */
+      address: FIRST,
       status: /** @type {"loading" | "ready" | "error" | "cancelled"} */ ("loading"),
       progress: /** @type {import("./microtome.js").LoadProgress | null} */ (null),
       info: /** @type {Info | null} */ (null),
       error: /** @type {import("./errors.js").PlainError | null} */ (null),
+      notices: /** @type {import("./microtome.js").Notice[]} */ ([]),
+      /** A host that is asked about before anything is asked of it. */
+      consent: /** @type {string | null} */ (null),
+      /** Null until it was looked up. */
+      stored: /** @type {import("./microtome.js").StoredModel[] | null} */ (null),
     },
     settings: { inputs: /** @type {Settings} */ ({ processing: { ...PRESETS.transformer_lens }, prepend_bos: true }) },
     predict: {

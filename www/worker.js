@@ -1,12 +1,15 @@
 // The engine's worker: owns the wasm, does one job at a time, holds no interface logic.
+import { bring, verifyStored } from "./download.js";
 import { LabError, toPlain } from "./errors.js";
-import { fetchWithProgress, loadModel } from "./files.js";
+import { loadModule } from "./module.js";
 import { lastWords } from "./panic.js";
-import { SINGLE, choose, startThreads } from "./threads.js";
+import { forget, stored } from "./store.js";
+import { SINGLE, choose } from "./threads.js";
 
 /** @typedef {import("./host.js").ToWorker} ToWorker */
 /** @typedef {import("./host.js").FromWorker} FromWorker */
 /** @typedef {import("./engine.js").Engine} Engine */
+/** @typedef {import("./download.js").ModelFile} ModelFile */
 
 /** Progress messages of a run closer together than this many milliseconds are dropped. */
 const REPORT_EVERY = 50;
@@ -15,7 +18,7 @@ const PARTIAL_EVERY = 450;
 
 /** @type {Engine | null} */
 let engine = null;
-/** The job under way that may be cancelled. @type {{ id: number, cancelled: boolean } | null} */
+/** The job under way that may be cancelled. @type {{ id: number, cancelled: boolean, abort?: AbortController } | null} */
 let current = null;
 
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
@@ -28,11 +31,15 @@ async function handle(message) {
   const { id, kind } = message;
   if (kind === "ping") return post({ id, kind: "pong" });
   if (kind === "cancel") {
-    if (current?.id === id) current.cancelled = true;
-    return;
+    if (current?.id !== id) return;
+    current.cancelled = true;
+    return current.abort?.abort(new LabError("run.cancelled", "Cancelled."));
   }
   try {
-    if (kind === "open") return post({ id, kind: "done", value: await open(message) });
+    if (kind === "open") return post({ id, kind: "done", value: await cancellable(id, (signal) => open(message, signal)) });
+    if (kind === "stored") return post({ id, kind: "done", value: await stored() });
+    if (kind === "forget") return post({ id, kind: "done", value: await forget(message.key) });
+    if (kind === "verify") return post({ id, kind: "done", value: await cancellable(id, (signal) => verify(message, signal)) });
     if (!engine) throw new LabError("engine.not_open", "No model is loaded.");
     if (kind === "tokenize") {
       return post({ id, kind: "done", value: engine.tokenize(message.text, message.prependBos) });
@@ -46,36 +53,66 @@ async function handle(message) {
   }
 }
 
-/** @param {Extract<ToWorker, { kind: "open" }>} message */
-async function open({ id, model, backend, threads, kernels, cache }) {
+/** @template T @param {number} id @param {(signal: AbortSignal) => Promise<T>} body @returns {Promise<T>} */
+async function cancellable(id, body) {
+  const abort = new AbortController();
+  current = { id, cancelled: false, abort };
+  try {
+    return await body(abort.signal);
+  } finally {
+    current = null;
+  }
+}
+
+/** @param {Extract<ToWorker, { kind: "open" }>} message @param {AbortSignal} signal */
+async function open({ id, model, backend, precision, allowNotFinite, threads, kernels, files: given }, signal) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
   const build = await choose(threads);
-  const { Engine } = await load(id, build, report).catch((cause) => {
+  const start = (/** @type {import("./threads.js").Build} */ build) => loadModule(build, report, (alarms) => post({ id, kind: "threads", alarms }, alarms));
+  const glue = await start(build).catch((cause) => {
     if (build === SINGLE) throw cause;
     console.warn(`microtome: no threads, ${cause.message}`);
-    return load(id, SINGLE, report);
+    return start(SINGLE);
   });
+  signal.throwIfAborted();
+  const address = glue.parseAddress(model.address);
   // The engine gets its kernels ready while the files are on their way.
-  const [files, prepared] = await Promise.all([loadModel(new URL(model), report, cache), Engine.prepare(backend, kernels)]);
-  engine = await Engine.open(files, prepared, {}, (_, loaded, total) => report({ phase: "start", file: "", loaded, total }), () => false);
+  const preparing = glue.Engine.prepare(backend, kernels, precision);
+  preparing.catch(() => {}); // heard below, unless the files fail first
+  const files = await readable(given) ?? await bring(glue, {
+    ...model, address, signal, onProgress: report, onNotice: (notice) => post({ id, kind: "notice", notice }),
+  });
+  // Whoever replaces this worker starts from these.
+  post({ id, kind: "files", files });
+  signal.throwIfAborted();
+  /** @param {"verify" | "convert" | "upload" | "compile"} phase @param {number} loaded @param {number | null} total */
+  const onPhase = (phase, loaded, total) => report({
+    status: "progress", phase, file: "", loaded, total, all_loaded: loaded, all_total: total, rate: null, left: null, message: null,
+  });
+  onPhase("compile", 0, null);
+  const named = { name: model.name ?? nameOf(address), files };
+  engine = await glue.Engine.open(named, await preparing, { precision, allow_not_finite: allowNotFinite }, onPhase, () => signal.aborted);
   return engine.info();
 }
 
-/** @param {number} id @param {import("./threads.js").Build} build @param {import("./files.js").Report} report */
-async function load(id, build, report) {
-  const glue = /** @type {typeof import("./engine.js")} */ (await import(build.glue.href).catch((cause) => {
-    throw new LabError("engine.missing", `The engine could not be loaded: ${cause.message}.`,
-      "Reload the page; if this site was built by hand, build it with “microtome build”.");
-  }));
-  const wasm = await fetchWithProgress(build.wasm, report, "default");
-  if (!wasm) throw new LabError("engine.missing", `${build.wasm.href} does not exist.`, "Build the site again.");
-  await glue.default({ module_or_path: wasm });
-  if (build.threads > 1) {
-    const alarms = await startThreads(build, /** @type {import("./engine.js").Threaded} */ (/** @type {unknown} */ (glue)));
-    post({ id, kind: "threads", alarms }, alarms);
-  }
-  return glue;
+/**
+ * The files that were handed over, unless one can no longer be read: a store may have been emptied in the meantime.
+ * @param {ModelFile[] | undefined} files
+ */
+async function readable(files) {
+  const read = files?.map(({ blob }) => blob.slice(0, 1).arrayBuffer());
+  return read && await Promise.all(read).then(() => files, () => undefined);
+}
+
+/** What a model is called after its address. @param {import("./engine.js").ModelAddress} address */
+const nameOf = ({ repo, host, text }) => repo ?? text.split("/").filter(Boolean).at(-1)?.replace(/^\.$/, "") ?? host ?? text;
+
+/** @param {Extract<ToWorker, { kind: "verify" }>} message @param {AbortSignal} signal */
+async function verify({ id, key }, signal) {
+  /** @param {import("./microtome.js").LoadProgress} progress */
+  const report = (progress) => post({ id, kind: "load", progress });
+  return verifyStored(await loadModule(SINGLE, () => {}, () => {}), key, signal, report);
 }
 
 /** @param {Engine} engine @param {Extract<ToWorker, { kind: "run" }>} message */

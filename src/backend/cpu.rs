@@ -69,7 +69,7 @@ impl Sink for Cpu {
         self.weights.clear();
         for weight in weights {
             let table = match (weight, &weight.shape(cfg)[..]) {
-                (Weight::Embed | Weight::Unembed, [n, k]) => {
+                (Weight::Embed | Weight::PosEmbed | Weight::Unembed, [n, k]) => {
                     Table::Matrix(Matrix::empty_rows(*n, *k, storage)?)
                 }
                 (Weight::Block(..), [k, n]) => Table::Matrix(Matrix::empty(*k, *n, storage)?),
@@ -170,12 +170,14 @@ impl Pass<'_> {
                 ops::embed(|token, row| table.row(token, row), means, tokens, width, out)?;
                 let Some(pos) = pos else { return Ok(()) };
                 let mut added = vec![0.0; out.len()];
-                ops::gather_rows(cpu.plain(Weight::PosEmbed)?, pos, width, &mut added)?;
+                let table = cpu.matrix(Weight::PosEmbed)?;
+                ops::pos_embed(|pos, row| table.row(pos, row), pos, width, &mut added)?;
                 out.iter_mut().zip(&added).for_each(|(out, added)| *out += added);
                 Ok(())
             })?,
             Op::PosEmbed { pos, out } => self.write(*out, 0..pos.len() * width, |cpu, out| {
-                ops::gather_rows(cpu.plain(Weight::PosEmbed)?, pos, width, out)
+                let table = cpu.matrix(Weight::PosEmbed)?;
+                ops::pos_embed(|pos, row| table.row(pos, row), pos, width, out)
             })?,
             Op::Add { a, b, out, first, rows, width } => {
                 let mut sum = vec![0.0; rows * width];

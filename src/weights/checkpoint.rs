@@ -4,11 +4,11 @@
 //! GPT-2's linear layers are `Conv1D`s: `y = x W + b` with `W: [in, out]`, which is the layout of
 //! [`Weight::shape`] already. `c_attn` holds `W_Q | W_K | W_V` side by side and is split by columns.
 
-use super::files::{INDEX, ModelFiles, ShardIndex};
+use super::files::{INDEX, ModelFiles, ShardIndex, TORCH};
 use super::header::{Dtype, Header};
 use super::raw::{Raw, Rows, as_rows};
 use super::source::Source;
-use super::{Part, Weight};
+use super::{Part, Weight, torch};
 use crate::config::{Config, unsupported};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -199,7 +199,7 @@ impl Tensor {
             Dtype::F32 => quads.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => pairs.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
             Dtype::Bf16 => pairs.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::U8 | Dtype::Bool => {
+            Dtype::U8 | Dtype::Bool | Dtype::I64 => {
                 return Err(Error::internal(format!("tensor '{}' is {}", self.name, self.dtype)));
             }
         })
@@ -213,7 +213,12 @@ async fn headers(files: &ModelFiles) -> Result<Vec<(usize, Header)>> {
         None => files.small(INDEX).await?,
     };
     let Some(index) = index else {
-        return Err(files.missing(&format!("model.safetensors, or {INDEX} and its shards")));
+        let Some(file) = files.find(TORCH) else {
+            let what = format!("model.safetensors, or {INDEX} and its shards, or {TORCH}");
+            return Err(files.missing(&what));
+        };
+        let header = torch::read(&*files.source, file).await.map_err(|e| e.at(TORCH))?;
+        return Ok(vec![(file, header)]);
     };
     let index = ShardIndex::from_json(&index)?;
     let mut by_name = BTreeMap::new();
@@ -281,7 +286,7 @@ fn match_tensors(
         let fits = if longer { shape.get(1..) == expected.get(1..) } else { *shape == expected };
         if !fits {
             wrong.push(format!("'{}' has shape {shape:?}, expected {expected:?}", tensor.name));
-        } else if matches!(dtype, Dtype::U8 | Dtype::Bool) {
+        } else if !dtype.is_float() {
             wrong.push(format!("'{}' is {dtype}, expected F32, F16 or BF16", tensor.name));
         }
         found.push(tensor);

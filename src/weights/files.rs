@@ -13,8 +13,8 @@ use std::rc::Rc;
 pub struct ModelFiles {
     /// Shown to people: the folder's name, or the Hub's.
     pub name: String,
-    /// `config.json`; `model.safetensors`, or `model.safetensors.index.json` and its shards; `tokenizer.json`, or
-    /// `vocab.json` and `merges.txt`.
+    /// `config.json`; `model.safetensors`, or `model.safetensors.index.json` and its shards, or `pytorch_model.bin`;
+    /// `tokenizer.json`, or `vocab.json` and `merges.txt`.
     pub source: Rc<dyn Source>,
 }
 
@@ -84,6 +84,8 @@ pub struct ShardIndex {
 }
 
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// What PyTorch saved, read where nothing else holds weights.
+pub(super) const TORCH: &str = "pytorch_model.bin";
 
 impl ShardIndex {
     /// Reads the index.

@@ -43,14 +43,14 @@ pub trait Sink {
     /// When they are outside the weight or cannot be taken.
     fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> impl Future<Output = Result<()>>;
 
-    /// Takes weights that are in memory.
+    /// Takes weights that are in memory, to be kept as `storage`.
     ///
     /// # Errors
     /// Those of [`Sink::begin`] and [`Sink::write`].
-    fn upload(&mut self, weights: &Weights) -> impl Future<Output = Result<()>> {
-        async {
+    fn upload(&mut self, weights: &Weights, storage: Storage) -> impl Future<Output = Result<()>> {
+        async move {
             let names: Vec<Weight> = weights.iter().map(|(weight, _)| weight).collect();
-            self.begin(&weights.cfg, &names, Storage::F32).await?;
+            self.begin(&weights.cfg, &names, storage).await?;
             for (weight, data) in weights.iter() {
                 self.write(weight, 0, data).await?;
             }

@@ -5,6 +5,9 @@ const FLAGS = ["--no-sandbox", "--enable-unsafe-webgpu", "--disable-quic", "--di
   "--disable-component-update", "--disable-sync"];
 const counts = { pass: 0, fail: 0, skip: 0 };
 
+/** Only checks with this in their name are run. */
+const wanted = process.env.CHECK ?? "";
+
 /** What pages complained about since the last check began. @type {string[]} */
 let complaints = [];
 
@@ -14,6 +17,7 @@ let complaints = [];
  * @param {RegExp} [expected] complaints that belong to the check, such as the browser's own line about a 404
  */
 export async function check(name, body, expected) {
+  if (!name.includes(wanted)) return;
   complaints = [];
   const began = performance.now();
   try {
@@ -44,6 +48,11 @@ export function finish() {
 /** @param {string[]} without flags that are left out */
 export const launch = (without = []) => chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS.filter((flag) => !without.includes(flag)),
+});
+
+/** A browser with a profile on the disk, in one context. @param {string} folder */
+export const launchWithProfile = (folder) => chromium.launchPersistentContext(folder, {
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, reducedMotion: "reduce",
 });
 
 /**

@@ -3,8 +3,8 @@
 //   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--only GROUP]
 //
 // DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
-// answers there. GROUP is cpu, gpu, auto, threads, faults, sweeps or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
-// check and `# pass N fail N skip N` at the end; exits with 1 if any failed.
+// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, stored, faults, sweeps or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// check and `# pass N fail N skip N` at the end; with CHECK=TEXT in the environment, only checks with that text in their name; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,9 +12,12 @@ import { parseArgs } from "node:util";
 import { benchChecks } from "./bench_page.mjs";
 import { check, finish, launch, newPage, skip } from "./harness.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
+import { downloadFaultChecks } from "./download_faults.mjs";
 import { faultChecks } from "./faults.mjs";
 import { preparedChecks, rememberedChecks } from "./kernels.mjs";
 import { lookChecks } from "./looks.mjs";
+import { storedModelChecks } from "./stored_models.mjs";
+import { storeChecks } from "./stores.mjs";
 import { sweepChecks } from "./sweeps.mjs";
 import { serve, serveFolder, standIn } from "./server.mjs";
 import { threadChecks } from "./threads.mjs";
@@ -34,7 +37,7 @@ const browser = await launch();
 const built = existsSync(join(options.site, "pkg/microtome.js"));
 const site = await serve(options.site, serveFolder("/golden/", options.golden));
 const url = options.url ?? site.url;
-const faulty = await serve(options.site, await standIn(HERE));
+const faulty = await serve(options.site, await standIn(HERE, options.site));
 
 if (wanted("site")) {
   await check("the site has an engine", async () => {
@@ -50,13 +53,16 @@ for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
   }
 }
 if (built && wanted("auto")) await autoChecks(browser, url);
-if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE));
+if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE, options.site));
 if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(), options.shots);
-if (wanted("faults")) {
+if (wanted("stores")) await storeChecks(browser, options.site, HERE);
+if (built && wanted("downloads")) await downloadFaultChecks(browser, options.site, options.golden);
+if (built && wanted("stored")) await storedModelChecks(browser, options.site, options.golden, HERE);
+if (built && wanted("faults")) {
   await faultChecks(browser, faulty);
   await preparedChecks(browser, faulty);
 }
-if (wanted("sweeps")) await sweepChecks(browser, faulty.url);
+if (built && wanted("sweeps")) await sweepChecks(browser, faulty.url);
 if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, faulty.url, options.shots);
 
 await browser.close();

@@ -53,20 +53,40 @@ export const serveFolder = (path, folder) => ({
   [path]: async (response, request) => {
     const file = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname).slice(path.length - 1));
     const bytes = await readFile(join(folder, file)).catch(() => null);
-    if (bytes) response.writeHead(200, { "content-length": bytes.length, "content-type": "application/octet-stream" }).end(bytes);
+    const type = /** @type {Record<string, string>} */ (TYPES)[extname(file)] ?? "application/octet-stream";
+    if (bytes) response.writeHead(200, { "content-length": bytes.length, "content-type": type }).end(bytes);
     else response.writeHead(404).end();
   },
 });
 
-/** The stand-in engine in place of the wasm, and a model folder that it does not read. @param {string} here */
-export async function standIn(here) {
+/** What a download reads of a model before it asks for more. */
+export const CONFIG = JSON.stringify({ model_type: "gpt2", n_layer: 4, n_head: 8, n_embd: 128, n_positions: 128, vocab_size: 2048, activation_function: "gelu_new" });
+
+/**
+ * The stand-in engine in place of the module's own, and a model folder that it does not read.
+ * @param {string} here
+ * @param {string} site whose module does the downloads
+ */
+export async function standIn(here, site) {
   const script = await readFile(join(here, "fake_engine.js"), "utf8");
   return {
+    ...serveFolder("/pkg/real/", join(site, "pkg")),
     "/pkg/build.json": answer("application/json", "{}"),
     "/pkg/microtome.js": answer("text/javascript", script),
     "/pkg/microtome_bg.wasm": answer("application/wasm", new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])),
-    "/models/pronoun/config.json": answer("application/json", "{}"),
+    "/models/pronoun/config.json": answer("application/json", CONFIG),
     "/models/pronoun/tokenizer.json": answer("application/json", "{}"),
-    "/models/pronoun/model.safetensors": answer("application/octet-stream", new Uint8Array(300_000)),
+    "/models/pronoun/model.safetensors": answer("application/octet-stream", weights(300_000)),
   };
+}
+
+/** A safetensors file of so many bytes with one tensor of zeros. @param {number} size */
+export function weights(size) {
+  const bytes = Buffer.alloc(size);
+  // The header's length does not depend on the digits of the end, which are padded with spaces.
+  const header = (/** @type {number} */ end) => JSON.stringify({ x: { dtype: "U8", shape: [end], data_offsets: [0, end] } });
+  const room = 128;
+  bytes.writeBigUInt64LE(BigInt(room));
+  bytes.write(header(size - 8 - room).padEnd(room), 8);
+  return bytes;
 }

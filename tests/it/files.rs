@@ -84,11 +84,11 @@ fn model(tensors: &Stored, tied: bool) -> ModelFiles {
     ModelFiles::in_memory("tiny", files)
 }
 
-fn load(tensors: &Stored, tied: bool) -> microtome::Result<Weights> {
+pub fn load(tensors: &Stored, tied: bool) -> microtome::Result<Weights> {
     weights(&model(tensors, tied)).map(|(weights, _)| weights)
 }
 
-fn same(a: &Weights, b: &Weights) {
+pub fn same(a: &Weights, b: &Weights) {
     assert_eq!(a.iter().count(), b.iter().count());
     for ((name, data), (other, expected)) in a.iter().zip(b.iter()) {
         assert_eq!((name, data), (other, expected), "{name}");

@@ -189,7 +189,7 @@ fn run<B: Backend>(
     given: &Arc<Vec<f32>>,
 ) -> Result<(Vec<f32>, Vec<RunOutput>)> {
     pollster::block_on(async {
-        backend.upload(weights).await?;
+        backend.upload(weights, Storage::F32).await?;
         let (program, outputs) =
             model::program(&weights.cfg, weights.ln_folded(), runs, given, &backend.limits())?;
         let Output { data, .. } = backend.run(&program, &Unattended::default()).await?;

@@ -29,7 +29,7 @@ test("numbers", () => {
   assert.equal(showExact(-4.85399), "−4.8540");
   assert.equal(showSigned(0.5), "+0.5000");
   assert.equal(showPercent(0.8267), "82.67%");
-  assert.deepEqual([999, 4200, 4_210_000].map(showBytes), ["999 B", "4 kB", "4.2 MB"]);
+  assert.deepEqual([999, 4200, 4_210_000, 548_105_171, 1_519_984_962].map(showBytes), ["999 B", "4 kB", "4.2 MB", "548 MB", "1.52 GB"]);
 });
 
 test("one figure, one number of decimals", () => {

@@ -1,11 +1,14 @@
-// Section 1: which model, on which engine, with which weight processing.
+// Section 1: which model, from where, on which engine, with which weight processing.
 import { S } from "../strings.js";
 import { PRESETS } from "../state.js";
 import { processingOf } from "../experiments.js";
-import { showBytes, showCount } from "../format.js";
+import { showAbout, showBytes, showCount } from "../format.js";
+import { consentDialog } from "./consent.js";
 import { el, fill } from "./dom.js";
-import { button, checkbox, choice, textField } from "./fields.js";
+import { button, checkbox, choice } from "./fields.js";
 import { errorBox, section } from "./section.js";
+import { sourcesView } from "./sources.js";
+import { storedView } from "./stored.js";
 
 /** @typedef {import("../state.js").Store} Store */
 /** @typedef {keyof import("../microtome.js").ProcessingSwitches} Switch */
@@ -15,44 +18,65 @@ export function modelView(store, session) {
   const frame = section("model");
   const { inputs } = store.get("model");
 
-  const folder = textField(S.model.folder, inputs.url, (url) => store.edit("model", { url }));
-  const form = el("form", { class: "row", submit: (/** @type {Event} */ event) => {
-    event.preventDefault();
-    session.open();
-  } }, folder.root, el("button", { type: "submit" }, S.model.load));
   const engine = choice(S.model.engine, S.model.backends, inputs.backend, (backend) => {
     store.edit("model", { backend });
     session.open();
   });
-  fill(frame.controls, form, engine.root, processing(store));
-  frame.root.append(frame.controls);
+  const precision = choice(S.model.precision, S.model.precisions, inputs.precision, (precision) => {
+    store.edit("model", { precision });
+    session.open();
+  });
+  fill(frame.controls, sourcesView(store, session), storedView(store, session),
+    el("div", { class: "row" }, engine.root, precision.root), processing(store));
+  const notices = el("div", { class: "notices", role: "status" });
+  frame.status.before(notices);
+  frame.root.append(consentDialog(store, session));
 
   const progress = el("progress", { "aria-label": S.model.title });
-  const words = el("span", {});
+  const words = el("span", { class: "words" });
   let shown = "";
 
   function update() {
-    const { status, progress: loaded, error, info } = store.get("model");
+    const { status, progress: loaded, error, info, notices: said } = store.get("model");
     const busy = status === "loading" || loaded !== null;
     frame.root.dataset.status = busy ? "running" : status;
-    if (loaded?.phase === "download" && loaded.total) Object.assign(progress, { max: loaded.total, value: loaded.loaded });
+    const [part, all] = fraction(loaded);
+    if (all) Object.assign(progress, { max: all, value: Math.min(part ?? 0, all) });
     else progress.removeAttribute("value");
-    words.textContent = !loaded ? S.model.connecting
-      : loaded.phase === "download"
-        ? S.model.downloading(loaded.file, showBytes(loaded.loaded), loaded.total ? showBytes(loaded.total) : null)
-        : S.model.starting;
-    const now = JSON.stringify([busy, status, error, info]);
+    words.textContent = loaded ? wordsOf(loaded) : S.model.connecting;
+    const now = JSON.stringify([busy, status, error, info, said]);
     if (now === shown) return;
     shown = now;
-    const retry = button(S.model.retry, session.open);
+    const retry = button(S.model.retry, () => session.open());
     fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
-      : error ? [errorBox(error), retry]
+      : error ? [errorBox(error), retry, error.code === "model.not_finite" && button(S.model.anyway, session.openAnyway)]
       : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
+    fill(notices, ...said.map(({ code, message }) => el("p", { class: "notice", "data-code": code }, message)));
     fill(frame.body, info && facts(info));
   }
   store.subscribe("model", update);
   update();
   return frame.root;
+}
+
+/** What a progress bar shows: all bytes, or those of the engine itself. @param {import("../microtome.js").LoadProgress | null} progress */
+const fraction = (progress) => (!progress ? [0, null]
+  : progress.all_total ? [progress.all_loaded, progress.all_total] : [progress.loaded, progress.total]);
+
+/** @param {import("../microtome.js").LoadProgress} progress */
+function wordsOf({ phase, status, file, loaded, total, all_loaded, all_total, rate, left, message }) {
+  if ((status === "wait" || status === "restart") && message) return message;
+  const { phases } = S.model;
+  const whole = all_total !== null && total !== null && all_total > total;
+  const bytes = S.model.downloading(file, showBytes(loaded), total === null ? null : showBytes(total));
+  switch (phase) {
+    case "download":
+      return [bytes, whole && S.model.inAll(showBytes(all_loaded), showBytes(all_total)), rate !== null && S.model.rate(showBytes(rate)),
+        left !== null && S.common.left(showAbout(left))].filter(Boolean).join(" · ");
+    case "verify": return `${phases.verify} ${bytes}`;
+    case "module": return total === null ? phases.module : `${phases.module} ${showBytes(loaded)} / ${showBytes(total)}`;
+    default: return phases[phase] ?? S.model.connecting;
+  }
 }
 
 /** @param {Store} store */

@@ -30,7 +30,17 @@ pub fn embed(
     Ok(())
 }
 
-/// `pos_embed` and `gather_rows`: rows of a table by index.
+/// Rows of W_pos; `table` copies one.
+pub fn pos_embed(
+    table: impl Fn(usize, &mut [f32]) -> Result<()>,
+    pos: &[u32],
+    width: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    out.chunks_exact_mut(width).zip(pos).try_for_each(|(out, pos)| table(*pos as usize, out))
+}
+
+/// Rows of a buffer by index.
 pub fn gather_rows(table: &[f32], index: &[u32], width: usize, out: &mut [f32]) -> Result<()> {
     for (out, &i) in out.chunks_exact_mut(width).zip(index) {
         let start = i as usize * width;

@@ -155,11 +155,7 @@ impl Bench {
 
     /// Puts the weights on an engine that keeps them so.
     pub fn upload_as(&self, backend: &mut impl Backend, storage: Storage) {
-        let names: Vec<Weight> = self.weights.iter().map(|(weight, _)| weight).collect();
-        pollster::block_on(backend.begin(&self.weights.cfg, &names, storage)).unwrap();
-        for (weight, data) in self.weights.iter() {
-            pollster::block_on(backend.write(weight, 0, data)).unwrap();
-        }
+        pollster::block_on(backend.upload(&self.weights, storage)).unwrap();
     }
 
     pub fn run_uploaded(&self, backend: &mut impl Backend) -> Result<Output> {

@@ -1,0 +1,281 @@
+//! Where a model's files lie: their URLs, what lists them, and who may answer for them.
+
+use super::content::Kind;
+use super::presets::PRESETS;
+use super::response::{Promise, Redirects};
+use super::transfer::{Piece, Wanted};
+use super::wanted::{Catalog, Entry, Role};
+use super::{FileInfo, Spec};
+use crate::address::{Address, Repo, escape};
+use crate::error::{Error, Result};
+use crate::tokens::CAP_FILE;
+use crate::weights::manifest::{CAP_MANIFEST, MANIFEST, Manifest};
+use serde::Deserialize;
+
+/// The Hub.
+const HUB: &str = "https://huggingface.co";
+
+/// The largest `config.json`, in bytes: as its reader has it.
+const CAP_CONFIG: u64 = 1 << 20;
+/// The largest index of shards, and the largest answer about a repository.
+const CAP_LISTING: u64 = 25_000_000;
+
+/// A repository or a folder.
+pub struct Place {
+    address: Address,
+    /// The Hub or a mirror, without a slash at its end; or the folder, with one.
+    base: String,
+    redirects: Redirects,
+    /// What files are asked for at; empty for a folder.
+    pub revision: String,
+}
+
+impl Place {
+    pub fn new(spec: &Spec) -> Result<Self> {
+        let address: Address = spec.address.parse()?;
+        let folder = |base: &str, names: &[String]| {
+            names.iter().fold(base.to_owned(), |url, name| format!("{url}{}/", escape(name)))
+        };
+        let (base, redirects, revision) = match &address {
+            Address::Local => {
+                return Err(Error::input(
+                    "address.local",
+                    "files that are picked or dropped are not downloaded",
+                ));
+            }
+            Address::Hub(repo) => {
+                let base = spec.endpoint.as_deref().unwrap_or(HUB).trim_end_matches('/');
+                if !(base.starts_with("https://") || base.starts_with("http://")) {
+                    return Err(Error::input(
+                        "address.endpoint",
+                        format!("'{base}' is not an http(s) address"),
+                    ));
+                }
+                let rule = if base == HUB { Redirects::Hub } else { Redirects::Mirror };
+                (base.to_owned(), rule, repo.revision().to_owned())
+            }
+            Address::Folder(names) => {
+                let base = spec.base.as_deref().and_then(|base| base.rsplit_once('/')).map(|(base, _)| base);
+                let base = base.filter(|base| base.contains("://")).ok_or_else(|| {
+                    Error::input(
+                        "address.base",
+                        format!("'{address}' is a folder below a page, and there is no page"),
+                    )
+                })?;
+                (folder(&format!("{base}/"), names), Redirects::SameOrigin, String::new())
+            }
+            Address::Web(web) => {
+                if spec.consent.as_deref() != Some(web.host.as_str()) {
+                    return Err(Error::input(
+                        "address.consent",
+                        format!("nobody agreed to ask {}", web.host),
+                    )
+                    .with_action("Agree to it first: that host will see your address."));
+                }
+                (folder(&format!("https://{}/", web.host), &web.folder), Redirects::SameOrigin, String::new())
+            }
+        };
+        Ok(Self { address, base, redirects, revision })
+    }
+
+    pub fn source(&self) -> String {
+        self.address.source()
+    }
+
+    /// What is known beforehand of a repository at a commit.
+    pub fn preset(&self) -> Option<Catalog> {
+        let Address::Hub(repo) = &self.address else { return None };
+        let preset = PRESETS
+            .iter()
+            .find(|preset| preset.repo == repo.to_string() && preset.commit == self.revision)?;
+        if preset.files.is_empty() {
+            return None;
+        }
+        let files = preset.files.iter().map(|file| {
+            let entry =
+                Entry { size: Some(file.size), hash: Promise::from_hex(file.hash), parts: Vec::new() };
+            (file.name.to_owned(), entry)
+        });
+        Some(Catalog { files: files.collect(), commit: None })
+    }
+
+    /// Reads what lists the files; `None` where a mirror answers with something else.
+    ///
+    /// # Errors
+    /// `file.manifest` for a folder's manifest that is none.
+    pub fn read_listing(&mut self, json: &[u8]) -> Result<Option<Catalog>> {
+        let Address::Hub(_) = self.address else {
+            return Manifest::from_json(json)
+                .map_err(|e| e.at(self.source()))
+                .map(|manifest| Some(packed(&manifest)));
+        };
+        let catalog = repository(json);
+        if let Some(commit) = catalog.as_ref().and_then(|catalog| catalog.commit.clone()) {
+            // `main` may move while its files are fetched; a commit does not.
+            self.revision = commit;
+        }
+        Ok(catalog)
+    }
+
+    /// What is to be fetched for a file of this name.
+    pub fn wanted(&self, role: Role, name: &str, entry: Option<&Entry>, optional: bool) -> Wanted {
+        let kind = match role {
+            Role::Listing if self.revision.is_empty() => Kind::Json { cap: CAP_MANIFEST },
+            Role::Listing | Role::Index => Kind::Json { cap: CAP_LISTING },
+            Role::Config => Kind::Json { cap: CAP_CONFIG },
+            Role::Tokenizer | Role::Vocab => Kind::Json { cap: CAP_FILE },
+            Role::Merges => Kind::Text { cap: CAP_FILE },
+            Role::Weights | Role::Shard => Kind::Weights,
+            Role::Torch => Kind::Torch,
+        };
+        let size = entry.and_then(|entry| entry.size);
+        let pieces = match entry {
+            Some(entry) if !entry.parts.is_empty() => {
+                entry.parts.iter().map(|(part, len)| Piece { url: self.url(part), len: Some(*len) }).collect()
+            }
+            _ if role == Role::Listing => vec![Piece { url: self.listing_url(), len: None }],
+            _ => vec![Piece { url: self.url(name), len: size }],
+        };
+        let name = if role == Role::Listing { self.listing_name() } else { name.to_owned() };
+        let promise = entry.and_then(|entry| entry.hash.clone());
+        let sha256 = promise.as_ref().and_then(Promise::sha256).map(str::to_owned);
+        let info = FileInfo { name, source: self.source(), revision: self.revision.clone(), size, sha256 };
+        let pinned = is_commit(&self.revision);
+        Wanted { info, promise, kind, pieces, optional, pinned, redirects: self.redirects }
+    }
+
+    fn url(&self, name: &str) -> String {
+        match &self.address {
+            Address::Hub(Repo { owner, name: repo, .. }) => {
+                format!("{}/{owner}/{repo}/resolve/{}/{}", self.base, escape(&self.revision), escape(name))
+            }
+            _ => format!("{}{}", self.base, escape(name)),
+        }
+    }
+
+    fn listing_url(&self) -> String {
+        match &self.address {
+            Address::Hub(repo) => {
+                format!("{}/api/models/{repo}/revision/{}?blobs=true", self.base, escape(&self.revision))
+            }
+            _ => self.url(MANIFEST),
+        }
+    }
+
+    fn listing_name(&self) -> String {
+        match &self.address {
+            Address::Hub(_) => "list of files".into(),
+            _ => MANIFEST.into(),
+        }
+    }
+}
+
+/// Whether a revision is a commit.
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The Hub's answer about a repository, asked with `blobs=true`: files of its large-file storage come with their SHA-256.
+fn repository(json: &[u8]) -> Option<Catalog> {
+    #[derive(Deserialize)]
+    struct Model {
+        sha: Option<String>,
+        siblings: Vec<Sibling>,
+    }
+    #[derive(Deserialize)]
+    struct Sibling {
+        rfilename: String,
+        size: Option<u64>,
+        /// Git's hash of the file, or of the pointer that stands for it where there is `lfs`.
+        #[serde(rename = "blobId")]
+        blob_id: Option<String>,
+        lfs: Option<Lfs>,
+    }
+    #[derive(Deserialize)]
+    struct Lfs {
+        sha256: Option<String>,
+        oid: Option<String>,
+        size: Option<u64>,
+    }
+    let model: Model = serde_json::from_slice(json).ok()?;
+    let files = model.siblings.into_iter().map(|file| {
+        let lfs_size = file.lfs.as_ref().and_then(|lfs| lfs.size);
+        let size = file.size.or(lfs_size).filter(|size| *size < 1 << 53);
+        let hash = match file.lfs {
+            Some(lfs) => lfs.sha256.or(lfs.oid),
+            None => file.blob_id,
+        };
+        let hash = hash.and_then(|hash| Promise::from_hex(&hash));
+        (file.rfilename, Entry { size, hash, parts: Vec::new() })
+    });
+    Some(Catalog { files: files.collect(), commit: model.sha.filter(|sha| is_commit(sha)) })
+}
+
+fn packed(manifest: &Manifest) -> Catalog {
+    let files = manifest.files.iter().map(|file| {
+        let parts = file.parts.iter().map(|part| (part.name.clone(), part.size)).collect();
+        let entry = Entry { size: Some(file.size), hash: Promise::from_hex(&file.sha256), parts };
+        (file.name.clone(), entry)
+    });
+    Catalog { files: files.collect(), commit: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(spec: &Spec) -> Place {
+        Place::new(spec).unwrap()
+    }
+
+    #[test]
+    fn urls_are_the_hubs_and_the_folders() {
+        let hub = place(&Spec::new("hf:a/b@refs/pr/1"));
+        assert_eq!(hub.url("config.json"), "https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/config.json");
+        assert_eq!(
+            hub.listing_url(),
+            "https://huggingface.co/api/models/a/b/revision/refs%2Fpr%2F1?blobs=true"
+        );
+        let base = Some("https://x.org/lab/index.html".into());
+        let folder = place(&Spec { base, ..Spec::new("./my models/gpt2/") });
+        assert_eq!(folder.listing_url(), "https://x.org/lab/my%20models/gpt2/microtome.json");
+        let web = Spec { consent: Some("y.org".into()), ..Spec::new("https://y.org/m") };
+        assert_eq!(place(&web).url("config.json"), "https://y.org/m/config.json");
+    }
+
+    #[test]
+    fn nothing_is_asked_of_a_host_that_nobody_agreed_to() {
+        for consent in [None, Some("x.org".into()), Some(String::new())] {
+            let spec = Spec { consent, ..Spec::new("https://y.org/m") };
+            assert_eq!(Place::new(&spec).err().unwrap().code, "address.consent");
+        }
+        assert_eq!(Place::new(&Spec::new("local")).err().unwrap().code, "address.local");
+        assert_eq!(Place::new(&Spec::new("./m/")).err().unwrap().code, "address.base");
+    }
+
+    #[test]
+    fn a_listing_gives_sizes_hashes_and_the_commit() {
+        let json = br#"{"id": "a/b", "sha": "607a30d783dfa663caf39e06633721c8d4cfcd7e", "siblings": [
+            {"rfilename": "config.json", "size": 665, "blobId": "10c66461e4c109db5a2196bff4bb59be30396ed8"},
+            {"rfilename": "model.safetensors", "size": 548105171, "lfs": {"size": 548105171, "pointerSize": 134,
+             "sha256": "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707"}}]}"#;
+        let mut place = place(&Spec::new("hf:a/b"));
+        let catalog = place.read_listing(json).unwrap().unwrap();
+        assert_eq!(place.revision, "607a30d783dfa663caf39e06633721c8d4cfcd7e");
+        let config = Promise::Git("10c66461e4c109db5a2196bff4bb59be30396ed8".into());
+        assert_eq!(
+            catalog.files["config.json"],
+            Entry { size: Some(665), hash: Some(config), parts: Vec::new() }
+        );
+        let hash = catalog.files["model.safetensors"].hash.as_ref().and_then(Promise::sha256);
+        assert_eq!(hash.map(|hash| &hash[..8]), Some("248dfc39"));
+        assert_eq!(place.read_listing(br#"{"error": "x"}"#).unwrap(), None);
+    }
+
+    #[test]
+    fn a_preset_is_known_at_its_commit_only() {
+        let preset = &PRESETS[0];
+        assert!(place(&Spec::new(format!("hf:{}@{}", preset.repo, preset.commit))).preset().is_some());
+        assert!(place(&Spec::new(format!("hf:{}", preset.repo))).preset().is_none());
+    }
+}

@@ -1,0 +1,285 @@
+//! Which files a model needs, in the order in which they are fetched: small ones first, so that a model that cannot be
+//! used is refused before its weights are asked for.
+
+use super::response::Promise;
+use crate::error::{Error, Result};
+use crate::weights::ShardIndex;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What a file is in its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What there is: the Hub's answer about a repository, or a folder's manifest.
+    Listing,
+    Config,
+    Tokenizer,
+    Vocab,
+    Merges,
+    Weights,
+    Index,
+    Shard,
+    Torch,
+}
+
+impl Role {
+    /// Where there is one file of this kind, its name.
+    fn name(self) -> &'static str {
+        match self {
+            Role::Listing | Role::Shard => "",
+            Role::Config => "config.json",
+            Role::Tokenizer => "tokenizer.json",
+            Role::Vocab => "vocab.json",
+            Role::Merges => "merges.txt",
+            Role::Weights => "model.safetensors",
+            Role::Index => "model.safetensors.index.json",
+            Role::Torch => "pytorch_model.bin",
+        }
+    }
+}
+
+/// What is known of a file beforehand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    pub size: Option<u64>,
+    pub hash: Option<Promise>,
+    /// Files that hold its parts, with their lengths; none where it is there whole.
+    pub parts: Vec<(String, u64)>,
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    pub files: BTreeMap<String, Entry>,
+    /// The commit that it describes.
+    pub commit: Option<String>,
+}
+
+/// What is still wanted.
+pub struct Plan {
+    /// `None` where nobody says what there is: names are tried.
+    catalog: Option<Catalog>,
+    next: VecDeque<(Role, String)>,
+    /// What was there instead of a file.
+    web_page: Option<Error>,
+}
+
+impl Plan {
+    /// Begins with the listing, unless what there is is known.
+    pub fn new(catalog: Option<Catalog>) -> Self {
+        let mut plan = Self { catalog, next: VecDeque::new(), web_page: None };
+        if plan.catalog.is_some() {
+            plan.listing_done();
+        } else {
+            plan.next.push_back((Role::Listing, String::new()));
+        }
+        plan
+    }
+
+    pub fn listed(&mut self, catalog: Catalog) {
+        self.catalog = Some(catalog);
+    }
+
+    pub fn listing_done(&mut self) {
+        self.want(Role::Config);
+    }
+
+    pub fn web_page(&mut self, error: Error) {
+        self.web_page.get_or_insert(error);
+    }
+
+    /// The next file.
+    pub fn next(&mut self) -> Option<(Role, String)> {
+        self.next.pop_front()
+    }
+
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.catalog.as_ref().and_then(|catalog| catalog.files.get(name))
+    }
+
+    /// Whether a model without this file is none: what a listing has must be there as well.
+    pub fn is_required(&self, role: Role) -> bool {
+        match role {
+            Role::Config | Role::Merges | Role::Shard => true,
+            Role::Listing => false,
+            other => self.entry(other.name()).is_some(),
+        }
+    }
+
+    fn want(&mut self, role: Role) {
+        self.next.push_back((role, role.name().to_owned()));
+    }
+
+    fn is_listed(&self, role: Role) -> bool {
+        self.entry(role.name()).is_some()
+    }
+
+    /// Whether asking for a file can be of use.
+    fn may_exist(&self, role: Role) -> bool {
+        self.catalog.is_none() || self.is_listed(role)
+    }
+
+    /// What follows a file that was found, with its text if it is JSON, or was not.
+    ///
+    /// # Errors
+    /// `file.index` for an index that is none; `file.missing` when there are no weights that can be read.
+    pub fn after(&mut self, role: Role, found: bool, text: &[u8]) -> Result<()> {
+        if role == Role::Index && found {
+            let index = ShardIndex::from_json(text)?;
+            self.next.extend(index.shards().into_iter().map(|shard| (Role::Shard, shard.to_owned())));
+            return Ok(());
+        }
+        let mut at = (role, found);
+        while let Some(role) = following(at.0, at.1) {
+            if role == Role::Config || self.may_exist(role) {
+                self.want(role);
+                return Ok(());
+            }
+            at = (role, false);
+        }
+        if at == (Role::Torch, false) {
+            return Err(self.web_page.take().unwrap_or_else(|| self.no_weights()));
+        }
+        Ok(())
+    }
+
+    fn no_weights(&self) -> Error {
+        let others = self.catalog.iter().flat_map(|catalog| catalog.files.keys()).filter(|name| {
+            [".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx", ".safetensors"]
+                .iter()
+                .any(|end| name.ends_with(end))
+        });
+        let others: Vec<&str> = others.map(String::as_str).take(5).collect();
+        let others =
+            if others.is_empty() { String::new() } else { format!("; it has {}", others.join(", ")) };
+        Error::input(
+            "file.missing",
+            format!(
+                "expected model.safetensors, its shards with an index, or pytorch_model.bin, found none{others}"
+            ),
+        )
+    }
+
+    /// The sizes of the files that come after the one that is being fetched; `None` while it is not known which.
+    pub fn outlook(&self, role: Role) -> Option<Vec<Option<u64>>> {
+        let size = |name: &str| self.entry(name).and_then(|entry| entry.size);
+        let mut rest: Vec<Option<u64>> = self.next.iter().map(|(_, name)| size(name)).collect();
+        if matches!(role, Role::Shard | Role::Torch) {
+            return Some(rest);
+        }
+        let Some(catalog) = &self.catalog else {
+            // Weights that exist are the last file.
+            return (role == Role::Weights).then_some(rest);
+        };
+        let mut at = role;
+        while let Some(role) = following(at, at == Role::Index || self.is_listed(at)) {
+            if self.is_listed(role) {
+                rest.push(size(role.name()));
+            }
+            at = role;
+        }
+        if at == Role::Index {
+            let shard = |name: &&String| name.starts_with("model-") && name.ends_with(".safetensors");
+            rest.extend(catalog.files.keys().filter(shard).map(|name| size(name)));
+        }
+        Some(rest)
+    }
+}
+
+/// The order of files: what is asked for after one that was found or not; `None` where that is the end.
+fn following(role: Role, found: bool) -> Option<Role> {
+    match (role, found) {
+        (Role::Listing, _) => Some(Role::Config),
+        (Role::Config, _) => Some(Role::Tokenizer),
+        (Role::Tokenizer, false) => Some(Role::Vocab),
+        (Role::Vocab, true) => Some(Role::Merges),
+        (Role::Tokenizer, true) | (Role::Vocab, false) | (Role::Merges, _) => Some(Role::Weights),
+        (Role::Weights, false) => Some(Role::Index),
+        (Role::Index, false) => Some(Role::Torch),
+        (Role::Weights | Role::Index, true) | (Role::Shard | Role::Torch, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names asked for when exactly `present` exist.
+    fn asked(catalog: Option<Catalog>, present: &[&str]) -> (Vec<String>, Result<()>) {
+        let mut plan = Plan::new(catalog);
+        let mut names = Vec::new();
+        while let Some((role, name)) = plan.next() {
+            if role == Role::Listing {
+                plan.listing_done();
+                continue;
+            }
+            let index = br#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors"}}"#;
+            let found = present.contains(&name.as_str());
+            names.push(name);
+            if let Err(error) = plan.after(role, found, index) {
+                return (names, Err(error));
+            }
+        }
+        (names, Ok(()))
+    }
+
+    fn catalog(names: &[&str]) -> Option<Catalog> {
+        let files = names.iter().map(|name| ((*name).to_owned(), Entry::default())).collect();
+        Some(Catalog { files, commit: None })
+    }
+
+    #[test]
+    fn names_are_tried_in_an_order_that_ends_early() {
+        let (names, end) = asked(None, &["config.json", "tokenizer.json", "model.safetensors"]);
+        assert_eq!(names, ["config.json", "tokenizer.json", "model.safetensors"]);
+        end.unwrap();
+        let (names, _) = asked(None, &["config.json", "vocab.json", "merges.txt", "pytorch_model.bin"]);
+        let tried = [
+            "tokenizer.json",
+            "vocab.json",
+            "merges.txt",
+            "model.safetensors",
+            "model.safetensors.index.json",
+        ];
+        assert_eq!(names[1..6], tried);
+        assert_eq!(names[6..], ["pytorch_model.bin"]);
+        let (names, _) = asked(None, &["config.json", "model.safetensors.index.json"]);
+        assert_eq!(names[5..], ["model-1.safetensors", "model-2.safetensors"]);
+        let (_, end) = asked(None, &["config.json"]);
+        assert_eq!(end.expect_err("no weights").code, "file.missing");
+    }
+
+    #[test]
+    fn only_listed_files_are_asked_for() {
+        let all = [
+            "README.md",
+            "config.json",
+            "merges.txt",
+            "model.safetensors",
+            "pytorch_model.bin",
+            "vocab.json",
+        ];
+        let (names, _) = asked(catalog(&all), &all);
+        assert_eq!(names, ["config.json", "vocab.json", "merges.txt", "model.safetensors"]);
+        let (_, end) = asked(catalog(&["config.json", "model_final.pth"]), &["config.json"]);
+        assert!(end.expect_err("no weights").message.ends_with("it has model_final.pth"));
+    }
+
+    #[test]
+    fn what_is_to_come_is_known_from_a_listing() {
+        let mut sizes = catalog(&["config.json", "tokenizer.json", "model.safetensors"]).unwrap();
+        for (entry, size) in sizes.files.values_mut().zip([1, 100, 10]) {
+            entry.size = Some(size);
+        }
+        let mut plan = Plan::new(Some(sizes));
+        plan.next();
+        assert_eq!(plan.outlook(Role::Config), Some(vec![Some(10), Some(100)]));
+        assert_eq!(plan.outlook(Role::Weights), Some(vec![]));
+        assert_eq!(Plan::new(None).outlook(Role::Config), None);
+        let names =
+            ["config.json", "model.safetensors.index.json", "model-1.safetensors", "model-2.safetensors"];
+        let mut plan = Plan::new(catalog(&names));
+        plan.next();
+        assert_eq!(plan.outlook(Role::Config).map(|rest| rest.len()), Some(3));
+        assert_eq!(plan.outlook(Role::Index).map(|rest| rest.len()), Some(2));
+    }
+}
