@@ -37,6 +37,19 @@ export async function rememberedChecks(browser, url) {
     await page.context().close();
   });
 
+  await check("gpu: weights kept as halves give what the CPU engine gives with the same halves", async () => {
+    const page = await newPage(browser);
+    // Of the site, but without its scripts and its policy, which keeps the module to a worker.
+    await page.goto(`${url}pkg/build.json`);
+    const engines = /** @type {const} */ ([["gpu", "f16"], ["cpu", "f16"], ["gpu", "f32"]]);
+    const [gpu, cpu, full] = await page.evaluate(kept, /** @type {const} */ ([engines, url]));
+    ensure(gpu.precision === "f16" && cpu.precision === "f16" && full.precision === "f32", JSON.stringify([gpu, cpu, full]));
+    const apart = (/** @type {number[]} */ a, /** @type {number[]} */ b) => Math.max(...a.map((x, i) => Math.abs(x - b[i])));
+    ensure(apart(gpu.values, cpu.values) < 1e-3, `GPU and CPU differ by ${apart(gpu.values, cpu.values)}`);
+    ensure(apart(gpu.values, full.values) > 1e-5, `halves differ from f32 by ${apart(gpu.values, full.values)}`);
+    await page.context().close();
+  }, /404/); // the browser asks for an icon
+
   await check("gpu: asked for where there is none, it is an error with its reason", async () => {
     const plain = await launch(["--enable-unsafe-webgpu"]);
     const page = await newPage(plain);
@@ -86,3 +99,30 @@ const opened = (page) => page.evaluate(async () => {
   lab.close();
   return { before, kernels: engine.kernels, adapter: engine.adapter, top: JSON.stringify(top) };
 });
+
+/**
+ * Losses of an ablation of the shipped model on each engine, its weights kept as each says. Without a worker: the module
+ * is asked itself.
+ * @param {readonly [readonly (readonly ["gpu" | "cpu", "f32" | "f16"])[], string]} of the engines, and the site's address
+ */
+async function kept([engines, base]) {
+  const { default: init, Engine } = await import(/** @type {any} */ (new URL("pkg/microtome.js", base).href));
+  await init({ module_or_path: new URL("pkg/microtome_bg.wasm", base) });
+  const files = await Promise.all(["config.json", "model.safetensors", "tokenizer.json"].map(async (name) => {
+    const response = await fetch(new URL(`models/pronoun/${name}`, base));
+    return { name, blob: await response.blob() };
+  }));
+  const results = [];
+  for (const [backend, precision] of engines) {
+    const prepared = await Engine.prepare(backend, {}, precision);
+    const engine = await Engine.open({ name: "pronoun", files }, prepared, { precision }, () => {}, () => false);
+    const experiment = {
+      version: 1, kind: "ablate", prompt: "Mary is a great friend, isn’t she", site: "v", edit: { kind: "zero" }, axes: ["layer", "head"],
+      metric: { kind: "loss" },
+    };
+    const { values, engine: { precision: found } } = await engine.run(experiment, () => {}, () => {}, () => false);
+    results.push({ values, precision: found });
+    engine.free();
+  }
+  return results;
+}
