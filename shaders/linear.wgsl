@@ -4,10 +4,14 @@
 // A template: a line with {r} stands once for every row, one with {c} once for every vector (src/backend/gpu/kernels.rs).
 @group(0) @binding(1) var<storage, read> index: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;          // [any, k / 4]
-@group(0) @binding(3) var<storage, read> w: array<vec4<f32>>;          // [plane, k, n / 4]
+@group(0) @binding(3) var<storage, read> w: array<Weights4>;           // [plane, k, n / 4]
 @group(0) @binding(4) var<storage, read> b: array<vec4<f32>>;          // [plane, n / 4]
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;   // [any, n / 4] where ADD
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;  // [plane, rows, n / 4]
+
+fn w_at(i: u32) -> vec4<f32> {
+    return weights4(w[i]);
+}
 
 @compute @workgroup_size(LANES, TALL)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -29,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // Four steps of k at a time: a 4 × 4 block of W, one row of W per column of the matrix, times 4 values of each row.
     for (var i = 0u; i < k4; i = i + 1u) {
         let at = 4u * i * n4;
-        let w{c} = mat4x4<f32>(w[at + c{c}], w[at + n4 + c{c}], w[at + 2u * n4 + c{c}], w[at + 3u * n4 + c{c}]);
+        let w{c} = mat4x4<f32>(w_at(at + c{c}), w_at(at + n4 + c{c}), w_at(at + 2u * n4 + c{c}), w_at(at + 3u * n4 + c{c}));
         let v{r} = x[x{r} + i];
         a{r}_{c} = a{r}_{c} + w{c} * v{r};
     }

@@ -3,7 +3,7 @@
 // threads, each with 4 rows × 4 columns in registers, whose sums are then added in order.
 @group(0) @binding(1) var<storage, read> index: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;          // [any, k / 4]
-@group(0) @binding(3) var<storage, read> w: array<vec4<f32>>;          // [plane, k, n / 4]
+@group(0) @binding(3) var<storage, read> w: array<Weights4>;           // [plane, k, n / 4]
 @group(0) @binding(4) var<storage, read> b: array<vec4<f32>>;          // [plane, n / 4]
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;   // [any, n / 4] where ADD
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;  // [plane, rows, n / 4]
@@ -12,6 +12,10 @@ const LANES = 16u; // threads side by side: a workgroup covers 16 vectors, 64 co
 const SLICES = 8u; // threads that share k
 
 var<workgroup> sums: array<array<array<vec4<f32>, 16>, 8>, 4>; // [row, slice, lane]
+
+fn w_at(i: u32) -> vec4<f32> {
+    return weights4(w[i]);
+}
 
 @compute @workgroup_size(16, 8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -32,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // This thread's slice of k, four steps at a time: a 4 × 4 block of W times 4 values of each row.
     for (var i = lane.y; i < k4; i = i + SLICES) {
         let at = 4u * i * n4 + near;
-        let block = mat4x4<f32>(w[at], w[at + n4], w[at + 2u * n4], w[at + 3u * n4]);
+        let block = mat4x4<f32>(w_at(at), w_at(at + n4), w_at(at + 2u * n4), w_at(at + 3u * n4));
         a0 = a0 + block * x[x0 + i];
         a1 = a1 + block * x[x1 + i];
         a2 = a2 + block * x[x2 + i];

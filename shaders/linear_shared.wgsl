@@ -3,13 +3,17 @@
 // columns in registers, so that each value read from memory serves 64 products.
 @group(0) @binding(1) var<storage, read> index: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;          // [any, k / 4]
-@group(0) @binding(3) var<storage, read> w: array<vec4<f32>>;          // [plane, k, n / 4]
+@group(0) @binding(3) var<storage, read> w: array<Weights4>;           // [plane, k, n / 4]
 @group(0) @binding(4) var<storage, read> b: array<vec4<f32>>;          // [plane, n / 4]
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;   // [any, n / 4] where ADD
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;  // [plane, rows, n / 4]
 
 var<workgroup> xs: array<vec4<f32>, 256>; // [64 rows, 4 vectors of k]
 var<workgroup> ws: array<vec4<f32>, 256>; // [16 k, 16 vectors of columns]
+
+fn w_at(i: u32) -> vec4<f32> {
+    return weights4(w[i]);
+}
 
 @compute @workgroup_size(16, 8)
 fn main(
@@ -38,8 +42,8 @@ fn main(
         xs[thread] = select(zero, x[x_a + i], first + q < k4);
         xs[thread + 128u] = select(zero, x[x_b + i], first + q < k4);
         let j = 4u * first + lane.y;
-        ws[thread] = select(zero, w[min(j, params.k - 1u) * n4 + w_col], j < params.k);
-        ws[thread + 128u] = select(zero, w[min(j + 8u, params.k - 1u) * n4 + w_col], j + 8u < params.k);
+        ws[thread] = select(zero, w_at(min(j, params.k - 1u) * n4 + w_col), j < params.k);
+        ws[thread + 128u] = select(zero, w_at(min(j + 8u, params.k - 1u) * n4 + w_col), j + 8u < params.k);
         workgroupBarrier();
         for (var s = 0u; s < 4u; s = s + 1u) {
             let at = 64u * s + lane.x;

@@ -3,9 +3,13 @@
 // tokens in registers, its tokens LANES apart.
 // A template: a line with {r} stands once for every row, one with {c} once for every vector (src/backend/gpu/kernels.rs).
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;    // [rows, k / 4]
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;    // [tokens from params.shard, k / 4]
+@group(0) @binding(2) var<storage, read> w: array<Weights4>;     // [tokens from params.shard, k / 4]
 @group(0) @binding(3) var<storage, read> b: array<f32>;          // [d_vocab]
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;  // [rows, n]
+
+fn w_at(i: u32) -> vec4<f32> {
+    return weights4(w[i]);
+}
 
 fn store(row: u32, col: u32, value: f32) {
     if (col < params.end_col) {
@@ -36,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     // Four steps of k at a time: 4 values of each row with a block of 4 tokens × 4 values, one token per column.
     for (var i = 0u; i < k4; i = i + 1u) {
-        let w{c} = mat4x4<f32>(w[t{c}_0 + i], w[t{c}_1 + i], w[t{c}_2 + i], w[t{c}_3 + i]);
+        let w{c} = mat4x4<f32>(w_at(t{c}_0 + i), w_at(t{c}_1 + i), w_at(t{c}_2 + i), w_at(t{c}_3 + i));
         let v{r} = x[x{r} + i];
         a{r}_{c} = a{r}_{c} + v{r} * w{c};
     }

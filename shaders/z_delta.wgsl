@@ -3,10 +3,14 @@
 // Host twins: `DeltaRow` and `HeadChange` in src/program.rs, three words each.
 @group(0) @binding(1) var<storage, read> index: array<u32>;      // (base, first, end) from params.list; (head, z_new, z_old) from params.list_2
 @group(0) @binding(2) var<storage, read> z: array<f32>;          // [any]
-@group(0) @binding(3) var<storage, read> w: array<f32>;          // [head, k, n]
+@group(0) @binding(3) var<storage, read> w: array<Weight>;       // [head, k, n]
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;  // [any, n]
 
 const ZERO = 0xffffffffu; // as z_new
+
+fn w_at(i: u32) -> f32 {
+    return weight(w[slot(i)], i);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -36,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 delta = z[z_new + i] + delta;
             }
             let w_row = (head * params.k + i) * params.n;
-            sum = sum + delta * vec4<f32>(w[w_row + c0], w[w_row + c1], w[w_row + c2], w[w_row + c3]);
+            sum = sum + delta * vec4<f32>(w_at(w_row + c0), w_at(w_row + c1), w_at(w_row + c2), w_at(w_row + c3));
         }
     }
 

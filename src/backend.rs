@@ -1,5 +1,5 @@
-//! The boundary between the model and the machines it runs on: four methods. A backend knows ops and
-//! buffers; it knows nothing of experiments, prompts or hooks.
+//! The boundary between the model and the machines it runs on: limits, weights in pieces, a program, what it kept. A
+//! backend knows ops and buffers; it knows nothing of experiments, prompts or hooks.
 
 pub mod cpu;
 pub mod engine;
@@ -9,23 +9,28 @@ use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::outcome::Answer;
 use crate::program::Program;
-use crate::weights::Weights;
+use crate::weights::{Room, Sink};
 use std::future::Future;
 use std::pin::Pin;
 
-/// An interpreter of programs.
-pub trait Backend {
+/// An interpreter of programs with the weights that it was given.
+pub trait Backend: Sink {
     /// Limits that a program must keep to.
     fn limits(&self) -> Limits;
 
     /// The adapter's name, for people; `None` for the CPU.
     fn adapter(&self) -> Option<String>;
 
-    /// Takes the weights; those uploaded before are dropped.
-    ///
-    /// # Errors
-    /// When the machine has no room for them.
-    fn upload(&mut self, weights: &Weights) -> impl Future<Output = Result<()>>;
+    /// The kernels that the adapter was found to be fastest with, as [`gpu::Variants`] writes them; `None` before they
+    /// were measured, and on the CPU, where there is no choice.
+    fn kernels(&self) -> Option<String> {
+        None
+    }
+
+    /// How much memory there is for a model; `None` where nobody can tell.
+    fn room(&self) -> Option<Room> {
+        None
+    }
 
     /// Executes every op in order and returns what [`crate::program::Op::Keep`] kept. Same build, adapter and input:
     /// the same bits.

@@ -17,7 +17,6 @@ use crate::lab::Model;
 use crate::weights::{Part, Weight, Weights};
 use serde::Serialize;
 use serde_json::json;
-use std::sync::Arc;
 
 /// The sizes of the random model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,31 +81,22 @@ pub fn model(shape: Shape, seed: u64) -> Result<Model> {
     let weights = weights(&shape.config(), seed)?;
     Ok(Model {
         name: format!("random {}, seed {seed}", shape.name()),
-        weights,
+        raw: Box::new(weights),
         sha256: None,
         tokenizer: None,
     })
 }
 
-/// About normal with deviation 0.02, as GPT-2 is initialised; LayerNorm's gains lie around 1, `b_U` is 0 and the
-/// unembedding is the embedding.
+/// About normal with deviation 0.02, as GPT-2 is initialised; LayerNorm's gains lie around 1 and the unembedding
+/// is the embedding.
 fn weights(cfg: &Config, seed: u64) -> Result<Weights> {
     let mut weights = Weights::new(cfg.clone());
-    for (i, weight) in Weight::all(cfg).enumerate() {
-        let len = weight.shape(cfg).iter().product();
-        match weight {
-            Weight::Unembed => {
-                let tied = Arc::clone(weights.get(Weight::Embed)?);
-                weights.set(weight, tied)?;
-            }
-            Weight::UnembedBias => weights.set(weight, vec![0.0; len])?,
-            _ => {
-                let gain = matches!(weight, Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W));
-                let mut stream = Stream::new(mix(seed).wrapping_add(i as u64));
-                let middle = if gain { 1.0 } else { 0.0 };
-                weights.set(weight, (0..len).map(|_| middle + 0.02 * stream.normal()).collect::<Vec<_>>())?;
-            }
-        }
+    for (i, weight) in Weight::stored(cfg).enumerate() {
+        let gain = matches!(weight, Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W));
+        let mut stream = Stream::new(mix(seed).wrapping_add(i as u64));
+        let middle = if gain { 1.0 } else { 0.0 };
+        let values = weight.shape(cfg).iter().product();
+        weights.set(weight, (0..values).map(|_| middle + 0.02 * stream.normal()).collect::<Vec<_>>())?;
     }
     Ok(weights)
 }

@@ -3,8 +3,11 @@
 
 pub mod bench;
 pub mod build;
+pub mod fetch;
 pub mod licences;
 pub mod module;
+pub mod pack;
+pub mod plan;
 pub mod progress;
 pub mod run;
 pub mod serve;
@@ -37,10 +40,16 @@ enum Command {
     Serve(serve::Args),
     /// Write the page as a plain folder that any file server can host, under any path.
     Build(build::Args),
+    /// Download a model, with every check of length and hash.
+    Fetch(fetch::Args),
+    /// Write a model as a folder that any file server can host, in parts and with hashes.
+    Pack(pack::Args),
     /// Run an experiment and print its result as JSON.
     Run(run::Args),
     /// Compare every figure that the notebook published for GPT-2 small with the computed one.
     Verify(verify::Args),
+    /// Print what a model needs of memory, without loading it.
+    Plan(plan::Args),
     /// Time every engine on a random model of GPT-2 small's shape.
     Bench(bench::Args),
     /// Train the default model on text that is generated as it goes.
@@ -62,8 +71,11 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Serve(args) => serve::main(args),
         Command::Build(args) => build::main(args),
+        Command::Fetch(args) => fetch::main(args),
+        Command::Pack(args) => pack::main(args),
         Command::Run(args) => run::main(args),
         Command::Verify(args) => verify::main(args),
+        Command::Plan(args) => plan::main(args),
         Command::Bench(args) => bench::main(args),
         Command::Train(args) => train::main(args),
     }

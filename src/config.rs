@@ -7,13 +7,43 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActFn {
-    /// `0.5 x (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: GPT-2's own, also written
-    /// `gelu_fast` and `gelu_pytorch_tanh`.
+    /// `0.5 x (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: GPT-2's own.
     GeluNew,
     /// `0.5 x (1 + erf(x / √2))`
     Gelu,
     Relu,
 }
+
+/// Hugging Face's names of the activations (`transformers/activations.py`): several write one formula differently.
+const ACTIVATIONS: [(&str, ActFn); 7] = [
+    ("gelu_new", ActFn::GeluNew),
+    ("gelu_fast", ActFn::GeluNew),
+    ("gelu_pytorch_tanh", ActFn::GeluNew),
+    ("gelu_accurate", ActFn::GeluNew),
+    ("gelu", ActFn::Gelu),
+    ("gelu_python", ActFn::Gelu),
+    ("relu", ActFn::Relu),
+];
+
+/// Why models of other kinds cannot be run as GPT-2, by how their `model_type` starts; the first that fits.
+const OTHERS: [(&str, &str); 15] = [
+    ("gpt_neox", "its positions are rotary and its attention and MLP read the same input"),
+    ("gpt_neo", "half of its layers see only the last tokens and its scores are not scaled"),
+    ("gptj", "its positions are rotary and its attention and MLP read the same input"),
+    ("gpt_bigcode", "its heads share one key and one value"),
+    ("llama", ROTARY),
+    ("mistral", ROTARY),
+    ("mixtral", ROTARY),
+    ("qwen", ROTARY),
+    ("gemma", ROTARY),
+    ("phi", ROTARY),
+    ("bloom", "it has no position embeddings, its scores fall with distance instead"),
+    ("opt", "its positions start at 2 and its weights are laid out otherwise"),
+    ("mamba", "it has no attention"),
+    ("t5", "it is an encoder with a decoder"),
+    ("bert", "its attention looks both ways"),
+];
+const ROTARY: &str = "its positions are rotary and its norms and MLPs are of other kinds";
 
 /// Sizes under TransformerLens' names.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,6 +86,8 @@ struct HfConfig {
     tie_word_embeddings: Option<bool>,
     add_cross_attention: Option<bool>,
     bos_token_id: Option<u32>,
+    /// TransformerLens' name of `n_embd`: its own toy models have it.
+    d_model: Option<serde::de::IgnoredAny>,
 }
 
 /// What a size may be at most: far above every GPT-2, far below what would exhaust memory by itself.
@@ -110,10 +142,16 @@ impl HfConfig {
     fn check_architecture(&self) -> Result<()> {
         let mut differences = Vec::new();
         if let Some(kind) = self.model_type.as_deref().filter(|kind| *kind != "gpt2") {
-            differences.push(format!("model_type is '{kind}', expected 'gpt2'"));
+            let why = OTHERS.iter().find(|(other, _)| kind.starts_with(other));
+            let why = why.map(|(_, why)| format!(" ({why})")).unwrap_or_default();
+            differences.push(format!("model_type is '{}', expected 'gpt2'{why}", start_of(kind)));
+        }
+        if self.d_model.is_some() && self.n_embd.is_none() {
+            let found = "it has 'd_model', as TransformerLens' own toy models have";
+            differences.push(format!("{found}; expected Hugging Face's names, of weights too"));
         }
         for name in self.architectures.iter().flatten().filter(|name| !name.starts_with("GPT2")) {
-            differences.push(format!("architectures has '{name}', expected 'GPT2LMHeadModel'"));
+            differences.push(format!("architectures has '{}', expected 'GPT2LMHeadModel'", start_of(name)));
         }
         for (name, value) in [("n_layer", self.n_layer), ("n_head", self.n_head), ("n_embd", self.n_embd)] {
             if value.is_none() {
@@ -146,24 +184,18 @@ impl HfConfig {
                 format!("config.json: n_embd {d_model} is not a multiple of n_head {n_heads}"),
             ));
         }
-        let act_fn = match self.activation_function.as_deref().unwrap_or("gelu_new") {
-            "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => ActFn::GeluNew,
-            "gelu" => ActFn::Gelu,
-            "relu" => ActFn::Relu,
-            other => {
-                return Err(unsupported(
-                    "config.json",
-                    &[format!(
-                        "activation_function is '{other}', expected one of gelu_new, gelu, gelu_fast, gelu_pytorch_tanh, relu"
-                    )],
-                ));
-            }
+        let name = self.activation_function.as_deref().unwrap_or("gelu_new");
+        let Some((_, act_fn)) = ACTIVATIONS.iter().find(|(known, _)| *known == name) else {
+            let known = ACTIVATIONS.map(|(name, _)| name).join(", ");
+            let found = start_of(name);
+            let difference = format!("activation_function is '{found}', expected one of {known}");
+            return Err(unsupported("config.json", &[difference]));
         };
-        let eps = self.layer_norm_epsilon.unwrap_or(1e-5);
+        let eps = self.layer_norm_epsilon.unwrap_or(1e-5) as f32;
         if !(eps > 0.0 && eps < 1.0) {
             return Err(Error::input(
                 "model.config",
-                format!("config.json: layer_norm_epsilon is {eps}, expected a number between 0 and 1"),
+                format!("config.json: layer_norm_epsilon is {eps} in F32, expected a number between 0 and 1"),
             ));
         }
         Ok(Config {
@@ -174,14 +206,19 @@ impl HfConfig {
             d_mlp: size("n_inner", Some(self.n_inner.unwrap_or(4 * d_model as u64)))?,
             d_vocab: size("vocab_size", Some(self.vocab_size.unwrap_or(50_257)))?,
             n_ctx: size("n_positions", Some(self.n_positions.or(self.n_ctx).unwrap_or(1024)))?,
-            act_fn,
-            eps: eps as f32,
+            act_fn: *act_fn,
+            eps,
             scale_attn_by_inverse_layer_idx: self.scale_attn_by_inverse_layer_idx.unwrap_or(false),
             scale_attn_weights: self.scale_attn_weights.unwrap_or(true),
             tie_word_embeddings: self.tie_word_embeddings.unwrap_or(true),
             bos_token_id: self.bos_token_id,
         })
     }
+}
+
+/// The first characters of a text of the file, on one line.
+fn start_of(text: &str) -> String {
+    text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The refusal of a model that is not GPT-2: at most its first five differences.

@@ -1,4 +1,4 @@
-//! Bringing a model's files into a store: all decisions, and no effect. [`Download::next`] says what is to be done, by
+//! Bringing a model's files into a store: all decisions, and no effect. [`Download::step`] says what is to be done, by
 //! whoever can reach a network and a store; what came of it is told, and the next step follows. So the page and the
 //! command line download by the same rules, and every fault can be tested without a network.
 //!
@@ -6,7 +6,6 @@
 //! byte ([`content`])
 
 pub mod content;
-pub mod manifest;
 mod masks;
 mod place;
 pub mod presets;
@@ -20,7 +19,7 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use transfer::{Outcome, Transfer};
 
-pub use manifest::{MANIFEST, Manifest};
+pub use crate::weights::manifest::{MANIFEST, Manifest};
 use place::Place;
 pub use response::{Headers, Response};
 use wanted::{Plan, Role};
@@ -230,7 +229,7 @@ impl Download {
     }
 
     /// What is to be done next.
-    pub fn next(&mut self) -> Step {
+    pub fn step(&mut self) -> Step {
         loop {
             if let Some(last) = &self.last {
                 return last.clone();
@@ -315,6 +314,11 @@ impl Download {
             Transfer::new(wanted, self.options, self.seed)
         };
         self.current = Some((role, transfer));
+    }
+
+    /// Whether the open request may be sent on to `url`.
+    pub fn may_follow(&self, url: &str) -> bool {
+        self.current.as_ref().is_some_and(|(_, transfer)| transfer.may_follow(url))
     }
 
     fn transfer(&mut self) -> Option<&mut Transfer> {

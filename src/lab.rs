@@ -10,42 +10,56 @@ pub use estimate::Estimate;
 pub use resolve::{Question, Tokens};
 
 use crate::backend::engine::{Engine, Opened};
-use crate::backend::{Backend, Choice, Control, Output};
+use crate::backend::{Backend, Choice, Control, Output, Pacer};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
-use crate::outcome::{EngineInfo, ModelInfo, Outcome, build};
+use crate::outcome::{EngineInfo, ModelInfo, Outcome, PrecisionEffect, build};
 use crate::plan::{Answer, Batch};
-use crate::processing::Processing;
+use crate::processing::{Processed, Processing};
 use crate::tokens::Tokenizer;
-use crate::weights::{ModelFiles, Weight, Weights};
+use crate::weights::{Checkpoint, MemoryPlan, ModelFiles, Raw, Sink, Storage, Weight};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 
-/// A loaded model: raw weights, and a tokenizer where the files hold one.
+/// A model: its weights where they lie, and a tokenizer where the files hold one.
 pub struct Model {
     pub name: String,
-    pub weights: Weights,
+    pub raw: Box<dyn Raw>,
     pub sha256: Option<String>,
     pub tokenizer: Option<Tokenizer>,
 }
 
 impl Model {
-    /// Reads a model from its files.
+    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. With `allow_not_finite` some may be no
+    /// numbers. `hashed` is told how many bytes of how many were read to hash them.
     ///
     /// # Errors
     /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where.
-    pub fn load(files: &ModelFiles) -> Result<Self> {
-        let (weights, sha256) = crate::weights::weights(files)?;
-        let tokenizer = Tokenizer::new(&files.tokenizer)?;
-        Ok(Self { name: files.name.clone(), weights, sha256: Some(sha256), tokenizer })
+    pub async fn open(
+        files: &ModelFiles,
+        allow_not_finite: bool,
+        hashed: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Self> {
+        let checkpoint = Checkpoint::open(files, allow_not_finite).await?;
+        let tokenizer = Tokenizer::new(&files.tokenizer().await?)?;
+        if let Some(tokenizer) = &tokenizer {
+            tokenizer.check_rows(checkpoint.cfg().d_vocab)?;
+        }
+        let sha256 = checkpoint.sha256(hashed).await?;
+        Ok(Self { name: files.name.clone(), raw: Box::new(checkpoint), sha256: Some(sha256), tokenizer })
+    }
+
+    pub fn cfg(&self) -> &Config {
+        self.raw.cfg()
     }
 
     pub fn info(&self) -> ModelInfo {
         ModelInfo {
             name: self.name.clone(),
-            n_params: self.weights.cfg.n_params(),
-            cfg: self.weights.cfg.clone(),
+            n_params: self.cfg().n_params(),
+            cfg: self.cfg().clone(),
             sha256: self.sha256.clone(),
             has_tokenizer: self.tokenizer.is_some(),
         }
@@ -55,16 +69,16 @@ impl Model {
 /// What the engine holds at the moment.
 struct Prepared {
     processing: Processing,
-    ln_folded: bool,
-    b_u: Arc<Vec<f32>>,
+    processed: Processed,
 }
 
 /// A model on an engine.
 pub struct Lab<B> {
-    pub model: Arc<Model>,
+    pub model: Rc<Model>,
     backend: B,
     /// Name of the engine (`cpu`, `gpu`) and why it was taken.
     engine: (&'static str, String),
+    storage: Storage,
     prepared: Option<Prepared>,
     /// Speed of the last run that was long enough to tell.
     flops_per_ms: Option<f64>,
@@ -75,7 +89,7 @@ impl Lab<Engine> {
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub async fn open(model: Arc<Model>, choice: Choice) -> Result<Self> {
+    pub async fn open(model: Rc<Model>, choice: Choice) -> Result<Self> {
         let Opened { engine, reason } = Engine::open(choice).await?;
         let name = engine.name();
         Ok(Self::new(model, engine, name, reason))
@@ -83,15 +97,32 @@ impl Lab<Engine> {
 }
 
 impl<B: Backend> Lab<B> {
-    pub fn new(model: Arc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
-        Self { model, backend, engine: (name, reason.into()), prepared: None, flops_per_ms: None }
+    pub fn new(model: Rc<Model>, backend: B, name: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            model,
+            backend,
+            engine: (name, reason.into()),
+            storage: Storage::F32,
+            prepared: None,
+            flops_per_ms: None,
+        }
+    }
+
+    /// The same lab with its weights kept otherwise, from the next experiment on.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        (self.storage, self.prepared) = (storage, None);
+        self
     }
 
     /// The engine, with no work counted yet.
     pub fn engine_info(&self) -> EngineInfo {
         EngineInfo {
             backend: self.engine.0,
+            precision: self.storage,
+            precision_effect: PrecisionEffect::of(self.storage),
             adapter: self.backend.adapter(),
+            kernels: self.backend.kernels(),
             reason: self.engine.1.clone(),
             build: build(),
             ..EngineInfo::default()
@@ -105,7 +136,7 @@ impl<B: Backend> Lab<B> {
     pub async fn run(&mut self, experiment: &Experiment, control: &dyn Control) -> Result<Outcome> {
         let start_ms = control.now_ms();
         let question = self.model.resolve(experiment)?;
-        self.prepare(experiment.processing).await?;
+        self.prepare(experiment.processing, control).await?;
         let mut job = Job { info: self.engine_info(), control, part: (0, 1) };
         let prepared_ms = control.now_ms();
         let answer = self.answer(question, &mut job).await?;
@@ -113,6 +144,7 @@ impl<B: Backend> Lab<B> {
             self.flops_per_ms = Some(job.info.flops as f64 / (control.now_ms() - prepared_ms).max(0.1));
         }
         job.info.milliseconds = control.now_ms() - start_ms;
+        job.info.kernels = self.backend.kernels();
         Ok(Outcome {
             version: crate::experiment::VERSION,
             kind: experiment.kind.name(),
@@ -123,17 +155,33 @@ impl<B: Backend> Lab<B> {
         })
     }
 
-    /// Puts the weights on the engine, processed as asked.
-    async fn prepare(&mut self, processing: Processing) -> Result<()> {
+    /// Puts the weights on the engine, processed as asked, where they are not there already. A run does it too; done
+    /// before, it shows its own progress, in bytes of weights.
+    ///
+    /// # Errors
+    /// `model.too_large` before anything is read, when the engine has no room; `model.not_finite`, `file.*` when the
+    /// weights cannot be read; `run.memory`, `gpu.*` when there is less room than it seemed;
+    /// `run.cancelled`.
+    pub async fn prepare(&mut self, processing: Processing, control: &dyn Control) -> Result<()> {
         if self.prepared.as_ref().is_none_or(|p| p.processing != processing) {
             // Nothing half-uploaded may be taken for the weights of either processing.
             self.prepared = None;
-            let weights = processing.apply(&self.model.weights)?;
-            self.backend.upload(&weights).await?;
-            let b_u = Arc::clone(weights.get(Weight::UnembedBias)?);
-            self.prepared = Some(Prepared { processing, ln_folded: weights.ln_folded(), b_u });
+            self.memory_plan().check()?;
+            let mut sink = Paced { sink: &mut self.backend, pacer: None, control };
+            let processed = processing.apply(&*self.model.raw, self.storage, &mut sink).await?;
+            self.prepared = Some(Prepared { processing, processed });
         }
         Ok(())
+    }
+
+    /// What the model needs of memory on this engine.
+    pub fn memory_plan(&self) -> MemoryPlan {
+        MemoryPlan::new(self.model.cfg(), self.storage, self.backend.room())
+    }
+
+    fn processed(&self) -> Result<&Processed> {
+        let prepared = self.prepared.as_ref().ok_or_else(|| Error::internal("no weights are prepared"))?;
+        Ok(&prepared.processed)
     }
 
     /// Executes batches and hands each run's results to `collect`.
@@ -143,10 +191,10 @@ impl<B: Backend> Lab<B> {
         job: &mut Job<'_>,
         mut collect: impl FnMut(Answer, &[f32], &RunOutput) -> Result<()>,
     ) -> Result<()> {
-        let ln_folded = self.prepared.as_ref().is_some_and(|p| p.ln_folded);
+        let ln_folded = self.processed()?.ln_folded;
         for (i, batch) in batches.iter().enumerate() {
             let limits = self.backend.limits();
-            let cfg = &self.model.weights.cfg;
+            let cfg = self.model.cfg();
             let (program, outputs) = model::program(cfg, ln_folded, &batch.runs, &batch.given, &limits)?;
             let (index, of) = (job.part.0 * batches.len() + i, job.part.1 * batches.len());
             let part = Part { control: job.control, index: index as u64, of: of as u64 };
@@ -168,6 +216,29 @@ impl<B: Backend> Lab<B> {
             }
         }
         Ok(())
+    }
+}
+
+/// An engine that takes weights, with progress and cancel between the pieces.
+struct Paced<'a, B> {
+    sink: &'a mut B,
+    pacer: Option<Pacer<'a>>,
+    control: &'a dyn Control,
+}
+
+impl<B: Sink> Sink for Paced<'_, B> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
+        let elements = |weight: &Weight| weight.shape(cfg).iter().map(|n| *n as u64).product::<u64>();
+        self.pacer = Some(Pacer::new(self.control, 4 * weights.iter().map(elements).sum::<u64>()));
+        self.sink.begin(cfg, weights, storage).await
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        self.sink.write(weight, at, values).await?;
+        match &mut self.pacer {
+            Some(pacer) => pacer.advance(4 * values.len() as u64).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! trace and the JavaScript arrays hold them as they are.
 
 use crate::config::Config;
+use crate::weights::Storage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -109,9 +110,18 @@ pub struct ModelInfo {
 /// Which engine ran, why that one, how long, and the counted work.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct EngineInfo {
+    /// What the matrices are kept as; arithmetic is in f32.
+    pub precision: Storage,
+    /// What that did to the numbers where it was measured; absent for f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision_effect: Option<PrecisionEffect>,
     /// `cpu` or `gpu`
     pub backend: &'static str,
     pub adapter: Option<String>,
+    /// The kernels that were measured to be fastest on the adapter; absent on the CPU, and before they were measured.
+    /// Only with the same ones does the same input give the same bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<String>,
     /// Why this engine was taken.
     pub reason: String,
     pub build: &'static str,
@@ -121,6 +131,27 @@ pub struct EngineInfo {
     pub dispatches: u64,
     pub readbacks: u64,
     pub weight_bytes_read: u64,
+}
+
+/// The largest change that rounded weights made in a shipped model's golden experiments, both processings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PrecisionEffect {
+    /// The model that was measured; another may change more or less.
+    pub model: &'static str,
+    /// Of any log-probability, in nats.
+    pub log_prob: f64,
+    /// Of any logit difference.
+    pub logit_diff: f64,
+}
+
+impl PrecisionEffect {
+    /// Measured by the test `halves_change_what_every_result_says`.
+    pub fn of(storage: Storage) -> Option<Self> {
+        match storage {
+            Storage::F32 => None,
+            Storage::F16 => Some(Self { model: "pronoun", log_prob: 0.0021, logit_diff: 0.0007 }),
+        }
+    }
 }
 
 /// The program's version and the machine it was built for, with the number of its threads where the build has them.

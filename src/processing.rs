@@ -1,13 +1,26 @@
 //! Weight processing with TransformerLens' maths (`HookedTransformer.load_and_process_state_dict`, 2.18), in its order.
 //! None of it changes what the model predicts: log-probabilities, patterns and logit differences stay; single logits
 //! shift by a constant per position. What single activations mean does change, so every result names its processing.
+//!
+//! Weights go from their files through here to an engine in pieces, a matrix whose columns lose their means twice: once to
+//! find the means, once to take them away. Sums and means are taken in f64 and rounded once.
+//!
+//! The embedding and the unembedding, one table of the size of all else together, are left as they are stored; what
+//! processing does to them is done to what goes in and comes out:
+//! - centred, `W_E[v]` loses its own mean, which stands beside it as [`Weight::EmbedMean`];
+//! - folded, `W_U[v] = w ∘ W_U[v] − its mean`, and `W_U[v] · x` is the stored row times `w ∘ (x − mean x)`, which is what
+//!   the final LayerNorm gives when it keeps its `w` ([`Weight::LnFinalW`], and zeros for [`Weight::LnFinalB`], as `b` is
+//!   in `b_U`);
+//! - centred over the vocabulary, every logit of a position loses the mean of them, for [`Processed::center_logits`].
 
+mod layer;
 mod svd;
 
+use crate::config::Config;
 use crate::error::Result;
-use crate::weights::{Part, Weight, Weights};
+use crate::weights::{PIECE_BYTES, Raw, Sink, Storage, Weight, as_rows};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::ops::Range;
 
 /// Which steps are applied. On the wire `"transformer_lens"`, `"none"` or an object of the five switches, where an
 /// absent one has TransformerLens' default.
@@ -45,33 +58,118 @@ impl Processing {
         refactor_factored_attn_matrices: false,
     };
 
-    /// The processed weights; tensors that no step touches are shared with the raw ones.
+    /// Sends the processed weights to an engine, which keeps them as `storage` says.
     ///
     /// # Errors
-    /// Only when a weight is missing, which a loaded model's never is.
-    pub fn apply(self, raw: &Weights) -> Result<Weights> {
-        let mut weights = raw.clone();
-        if self.fold_ln {
-            fold_ln(&mut weights)?;
+    /// Those of [`Raw::rows`], of [`Sink::begin`] and of [`Sink::write`].
+    pub async fn apply(self, raw: &dyn Raw, storage: Storage, sink: &mut impl Sink) -> Result<Processed> {
+        let cfg = raw.cfg().clone();
+        let used: Vec<Weight> = Weight::used(&cfg, self.fold_ln).collect();
+        sink.begin(&cfg, &used, storage).await?;
+        let mut stream = Stream { raw, sink, cfg: &cfg, steps: self };
+        let b_u = stream.ends().await?;
+        for layer in 0..cfg.n_layers {
+            stream.layer(layer).await?;
         }
-        if self.center_writing_weights {
-            center_writing_weights(&mut weights)?;
-        }
-        if self.center_unembed {
-            center_unembed(&mut weights)?;
-        }
-        if self.fold_value_biases {
-            for layer in 0..weights.cfg.n_layers {
-                fold_value_biases(&mut weights, layer)?;
-            }
-        }
-        if self.refactor_factored_attn_matrices {
-            for layer in 0..weights.cfg.n_layers {
-                refactor_layer(&mut weights, layer)?;
-            }
-        }
-        Ok(weights)
+        Ok(Processed { ln_folded: self.fold_ln, logits_centered: self.center_unembed, b_u })
     }
+}
+
+/// What reading an engine's answers takes, beside the weights that it has.
+#[derive(Clone, Debug)]
+pub struct Processed {
+    /// Whether LayerNorm's weights are folded.
+    pub ln_folded: bool,
+    logits_centered: bool,
+    /// `[d_vocab]`
+    pub b_u: Vec<f32>,
+}
+
+impl Processed {
+    /// Turns one position's logits into those of the processed weights: `W_U` and `b_U` without their means over the
+    /// vocabulary give logits without theirs.
+    pub fn center_logits(&self, logits: &mut [f32]) {
+        if self.logits_centered {
+            center_row(logits);
+        }
+    }
+}
+
+/// Weights on their way.
+struct Stream<'a, S> {
+    raw: &'a dyn Raw,
+    sink: &'a mut S,
+    cfg: &'a Config,
+    steps: Processing,
+}
+
+impl<S: Sink> Stream<'_, S> {
+    /// What stands before the layers and behind them; gives `b_U`.
+    async fn ends(&mut self) -> Result<Vec<f32>> {
+        let d = self.cfg.d_model;
+        let [ln_w, mut ln_b] = [self.vector(Weight::LnFinalW).await?, self.vector(Weight::LnFinalB).await?];
+        let unembed = Weight::unembed(self.cfg);
+        let mut means = vec![0.0; self.cfg.d_vocab];
+        let mut b_u = vec![0.0; self.cfg.d_vocab];
+        for table in [Weight::Embed, Weight::Unembed] {
+            if table == Weight::Unembed && unembed == Weight::Embed {
+                continue;
+            }
+            for rows in self.pieces(&[table]) {
+                let values = self.raw.rows(&[table], rows.clone()).await?;
+                for (token, row) in rows.clone().zip(values.chunks_exact(d)) {
+                    if table == Weight::Embed && self.steps.center_writing_weights {
+                        means[token] = mean(row) as f32;
+                    }
+                    if table == unembed && self.steps.fold_ln {
+                        b_u[token] =
+                            row.iter().zip(&ln_b).map(|(w, b)| f64::from(*w) * f64::from(*b)).sum::<f64>()
+                                as f32;
+                    }
+                }
+                self.sink.write(table, rows.start * d, &values).await?;
+            }
+        }
+        if self.steps.center_unembed {
+            center_row(&mut b_u);
+        }
+        if self.steps.fold_ln {
+            ln_b.fill(0.0);
+        }
+        for rows in self.pieces(&[Weight::PosEmbed]) {
+            let mut values = self.raw.rows(&[Weight::PosEmbed], rows.clone()).await?;
+            if self.steps.center_writing_weights {
+                values.chunks_exact_mut(d).for_each(center_row);
+            }
+            self.sink.write(Weight::PosEmbed, rows.start * d, &values).await?;
+        }
+        self.sink.write(Weight::EmbedMean, 0, &means).await?;
+        self.sink.write(Weight::UnembedBias, 0, &b_u).await?;
+        self.sink.write(Weight::LnFinalW, 0, &ln_w).await?;
+        self.sink.write(Weight::LnFinalB, 0, &ln_b).await?;
+        Ok(b_u)
+    }
+
+    async fn vector(&self, weight: Weight) -> Result<Vec<f32>> {
+        self.raw.rows(&[weight], 0..1).await
+    }
+
+    /// Ranges of rows that are in memory one at a time.
+    fn pieces(&self, parts: &[Weight]) -> Vec<Range<usize>> {
+        let [rows, n] = parts.first().map_or([0, 1], |weight| as_rows(*weight, self.cfg));
+        let at_once = (PIECE_BYTES as usize / (4 * n * parts.len())).max(1);
+        (0..rows).step_by(at_once).map(|start| start..rows.min(start + at_once)).collect()
+    }
+}
+
+fn mean(row: &[f32]) -> f64 {
+    row.iter().map(|x| f64::from(*x)).sum::<f64>() / row.len() as f64
+}
+
+/// A row loses its own mean.
+fn center_row(row: &mut [f32]) {
+    let mean = mean(row);
+    row.iter_mut().for_each(|x| *x = (f64::from(*x) - mean) as f32);
 }
 
 impl Default for Processing {
@@ -105,154 +203,6 @@ impl<'de> Deserialize<'de> for Processing {
             object @ serde_json::Value::Object(_) => Self::deserialize(object).map_err(D::Error::custom),
             other => Err(D::Error::custom(format!("processing is {other}, {EXPECTED}"))),
         }
-    }
-}
-
-/// Takes a weight out to change it; sums and means are taken in f64 and rounded once.
-fn change(weights: &mut Weights, name: Weight, f: impl FnOnce(&mut Vec<f32>)) -> Result<()> {
-    let mut data = Vec::clone(weights.get(name)?);
-    f(&mut data);
-    weights.set(name, data)
-}
-
-fn fold_ln(weights: &mut Weights) -> Result<()> {
-    for layer in 0..weights.cfg.n_layers {
-        let w = |part| Weight::Block(layer, part);
-        for (matrix, bias) in [(Part::WQ, Part::BQ), (Part::WK, Part::BK), (Part::WV, Part::BV)] {
-            fold_into(weights, (w(Part::Ln1W), w(Part::Ln1B)), w(matrix), w(bias))?;
-        }
-        fold_into(weights, (w(Part::Ln2W), w(Part::Ln2B)), w(Part::WIn), w(Part::BIn))?;
-        for part in [Part::Ln1W, Part::Ln1B, Part::Ln2W, Part::Ln2B] {
-            weights.remove(w(part));
-        }
-    }
-    fold_into_unembed(weights)?;
-    weights.remove(Weight::LnFinalW);
-    weights.remove(Weight::LnFinalB);
-    Ok(())
-}
-
-/// `b += ln.b · W`, then `W = ln.w · W` row by row, then each column loses its mean over `d_model`.
-fn fold_into(weights: &mut Weights, ln: (Weight, Weight), matrix: Weight, bias: Weight) -> Result<()> {
-    let (ln_w, ln_b) = (Arc::clone(weights.get(ln.0)?), Arc::clone(weights.get(ln.1)?));
-    let before = Arc::clone(weights.get(matrix)?);
-    let n = before.len() / ln_w.len();
-    change(weights, bias, |b| add_vector_times_matrix(b, &ln_b, &before))?;
-    change(weights, matrix, |w| {
-        w.chunks_exact_mut(n)
-            .zip(ln_w.iter())
-            .for_each(|(row, scale)| row.iter_mut().for_each(|x| *x *= scale));
-        center_columns(w, n);
-    })
-}
-
-/// The same for `W_U`, whose rows are tokens: `b_U` takes the unscaled `W_U · ln_final.b`.
-fn fold_into_unembed(weights: &mut Weights) -> Result<()> {
-    let (ln_w, ln_b) =
-        (Arc::clone(weights.get(Weight::LnFinalW)?), Arc::clone(weights.get(Weight::LnFinalB)?));
-    let (before, d) = (Arc::clone(weights.get(Weight::Unembed)?), weights.cfg.d_model);
-    change(weights, Weight::UnembedBias, |b| {
-        for (b, row) in b.iter_mut().zip(before.chunks_exact(d)) {
-            let shift: f64 = row.iter().zip(ln_b.iter()).map(|(w, b)| f64::from(*w) * f64::from(*b)).sum();
-            *b = (f64::from(*b) + shift) as f32;
-        }
-    })?;
-    change(weights, Weight::Unembed, |w| {
-        for row in w.chunks_exact_mut(d) {
-            row.iter_mut().zip(ln_w.iter()).for_each(|(x, scale)| *x *= scale);
-        }
-        center_rows(w, d);
-    })
-}
-
-fn center_writing_weights(weights: &mut Weights) -> Result<()> {
-    let d = weights.cfg.d_model;
-    let blocks = (0..weights.cfg.n_layers)
-        .flat_map(|l| [Part::WO, Part::BO, Part::WOut, Part::BOut].map(|part| Weight::Block(l, part)));
-    for name in [Weight::Embed, Weight::PosEmbed].into_iter().chain(blocks) {
-        change(weights, name, |w| center_rows(w, d))?;
-    }
-    Ok(())
-}
-
-fn center_unembed(weights: &mut Weights) -> Result<()> {
-    let d = weights.cfg.d_model;
-    change(weights, Weight::Unembed, |w| center_columns(w, d))?;
-    change(weights, Weight::UnembedBias, |b| center_columns(b, 1))
-}
-
-/// `b_O += b_V · W_O`, `b_V = 0`.
-fn fold_value_biases(weights: &mut Weights, layer: usize) -> Result<()> {
-    let w = |part| Weight::Block(layer, part);
-    let (b_v, w_o) = (Arc::clone(weights.get(w(Part::BV))?), Arc::clone(weights.get(w(Part::WO))?));
-    change(weights, w(Part::BO), |b| add_vector_times_matrix(b, &b_v, &w_o))?;
-    change(weights, w(Part::BV), |b| b.fill(0.0))
-}
-
-/// `W_Q, W_K = U√S, V√S` of `[W_Q; b_Q] [W_K; b_K]ᵀ`, and `W_V, W_O = US, Vᵀ` of `W_V W_O`, per head.
-fn refactor_layer(weights: &mut Weights, layer: usize) -> Result<()> {
-    fold_value_biases(weights, layer)?;
-    let w = |part| Weight::Block(layer, part);
-    let (d_model, d_head) = (weights.cfg.d_model, weights.cfg.d_head);
-    let mut parts = [Part::WQ, Part::BQ, Part::WK, Part::BK, Part::WV, Part::WO]
-        .map(|part| weights.get(w(part)).map(|data| Vec::clone(data)));
-    let [Ok(w_q), Ok(b_q), Ok(w_k), Ok(b_k), Ok(w_v), Ok(w_o)] = &mut parts else {
-        return Err(crate::Error::internal(format!("layer {layer} has no attention weights")));
-    };
-    for head in 0..weights.cfg.n_heads {
-        let columns = head * d_head..(head + 1) * d_head;
-        let q = svd::Matrix::from_columns(w_q, d_model, columns.clone()).with_row(&b_q[columns.clone()]);
-        let k = svd::Matrix::from_columns(w_k, d_model, columns.clone()).with_row(&b_k[columns.clone()]);
-        let (mut u, s, mut v) = svd::of_product(&q, &k);
-        for (i, s) in s.iter().enumerate() {
-            u.scale_column(i, s.sqrt());
-            v.scale_column(i, s.sqrt());
-        }
-        u.write_columns(w_q, d_model, columns.clone());
-        v.write_columns(w_k, d_model, columns.clone());
-        b_q[columns.clone()].copy_from_slice(&u.row(d_model));
-        b_k[columns.clone()].copy_from_slice(&v.row(d_model));
-
-        let values = svd::Matrix::from_columns(w_v, d_model, columns.clone());
-        let output = svd::Matrix::from_rows(w_o, d_model, columns.clone());
-        let (mut u, s, v) = svd::of_product(&values, &output);
-        s.iter().enumerate().for_each(|(i, s)| u.scale_column(i, *s));
-        u.write_columns(w_v, d_model, columns.clone());
-        v.write_rows(w_o, d_model, columns);
-    }
-    let names = [Part::WQ, Part::BQ, Part::WK, Part::BK, Part::WV, Part::WO];
-    for (part, data) in names.into_iter().zip(parts) {
-        weights.set(w(part), data?)?;
-    }
-    Ok(())
-}
-
-/// `b[j] += Σ_i v[i] · m[i, j]`
-fn add_vector_times_matrix(b: &mut [f32], v: &[f32], m: &[f32]) {
-    let mut sums: Vec<f64> = b.iter().map(|b| f64::from(*b)).collect();
-    for (v, row) in v.iter().zip(m.chunks_exact(b.len())) {
-        sums.iter_mut().zip(row).for_each(|(sum, m)| *sum += f64::from(*v) * f64::from(*m));
-    }
-    b.iter_mut().zip(sums).for_each(|(b, sum)| *b = sum as f32);
-}
-
-/// Each row of `[_, width]` loses its own mean.
-fn center_rows(m: &mut [f32], width: usize) {
-    for row in m.chunks_exact_mut(width) {
-        let mean = row.iter().map(|x| f64::from(*x)).sum::<f64>() / width as f64;
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) - mean) as f32);
-    }
-}
-
-/// The mean over the rows of `[_, width]` is taken away from every row.
-fn center_columns(m: &mut [f32], width: usize) {
-    let mut means = vec![0.0f64; width];
-    for row in m.chunks_exact(width) {
-        means.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
-    }
-    let rows = (m.len() / width) as f64;
-    for row in m.chunks_exact_mut(width) {
-        row.iter_mut().zip(&means).for_each(|(x, mean)| *x = (f64::from(*x) - mean / rows) as f32);
     }
 }
 

@@ -45,6 +45,10 @@ pub enum Buf {
     FinalResid,
     FinalScale,
     FinalNormalized,
+    /// Where LayerNorm is folded: `w ∘ (x − mean x)` of `FinalNormalized`, for `W_U` as it is stored.
+    Unfolded,
+    /// Ones: the scale that is no scale.
+    NoScale,
     /// Rows gathered for the unembedding: those with a next token, then last positions.
     UnembedIn,
     LogitDiff,
@@ -193,7 +197,8 @@ impl Segment {
 /// `rows` counts rows of the result; every op writes `out` from its first element unless it says where.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// `out[row] = W_E[token[row]]`, `+ W_pos[pos[row]]` where `pos` is given. `[rows, d_model]`
+    /// `out[row] = W_E[token[row]] − its mean`, as [`Weight::EmbedMean`] has it, `+ W_pos[pos[row]]` where `pos` is given.
+    /// `[rows, d_model]`
     Embed { tokens: Index, pos: Option<Index>, out: Buf },
     /// `out[row] = W_pos[pos[row]]`. `[rows, d_model]`
     PosEmbed { pos: Index, out: Buf },
@@ -239,10 +244,10 @@ pub enum Op {
     Given { out: Buf, values: Arc<Vec<f32>> },
     /// `out[i] = x[index[i]]`, whole rows.
     GatherRows { x: Buf, index: Index, out: Buf, width: usize },
-    /// `out = x W_U[first..first + n]ᵀ + b_U[first..first + n]`. `[rows, k] → [rows, n]`
-    Unembed { x: Buf, out: Buf, rows: usize, k: usize, first: usize, n: usize },
+    /// `out = x W_U[first..first + n]ᵀ + b_U[first..first + n]`, `W_U` being `w`. `[rows, k] → [rows, n]`
+    Unembed { x: Buf, w: Weight, out: Buf, rows: usize, k: usize, first: usize, n: usize },
     /// `out[i] = logit(correct[i]) − logit(incorrect[i])` of row `index[i]`. `[rows, k] → [pairs]`
-    LogitDiff { x: Buf, index: Index, out: Buf, pairs: Vec<[u32; 2]>, k: usize },
+    LogitDiff { x: Buf, w: Weight, index: Index, out: Buf, pairs: Vec<[u32; 2]>, k: usize },
     /// Folds a tile of logits for tokens `first..first + n` into the running log-sum-exp of each row and picks the
     /// target's logit. `reset` starts afresh. `out` is `[rows, 3]`: max, sum of exp(logit − max), target logit.
     LogSumExp { tile: Buf, out: Buf, targets: Index, first: usize, n: usize, reset: bool },
@@ -299,7 +304,7 @@ impl Op {
         let affine = |affine: &Option<_>| if affine.is_some() { 2 * d_model } else { 0 };
         match self {
             Op::Embed { tokens, pos, .. } => {
-                work(0, (tokens.len() + pos.as_ref().map_or(0, |pos| pos.len())) * d_model)
+                work(0, (tokens.len() + pos.as_ref().map_or(0, |pos| pos.len())) * d_model + tokens.len())
             }
             Op::PosEmbed { pos, .. } => work(0, pos.len() * d_model),
             Op::Linear { rows, k, n, .. } | Op::Unembed { rows, k, n, .. } => {

@@ -28,6 +28,8 @@ pub struct Tokenizer {
     /// Whether every byte has a token: if not, encoding can drop text, and must be checked.
     complete: bool,
     vocab_size: usize,
+    /// The same without added tokens.
+    n_rows: usize,
 }
 
 impl Tokenizer {
@@ -45,6 +47,7 @@ impl Tokenizer {
         let mut bytes: HashMap<u32, Vec<u8>> =
             parts.vocab.iter().map(|(token, id)| (*id, token_bytes(token, &byte_of))).collect();
         let complete = byte_of.keys().all(|c| parts.vocab.contains_key(c.encode_utf8(&mut [0; 4])));
+        let n_rows = bytes.keys().max().map_or(0, |id| *id as usize + 1);
         // No cache: it is per thread and never given back, and a lab's prompts are short.
         let mut bpe = BPE::builder()
             .vocab_and_merges(parts.vocab.into_iter().collect::<Vocab>(), parts.merges)
@@ -55,21 +58,21 @@ impl Tokenizer {
         }
         let mut inner = tokenizers::Tokenizer::new(bpe.build().map_err(failed)?);
         inner.with_pre_tokenizer(Some(ByteLevel::new(parts.add_prefix_space, false, parts.use_regex)));
+        // All at once: each call builds the search for added tokens anew.
+        inner.add_tokens(parts.added.iter().map(|(_, token)| token.clone())).map_err(failed)?;
         for (id, token) in parts.added {
-            let content = token.content.clone();
-            inner.add_tokens([token]).map_err(failed)?;
-            let found = inner.token_to_id(&content);
+            let found = inner.token_to_id(&token.content);
             if found != Some(id) {
                 let found = found.map_or("none".to_owned(), |id| id.to_string());
                 return Err(Error::input(
                     "tokenizer.file",
-                    format!("{place}: added token '{content}' says id {id}, expected {found}"),
+                    format!("{place}: added token '{}' says id {id}, expected {found}", token.content),
                 ));
             }
-            bytes.insert(id, content.into_bytes());
+            bytes.insert(id, token.content.into_bytes());
         }
         let vocab_size = bytes.keys().max().map_or(0, |id| *id as usize + 1);
-        Ok(Some(Self { inner, bytes, complete, vocab_size }))
+        Ok(Some(Self { inner, bytes, complete, vocab_size, n_rows }))
     }
 
     /// The tokens of a text, without any BOS. `<|endoftext|>` inside the text is the special token, as in
@@ -145,9 +148,27 @@ impl Tokenizer {
         self.inner.token_to_id(END_OF_TEXT)
     }
 
-    /// One more than the largest id. A model may have more rows than this, and must not have fewer.
+    /// One more than the largest id. A model may have more rows than this.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
+    }
+
+    /// Checks that a model of `d_vocab` rows has one for every token of the vocabulary. Added tokens are let pass:
+    /// tuned models often name a padding token without a row, and a prompt that holds it is refused by itself.
+    ///
+    /// # Errors
+    /// `model.unsupported` when the tokenizer belongs to another model.
+    pub fn check_rows(&self, d_vocab: usize) -> Result<()> {
+        if self.n_rows <= d_vocab {
+            return Ok(());
+        }
+        let message = format!(
+            "the tokenizer's vocabulary has ids up to {}, expected below the model's {d_vocab} (vocab_size)",
+            self.n_rows - 1
+        );
+        Err(Error::input("model.unsupported", message).with_action(
+            "Use the tokenizer's files of this very model, or open it without them, for prompts of ids.",
+        ))
     }
 }
 

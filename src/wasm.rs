@@ -3,24 +3,26 @@
 
 mod bench;
 mod download;
+mod source;
 #[cfg(feature = "threads")]
 mod threads;
 
-use crate::backend::engine::Engine as Backend;
-use crate::backend::{Choice, Control};
+use crate::backend::Control;
+use crate::backend::engine::{Engine as Backend, Opened};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Prompt};
 use crate::figure::{Figure, SweepResult};
 use crate::lab::{Lab, Model};
-use crate::outcome::{Answer, EngineInfo, Outcome, Tensor};
-use crate::tokens::TokenizerFiles;
-use crate::weights::{ModelFiles, WeightFile};
-use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect, Uint8Array};
-use serde::Serialize;
+use crate::outcome::{Answer, EngineInfo, Outcome, Tensor, build};
+use crate::processing::Processing;
+use crate::weights::{ModelFiles, Storage};
+use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect};
+use serde::{Deserialize, Serialize};
+use source::Blobs;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WorkerGlobalScope;
@@ -34,17 +36,58 @@ pub fn start() {
 /// A model on an engine.
 #[wasm_bindgen]
 pub struct Engine {
-    model: Arc<Model>,
+    model: Rc<Model>,
     info: EngineInfo,
     /// `None` while an experiment runs.
     lab: RefCell<Option<Lab<Backend>>>,
 }
 
+/// `OpenOptions` of `www/engine.d.ts`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Options {
+    precision: Storage,
+    allow_not_finite: bool,
+}
+
+/// An engine that is ready for a model.
+#[wasm_bindgen]
+pub struct Prepared(Opened);
+
 #[wasm_bindgen]
 impl Engine {
-    /// Opens a model from the bytes of its files (`www/engine.d.ts`).
-    pub async fn open(files: JsValue, backend: String) -> std::result::Result<Engine, JsValue> {
-        Self::open_model(&files, &backend).await.map_err(|e| error_to_js(&e))
+    /// Opens an engine and makes its kernels ready, which may take as long as a model's files are on their way.
+    /// `remembered` is `Remembered` of `www/engine.d.ts`; the kernels are those for weights of `precision`.
+    pub async fn prepare(
+        backend: String,
+        remembered: JsValue,
+        precision: Option<String>,
+    ) -> std::result::Result<Prepared, JsValue> {
+        // What a page has stored may have been written by anybody; without it the kernels are measured.
+        let remembered = json(&remembered).unwrap_or_default();
+        let recall = |adapter: &str| {
+            let entry = remembered.get(adapter)?;
+            (entry.get("build")?.as_str()? == build())
+                .then(|| entry.get("kernels")?.as_str().map(Into::into))?
+        };
+        let opened = async {
+            let storage = precision.map_or(Ok(Storage::F32), |precision| precision.parse())?;
+            Backend::open_recalling(backend.parse()?, storage, &recall).await
+        };
+        opened.await.map(Prepared).map_err(|e| error_to_js(&e))
+    }
+
+    /// Opens a model whose files the page has, and puts its weights on the engine (`www/engine.d.ts`).
+    pub async fn open(
+        files: JsValue,
+        prepared: Prepared,
+        options: JsValue,
+        on_phase: Function,
+        is_cancelled: Function,
+    ) -> std::result::Result<Engine, JsValue> {
+        let control = JsControl::new(on_phase, Function::default(), is_cancelled);
+        Self::open_model(&files, prepared.0, &options, control).await.map_err(|e| error_to_js(&e))
     }
 
     /// `{model, engine}` as in every result, without counted work.
@@ -66,8 +109,7 @@ impl Engine {
         on_partial: Function,
         is_cancelled: Function,
     ) -> std::result::Result<JsValue, JsValue> {
-        let worker = js_sys::global().unchecked_into();
-        let control = JsControl { worker, on_progress, on_partial, is_cancelled };
+        let control = JsControl::new(on_progress, on_partial, is_cancelled);
         self.run_experiment(&experiment, control).await.map_err(|e| error_to_js(&e))
     }
 
@@ -104,24 +146,29 @@ impl Engine {
 }
 
 impl Engine {
-    async fn open_model(files: &JsValue, backend: &str) -> Result<Engine> {
-        let choice: Choice = backend.parse()?;
+    async fn open_model(
+        files: &JsValue,
+        Opened { engine, reason }: Opened,
+        options: &JsValue,
+        control: JsControl,
+    ) -> Result<Engine> {
+        let options: Options = serde_json::from_value(json(options)?)
+            .map_err(|e| Error::input("input.invalid", format!("options: {e}")))?;
         let name = Reflect::get(files, &"name".into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
-        let missing = |file: &str| Error::input("file.missing", format!("{name}: {file} is missing"));
-        let files = ModelFiles {
-            config: bytes(files, "config").ok_or_else(|| missing("config.json"))?,
-            weights: weight_files(files).ok_or_else(|| missing("model.safetensors"))?,
-            index: bytes(files, "index"),
-            tokenizer: TokenizerFiles {
-                tokenizer_json: bytes(files, "tokenizer"),
-                vocab: bytes(files, "vocab"),
-                merges: bytes(files, "merges"),
-            },
-            name,
+        let list = Reflect::get(files, &"files".into()).unwrap_or(JsValue::UNDEFINED);
+        let files = ModelFiles { name, source: Rc::new(Blobs::new(&list)?) };
+        let phase = |phase: &str| control.on_progress.bind1(&JsValue::NULL, &phase.into()).unchecked_into();
+        let verify: Function = phase("verify");
+        let mut hashed = |done: u64, total: u64| {
+            // A listener that throws must not stop the opening; it is the worker's own code.
+            _ = verify.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());
+            if control.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
         };
-        let model = Arc::new(Model::load(&files)?);
-        drop(files);
-        let lab = Lab::open(Arc::clone(&model), choice).await?;
+        let model = Rc::new(Model::open(&files, options.allow_not_finite, &mut hashed).await?);
+        let name = engine.name();
+        let on_progress: Function = phase(if name == "gpu" { "upload" } else { "convert" });
+        let mut lab = Lab::new(Rc::clone(&model), engine, name, reason).with_storage(options.precision);
+        lab.prepare(Processing::default(), &JsControl { on_progress, ..control }).await?;
         Ok(Engine { model, info: lab.engine_info(), lab: RefCell::new(Some(lab)) })
     }
 
@@ -146,6 +193,12 @@ struct JsControl {
     on_progress: Function,
     on_partial: Function,
     is_cancelled: Function,
+}
+
+impl JsControl {
+    fn new(on_progress: Function, on_partial: Function, is_cancelled: Function) -> Self {
+        Self { worker: js_sys::global().unchecked_into(), on_progress, on_partial, is_cancelled }
+    }
 }
 
 impl Control for JsControl {
@@ -187,24 +240,6 @@ fn json(value: &JsValue) -> Result<serde_json::Value> {
     let text = text.ok_or_else(|| Error::input("input.json", "the experiment is not a JSON value"))?;
     serde_json::from_str(&text)
         .map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
-}
-
-/// `weights`, or `shards` as `[{name, bytes}]`.
-fn weight_files(files: &JsValue) -> Option<Vec<WeightFile>> {
-    if let Some(bytes) = bytes(files, "weights") {
-        return Some(vec![WeightFile { name: "model.safetensors".into(), bytes }]);
-    }
-    let shards = Reflect::get(files, &"shards".into()).ok()?.dyn_into::<Array>().ok()?;
-    let shard = |shard: JsValue| {
-        let name = Reflect::get(&shard, &"name".into()).ok()?.as_string()?;
-        Some(WeightFile { name, bytes: bytes(&shard, "bytes")? })
-    };
-    shards.iter().map(shard).collect()
-}
-
-fn bytes(files: &JsValue, name: &str) -> Option<Vec<u8>> {
-    let value = Reflect::get(files, &name.into()).ok()?;
-    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
 }
 
 fn to_js(value: &impl Serialize) -> Result<JsValue> {

@@ -9,17 +9,30 @@
 //! | `blocks.L.mlp.W_in`, `W_out` | `[d_model, d_mlp]`, `[d_mlp, d_model]` | the same |
 //! | `unembed.W_U` | `[d_vocab, d_model]` | `[d_model, d_vocab]` |
 //!
-//! `W_U` keeps one row per token, as GPT-2's tied `wte` does: a logit difference reads two rows of it.
+//! `W_U` keeps one row per token, as GPT-2's tied `wte` does: a logit difference reads two rows of it. Where the two are
+//! tied there is one table, `W_E`, also behind processing, which would give each its own values: a third of GPT-2 small.
+//! The table stays as it is stored, and what processing does to it is done to what is read from it (see
+//! `crate::processing`).
 
+mod checkpoint;
 mod files;
+#[cfg(not(target_arch = "wasm32"))]
+mod folder;
 pub mod header;
-mod load;
+pub mod manifest;
+mod memory;
+mod raw;
 pub mod source;
+pub mod storage;
+pub mod torch;
 
-pub use files::{ModelFiles, ShardIndex, WeightFile};
 #[cfg(feature = "cli")]
-pub(crate) use load::table;
-pub use load::{Sha256Hex, weights};
+pub(crate) use checkpoint::table;
+pub use checkpoint::{Checkpoint, PIECE_BYTES, Sha256Hex};
+pub use files::{ModelFiles, ShardIndex};
+pub use memory::{MemoryPlan, Room};
+pub use raw::{Raw, Sink, as_rows};
+pub use storage::Storage;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -30,11 +43,15 @@ use std::sync::Arc;
 /// A weight by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Weight {
+    /// The embedding as it is stored.
     Embed,
+    /// What processing takes from each row of it.
+    EmbedMean,
     PosEmbed,
     Block(usize, Part),
     LnFinalW,
     LnFinalB,
+    /// The unembedding as it is stored, where it is not [`Weight::Embed`].
     Unembed,
     UnembedBias,
 }
@@ -106,6 +123,7 @@ impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Weight::Embed => f.write_str("embed.W_E"),
+            Weight::EmbedMean => f.write_str("embed.mean"),
             Weight::PosEmbed => f.write_str("pos_embed.W_pos"),
             Weight::Block(layer, part) => write!(f, "blocks.{layer}.{}", part.name()),
             Weight::LnFinalW => f.write_str("ln_final.w"),
@@ -124,7 +142,7 @@ impl Weight {
             Weight::Embed | Weight::Unembed => vec![cfg.d_vocab, d],
             Weight::PosEmbed => vec![cfg.n_ctx, d],
             Weight::LnFinalW | Weight::LnFinalB => vec![d],
-            Weight::UnembedBias => vec![cfg.d_vocab],
+            Weight::UnembedBias | Weight::EmbedMean => vec![cfg.d_vocab],
             Weight::Block(_, part) => match part {
                 Part::WQ | Part::WK | Part::WV | Part::WO => vec![d, d],
                 Part::WIn => vec![d, cfg.d_mlp],
@@ -135,20 +153,36 @@ impl Weight {
         }
     }
 
-    /// Every weight of a model, in the order of the forward pass.
-    pub fn all(cfg: &Config) -> impl Iterator<Item = Weight> + use<> {
+    /// The table of the unembedding.
+    pub fn unembed(cfg: &Config) -> Weight {
+        if cfg.tie_word_embeddings { Weight::Embed } else { Weight::Unembed }
+    }
+
+    /// Every weight that a model's files hold, in the order of the forward pass.
+    pub fn stored(cfg: &Config) -> impl Iterator<Item = Weight> + use<> {
         let blocks =
             (0..cfg.n_layers).flat_map(|layer| Part::ALL.map(move |part| Weight::Block(layer, part)));
-        [Weight::Embed, Weight::PosEmbed].into_iter().chain(blocks).chain([
-            Weight::LnFinalW,
-            Weight::LnFinalB,
-            Weight::Unembed,
-            Weight::UnembedBias,
-        ])
+        let own = (!cfg.tie_word_embeddings).then_some(Weight::Unembed);
+        [Weight::Embed, Weight::PosEmbed]
+            .into_iter()
+            .chain(blocks)
+            .chain([Weight::LnFinalW, Weight::LnFinalB])
+            .chain(own)
+    }
+
+    /// Every weight that an engine reads: those of the files, but for LayerNorm's where they are folded, and what
+    /// processing adds to them.
+    pub fn used(cfg: &Config, ln_folded: bool) -> impl Iterator<Item = Weight> + use<> {
+        let folded = move |weight: &Weight| {
+            ln_folded && matches!(weight, Weight::Block(_, Part::Ln1W | Part::Ln1B | Part::Ln2W | Part::Ln2B))
+        };
+        Weight::stored(cfg)
+            .filter(move |weight| !folded(weight))
+            .chain([Weight::EmbedMean, Weight::UnembedBias])
     }
 }
 
-/// All weights of a model. Cloning shares the data; processing replaces what it changes.
+/// Weights of a model in memory, as a training or a test has them. Cloning shares the data.
 #[derive(Clone, Debug)]
 pub struct Weights {
     pub cfg: Config,
@@ -195,13 +229,24 @@ impl Weights {
 
     /// Whether LayerNorm's own weights are folded into those that follow (TransformerLens' `LNPre`).
     pub fn ln_folded(&self) -> bool {
-        !self.tensors.contains_key(&Weight::LnFinalW)
+        !self.tensors.contains_key(&Weight::Block(0, Part::Ln1W))
     }
 
-    /// Bytes held, shared tensors counted once.
-    pub fn bytes(&self) -> usize {
-        let mut counted = std::collections::BTreeSet::new();
-        let unique = self.tensors.values().filter(|data| counted.insert(Arc::as_ptr(data)));
-        unique.map(|data| 4 * data.len()).sum()
+    /// Reads every weight that a model's files hold.
+    ///
+    /// # Errors
+    /// Those of [`Raw::rows`].
+    pub async fn read(raw: &dyn Raw) -> Result<Self> {
+        let mut weights = Self::new(raw.cfg().clone());
+        for (_, parts) in checkpoint::table(raw.cfg()) {
+            let [rows, n] = parts.first().map_or([0, 1], |weight| as_rows(*weight, raw.cfg()));
+            let values = raw.rows(&parts, 0..rows).await?;
+            for (i, weight) in parts.iter().enumerate() {
+                let columns = |row: &[f32]| row[i * n..(i + 1) * n].to_vec();
+                let own: Vec<f32> = values.chunks_exact(n * parts.len()).flat_map(columns).collect();
+                weights.set(*weight, own)?;
+            }
+        }
+        Ok(weights)
     }
 }

@@ -1,27 +1,59 @@
 /** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
 import type { Drawable, EngineInfo, Estimate, Experiment, Figure, ModelInfo, PartialSweep, Result, Token } from "./microtome.js";
 
-/** A model's files, as fetched. `name` is shown to people. */
+/** One file of a model: a file of the browser's storage, of the visitor's disk or of memory, read a slice at a time. */
+export interface ModelFile {
+  /** Its name in the model's folder. */
+  name: string;
+  blob: Blob;
+  /** Lower-case hexadecimal, where it was computed from these very bytes. */
+  sha256?: string;
+}
+
+/** A model's files; `name` is shown to people. */
 export interface ModelFiles {
   name: string;
-  config: Uint8Array;
-  /** `model.safetensors`; without it, `model.safetensors.index.json` and the shards that it names. */
-  weights?: Uint8Array;
-  index?: Uint8Array;
-  shards?: { name: string; bytes: Uint8Array }[];
-  tokenizer?: Uint8Array;
-  vocab?: Uint8Array;
-  merges?: Uint8Array;
+  files: ModelFile[];
+}
+
+/** How a model is opened. */
+export interface OpenOptions {
+  /** What the engine keeps the weights as; default `f32`. Arithmetic is in f32. */
+  precision?: "f32" | "f16";
+  /** Whether weights may be NaN or infinite; without it such a model is refused with `model.not_finite`. */
+  allow_not_finite?: boolean;
+}
+
+/** By adapter: the kernels that a build of the module found to be fastest on it. */
+export type Remembered = Record<string, { build: string; kernels: string }>;
+
+/** An engine without a model, its kernels ready. */
+export class Prepared {
+  private constructor();
+  free(): void;
 }
 
 export default function init(options: { module_or_path: URL | Response | WebAssembly.Module }): Promise<unknown>;
 
 export class Engine {
   private constructor();
-  static open(files: ModelFiles, backend: "auto" | "gpu" | "cpu", options?: {
-    precision: "f32" | "f16";
-    onPhase: (phase: "convert" | "upload" | "compile", done: number, total: number | null) => void;
-  }): Promise<Engine>;
+  /**
+   * May take as long as the files are on their way. What is remembered and cannot be used is measured again. A `precision`
+   * other than that which the model is then opened with only costs time.
+   */
+  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered, precision?: "f32" | "f16"): Promise<Prepared>;
+  /**
+   * Takes the prepared engine, which is then of no further use, and puts the model's weights on it, a few megabytes at a
+   * time. `onPhase`: `verify` hashes files whose hash nobody knows; `convert` (CPU) or `upload` (GPU) is the weights' way to
+   * the engine; in bytes done and of how many. Throws `{code: "run.cancelled", …}` when `isCancelled` says so.
+   */
+  static open(
+    files: ModelFiles,
+    prepared: Prepared,
+    options: OpenOptions,
+    onPhase: (phase: "verify" | "convert" | "upload", done: number, total: number) => void,
+    isCancelled: () => boolean,
+  ): Promise<Engine>;
   info(): { model: ModelInfo; engine: EngineInfo };
   run(
     experiment: Experiment,

@@ -1,6 +1,7 @@
 // The page's side of the worker: one job in the worker at a time, the others wait here, so that a worker which
 // hangs or panics can be replaced without losing them. Longer than most files: the states of one machine.
 import { LabError, fromPlain } from "./errors.js";
+import { recall, remember } from "./kernels.js";
 import { spawn } from "./spawn.js";
 
 /** @typedef {import("./microtome.js").LoadProgress} LoadProgress */
@@ -13,14 +14,15 @@ import { spawn } from "./spawn.js";
  * Where a model comes from: an address (`src/address.rs`), what `./` in it means, and how it may be fetched. `name`: what
  * it is called, if not after its address.
  * @typedef {{ address: string, base: string, name?: string, hub?: string, allowHosts?: string[], timeScale?: number }} ModelSource
- * @typedef {{ model: ModelSource, files?: ModelFile[], backend: Backend, precision: "f32" | "f16", threads?: number }} Opening
+ * @typedef {{ model: ModelSource, files?: ModelFile[], backend: Backend, precision: "f32" | "f16",
+ *   allowNotFinite: boolean, threads?: number }} Opening
  *   `files`: where they are there already
  */
 /**
  * @typedef {{ kind: "run", experiment: Experiment } | { kind: "estimate", experiment: Experiment }
  *   | { kind: "figure", result: import("./microtome.js").Drawable }
  *   | { kind: "tokenize", text: string, prependBos: boolean }} Work
- * @typedef {{ id: number } & (Work | { kind: "open" } & Opening
+ * @typedef {{ id: number } & (Work | { kind: "open", kernels: import("./engine.js").Remembered } & Opening
  *   | { kind: "stored" } | { kind: "forget", key: string } | { kind: "verify", key: string } | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
  *   | { kind: "threads", alarms: MessagePort[] } | { kind: "files", files: ModelFile[] }
@@ -129,7 +131,7 @@ export class Host {
         resolve(message.value);
       };
       this.#opening = id;
-      this.#post({ id, kind: "open", ...opening });
+      this.#post({ id, kind: "open", ...opening, kernels: recall() });
     });
   }
 
@@ -246,6 +248,7 @@ export class Host {
     }
     if (!aside) clearTimeout(this.#grace);
     this.#forget(job);
+    if (message.kind === "done" && job.work.kind === "run") remember(message.value.engine);
     if (message.kind === "done") job.resolve(message.value);
     else job.reject(fromPlain(message.error));
     this.#pump();

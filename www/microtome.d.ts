@@ -126,6 +126,11 @@ export interface EngineInfo {
   backend: "gpu" | "cpu";
   /** The GPU adapter; null on the CPU engine. */
   adapter: string | null;
+  /**
+   * The kernels that were measured to be fastest on the adapter; absent on the CPU engine, and before they were measured.
+   * Kept in `localStorage`, since only with the same ones does the same input give the same bits.
+   */
+  kernels?: string;
   /** Why this backend was taken. */
   reason: string;
   build: string;
@@ -293,6 +298,8 @@ export interface OpenOptions {
   backend?: "auto" | "gpu" | "cpu";
   /** How weights are stored in the engine; arithmetic is always f32. Default `"f32"`. */
   precision?: "f32" | "f16";
+  /** Whether weights may be NaN or infinite; without it such a model is refused with code `model.not_finite`. */
+  allowNotFinite?: boolean;
   /**
    * At most so many threads; 1 takes the build without threads. Default: one for each core, up to 8. More than one
    * needs a page that is cross-origin isolated; `info.engine.build` says what was taken.

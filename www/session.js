@@ -17,6 +17,8 @@ export function createSession(store) {
   let chosen = { address: store.get("model").address };
   /** Hosts that the visitor agreed to, for as long as the page is open. @type {Set<string>} */
   const hosts = new Set();
+  /** Whether the visitor agreed to weights of the chosen model that are no numbers. */
+  let allowNotFinite = false;
   const network = networkOf(document.querySelector('meta[name="microtome-hub"]'));
 
   /** @param {Choice} [choice] the same model again, if it is left out */
@@ -24,6 +26,7 @@ export function createSession(store) {
     opening?.abort();
     lab?.close();
     lab = null;
+    if (choice !== chosen) allowNotFinite = false;
     chosen = choice;
     const mine = new AbortController();
     opening = mine;
@@ -33,7 +36,7 @@ export function createSession(store) {
     try {
       const opened = await Lab.open({
         ...("address" in choice ? { model: choice.address } : { files: choice.files }),
-        backend, precision, ...network, allowHosts: [...hosts],
+        backend, precision, allowNotFinite, ...network, allowHosts: [...hosts],
         signal: mine.signal,
         // Also called when a worker is replaced later on, which may then run on another engine.
         onProgress: (progress) => opening === mine && store.update("model", progress.phase !== "ready" ? { progress }
@@ -67,6 +70,11 @@ export function createSession(store) {
       store.update("model", { consent: null });
       if (!agreed || !consent) return;
       hosts.add(consent);
+      open();
+    },
+    /** Opens the same model although some of its weights are no numbers. */
+    openAnyway() {
+      allowNotFinite = true;
       open();
     },
     cancel: () => opening?.abort(),

@@ -114,6 +114,7 @@ export const S = {
     }),
     cancelled: "Loading was cancelled.",
     retry: "Load again",
+    anyway: "Open it with such weights",
   },
 
   predict: {

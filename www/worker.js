@@ -65,7 +65,7 @@ async function cancellable(id, body) {
 }
 
 /** @param {Extract<ToWorker, { kind: "open" }>} message @param {AbortSignal} signal */
-async function open({ id, model, backend, precision, threads, files: given }, signal) {
+async function open({ id, model, backend, precision, allowNotFinite, threads, kernels, files: given }, signal) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
   const build = await choose(threads);
@@ -77,19 +77,22 @@ async function open({ id, model, backend, precision, threads, files: given }, si
   });
   signal.throwIfAborted();
   const address = glue.parseAddress(model.address);
+  // The engine gets its kernels ready while the files are on their way.
+  const preparing = glue.Engine.prepare(backend, kernels, precision);
+  preparing.catch(() => {}); // heard below, unless the files fail first
   const files = await readable(given) ?? await bring(glue, {
     ...model, address, signal, onProgress: report, onNotice: (notice) => post({ id, kind: "notice", notice }),
   });
   // Whoever replaces this worker starts from these.
   post({ id, kind: "files", files });
   signal.throwIfAborted();
-  /** @param {"convert" | "upload" | "compile"} phase @param {number} loaded @param {number | null} total */
+  /** @param {"verify" | "convert" | "upload" | "compile"} phase @param {number} loaded @param {number | null} total */
   const onPhase = (phase, loaded, total) => report({
     status: "progress", phase, file: "", loaded, total, all_loaded: loaded, all_total: total, rate: null, left: null, message: null,
   });
-  onPhase("convert", 0, null);
-  const { Engine } = glue;
-  engine = await Engine.open(await engineFiles(model.name ?? nameOf(address), files), backend, { precision, onPhase });
+  onPhase("compile", 0, null);
+  const named = { name: model.name ?? nameOf(address), files };
+  engine = await glue.Engine.open(named, await preparing, { precision, allow_not_finite: allowNotFinite }, onPhase, () => signal.aborted);
   return engine.info();
 }
 
@@ -100,30 +103,6 @@ async function open({ id, model, backend, precision, threads, files: given }, si
 async function readable(files) {
   const read = files?.map(({ blob }) => blob.slice(0, 1).arrayBuffer());
   return read && await Promise.all(read).then(() => files, () => undefined);
-}
-
-/**
- * A model's files in the shape that the engine takes.
- * @param {string} name
- * @param {ModelFile[]} files
- * @returns {Promise<import("./engine.js").ModelFiles>}
- */
-async function engineFiles(name, files) {
-  const bytes = async (/** @type {string} */ file) => {
-    const blob = files.find((f) => f.name === file)?.blob;
-    return blob ? new Uint8Array(await blob.arrayBuffer()) : undefined;
-  };
-  const config = await bytes("config.json");
-  if (!config) throw new LabError("file.missing", `${name}: config.json is missing.`, "A model is config.json, its weights and its tokenizer’s files.");
-  const index = await bytes("model.safetensors.index.json");
-  const shards = [];
-  for (const file of index ? files.filter(({ name }) => name.endsWith(".safetensors")) : []) {
-    shards.push({ name: file.name, bytes: /** @type {Uint8Array} */ (await bytes(file.name)) });
-  }
-  return {
-    name, config, ...(index ? { index, shards } : { weights: await bytes("model.safetensors") }),
-    tokenizer: await bytes("tokenizer.json"), vocab: await bytes("vocab.json"), merges: await bytes("merges.txt"),
-  };
 }
 
 /** What a model is called after its address. @param {import("./engine.js").ModelAddress} address */

@@ -10,21 +10,22 @@ pub mod ops;
 mod products;
 
 use super::{Backend, Control, Output, Pacer};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::program::{Buf, Op, Program};
-use crate::weights::{Part, Weight, Weights};
+use crate::weights::storage::room;
+use crate::weights::{Room, Sink, Storage, Weight};
 use matmul::Matrix;
 use ops::Heads;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A weight in the form that its op reads.
 enum Table {
-    /// As it came.
-    Plain(Arc<Vec<f32>>),
-    /// Laid out for products.
+    /// Vectors, and rows that are looked up.
+    Plain(Vec<f32>),
+    /// Laid out for products; of the embedding and the unembedding single rows are read too.
     Matrix(Matrix),
 }
 
@@ -32,8 +33,6 @@ enum Table {
 #[derive(Default)]
 pub struct Cpu {
     weights: HashMap<Weight, Table>,
-    /// `W_U` as a matrix; its rows are read one by one too.
-    unembed: Option<Matrix>,
     buffers: HashMap<Buf, Vec<f32>>,
 }
 
@@ -50,8 +49,8 @@ impl Cpu {
     }
 
     fn matrix(&self, weight: Weight) -> Result<&Matrix> {
-        match (weight, &self.unembed, self.weights.get(&weight)) {
-            (Weight::Unembed, Some(matrix), _) | (_, _, Some(Table::Matrix(matrix))) => Ok(matrix),
+        match self.weights.get(&weight) {
+            Some(Table::Matrix(matrix)) => Ok(matrix),
             _ => Err(Error::internal(format!("cpu engine: matrix {weight} was not uploaded"))),
         }
     }
@@ -65,6 +64,34 @@ impl Cpu {
     }
 }
 
+impl Sink for Cpu {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
+        self.weights.clear();
+        for weight in weights {
+            let table = match (weight, &weight.shape(cfg)[..]) {
+                (Weight::Embed | Weight::PosEmbed | Weight::Unembed, [n, k]) => {
+                    Table::Matrix(Matrix::empty_rows(*n, *k, storage)?)
+                }
+                (Weight::Block(..), [k, n]) => Table::Matrix(Matrix::empty(*k, *n, storage)?),
+                (_, shape) => Table::Plain(room(shape.iter().product())?),
+            };
+            self.weights.insert(*weight, table);
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        match self.weights.get_mut(&weight) {
+            Some(Table::Matrix(matrix)) => matrix.write(weight, at, values),
+            Some(Table::Plain(data)) if at == data.len() && values.len() <= data.capacity() - at => {
+                data.extend_from_slice(values);
+                Ok(())
+            }
+            _ => Err(Error::internal(format!("cpu engine: no room for element {at} of {weight}"))),
+        }
+    }
+}
+
 impl Backend for Cpu {
     fn limits(&self) -> Limits {
         // Small enough a tile of logits that its exponentials are not added up from far away.
@@ -75,23 +102,8 @@ impl Backend for Cpu {
         None
     }
 
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
-        self.weights.clear();
-        self.unembed = None;
-        for (name, data) in weights.iter() {
-            let table = match name {
-                Weight::Block(_, Part::WQ | Part::WK | Part::WV | Part::WO | Part::WIn | Part::WOut) => {
-                    let shape = name.shape(&weights.cfg);
-                    Table::Matrix(Matrix::new(data, shape[0], shape[1])?)
-                }
-                _ => Table::Plain(Arc::clone(data)),
-            };
-            self.weights.insert(name, table);
-        }
-        let cfg = &weights.cfg;
-        let w_u = Arc::clone(weights.get(Weight::Unembed)?);
-        self.unembed = Some(Matrix::of_rows(w_u, cfg.d_vocab, cfg.d_model)?);
-        Ok(())
+    fn room(&self) -> Option<Room> {
+        room_here()
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
@@ -111,6 +123,21 @@ impl Backend for Cpu {
         }
         Ok(Output { data: pass.output, dispatches: program.ops.len() as u64, readbacks: 0 })
     }
+}
+
+/// All that 32 bits reach, but for what the module itself takes.
+#[cfg(target_arch = "wasm32")]
+fn room_here() -> Option<Room> {
+    Some(Room { bytes: (4 << 30) - (64 << 20), of: "a browser tab's module" })
+}
+
+/// What Linux says is available; elsewhere nobody is asked.
+#[cfg(not(target_arch = "wasm32"))]
+fn room_here() -> Option<Room> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(Room { bytes: kilobytes << 10, of: "this machine" })
 }
 
 /// One program under way.
@@ -138,15 +165,19 @@ impl Pass<'_> {
         let heads = |heads: &usize, d_head: &usize| Heads { heads: *heads, d_head: *d_head, width };
         match op {
             Op::Embed { tokens, pos, out } => self.write(*out, 0..tokens.len() * width, |cpu, out| {
-                ops::embed(cpu.plain(Weight::Embed)?, tokens, width, out)?;
+                let means = cpu.plain(Weight::EmbedMean)?;
+                let table = cpu.matrix(Weight::Embed)?;
+                ops::embed(|token, row| table.row(token, row), means, tokens, width, out)?;
                 let Some(pos) = pos else { return Ok(()) };
                 let mut added = vec![0.0; out.len()];
-                ops::embed(cpu.plain(Weight::PosEmbed)?, pos, width, &mut added)?;
+                let table = cpu.matrix(Weight::PosEmbed)?;
+                ops::pos_embed(|pos, row| table.row(pos, row), pos, width, &mut added)?;
                 out.iter_mut().zip(&added).for_each(|(out, added)| *out += added);
                 Ok(())
             })?,
             Op::PosEmbed { pos, out } => self.write(*out, 0..pos.len() * width, |cpu, out| {
-                ops::embed(cpu.plain(Weight::PosEmbed)?, pos, width, out)
+                let table = cpu.matrix(Weight::PosEmbed)?;
+                ops::pos_embed(|pos, row| table.row(pos, row), pos, width, out)
             })?,
             Op::Add { a, b, out, first, rows, width } => {
                 let mut sum = vec![0.0; rows * width];
@@ -224,14 +255,17 @@ impl Pass<'_> {
             })?,
             Op::GatherRows { x, index, out, width } => {
                 self.write(*out, 0..index.len() * width, |cpu, out| {
-                    ops::embed(cpu.get(*x)?, index, *width, out)
+                    ops::gather_rows(cpu.get(*x)?, index, *width, out)
                 })?
             }
-            Op::LogitDiff { x, index, out, pairs, k } => self.write(*out, 0..pairs.len(), |cpu, out| {
-                let unembed = [cpu.plain(Weight::Unembed)?, cpu.plain(Weight::UnembedBias)?];
-                ops::logit_diff(cpu.get(*x)?, index, unembed, pairs, *k, out);
-                Ok(())
-            })?,
+            Op::LogitDiff { x, w, index, out, pairs, k } => {
+                self.write(*out, 0..pairs.len(), |cpu, out| {
+                    let (x, b_u) = (cpu.get(*x)?, cpu.plain(Weight::UnembedBias)?);
+                    let w_u = cpu.matrix(*w)?;
+                    let row = |token, row: &mut [f32]| w_u.row(token, row);
+                    ops::logit_diff(x, index, (row, b_u), pairs, *k, out)
+                })?
+            }
             Op::LogSumExp { tile, out, targets, first, n, reset } => {
                 self.write(*out, 0..3 * targets.len(), |cpu, out| {
                     if *reset {

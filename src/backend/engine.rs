@@ -1,12 +1,13 @@
 //! The choice between the engines.
 
 use super::cpu::Cpu;
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Options, Recall};
 use super::{Backend, Choice, Control, Output};
+use crate::config::Config;
 use crate::error::Result;
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::Weights;
+use crate::weights::{Room, Sink, Storage, Weight};
 
 /// One of the two engines.
 pub enum Engine {
@@ -27,13 +28,25 @@ impl Engine {
     /// # Errors
     /// `gpu.missing` and the like when the GPU was asked for by name and cannot be had.
     pub async fn open(choice: Choice) -> Result<Opened> {
+        Self::open_recalling(choice, Storage::F32, &|_| None).await
+    }
+
+    /// [`Engine::open`] with what is remembered of adapters: see [`Gpu::open_recalling`]. Its kernels are ready for
+    /// weights that are kept as `storage`; others have to wait for theirs.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_recalling(choice: Choice, storage: Storage, recall: Recall<'_>) -> Result<Opened> {
+        let gpu_with = |allow_fallback| {
+            Gpu::open_recalling(Options { allow_fallback, storage, ..Options::default() }, recall)
+        };
         let cpu = |reason: String| Opened { engine: Engine::Cpu(Cpu::new()), reason };
         let gpu =
             |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
         match choice {
             Choice::Cpu => Ok(cpu("asked for".into())),
-            Choice::Gpu => Ok(gpu(Gpu::open(true).await?, "asked for")),
-            Choice::Auto => Ok(match Gpu::open(false).await {
+            Choice::Gpu => Ok(gpu(gpu_with(true).await?, "asked for")),
+            Choice::Auto => Ok(match gpu_with(false).await {
                 Ok(found) => gpu(found, "a GPU was found"),
                 Err(error) => cpu(error.to_string()),
             }),
@@ -45,6 +58,22 @@ impl Engine {
         match self {
             Engine::Cpu(_) => "cpu",
             Engine::Gpu(_) => "gpu",
+        }
+    }
+}
+
+impl Sink for Engine {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
+        match self {
+            Engine::Cpu(cpu) => cpu.begin(cfg, weights, storage).await,
+            Engine::Gpu(gpu) => gpu.begin(cfg, weights, storage).await,
+        }
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        match self {
+            Engine::Cpu(cpu) => cpu.write(weight, at, values).await,
+            Engine::Gpu(gpu) => gpu.write(weight, at, values).await,
         }
     }
 }
@@ -64,10 +93,17 @@ impl Backend for Engine {
         }
     }
 
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
+    fn room(&self) -> Option<Room> {
         match self {
-            Engine::Cpu(cpu) => cpu.upload(weights).await,
-            Engine::Gpu(gpu) => gpu.upload(weights).await,
+            Engine::Cpu(cpu) => cpu.room(),
+            Engine::Gpu(gpu) => gpu.room(),
+        }
+    }
+
+    fn kernels(&self) -> Option<String> {
+        match self {
+            Engine::Cpu(cpu) => cpu.kernels(),
+            Engine::Gpu(gpu) => gpu.kernels(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! one read-back.
 
 pub mod device;
+mod held;
 pub mod kernels;
 mod memory;
 mod pace;
@@ -16,12 +17,14 @@ mod tune;
 mod variants;
 
 use super::{Backend, Control, Output, Pacer};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Limits;
 use crate::program::Program;
-use crate::weights::Weights;
+use crate::weights::{Sink, Storage, Weight};
 use device::Device;
 pub use device::Options;
+use held::Kept;
 use memory::Memory;
 use pace::Pace;
 use params::Params;
@@ -43,9 +46,14 @@ pub struct Gpu {
     variants: Option<Variants>,
     /// Sizes of the model that was uploaded.
     d_model: Option<usize>,
+    /// How its matrices are kept.
+    storage: Storage,
     /// Counts runs; the canary sings it.
     run: u32,
 }
+
+/// What is remembered of an adapter's name: what [`Backend::kernels`] said of it.
+pub type Recall<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Work that was submitted and is not known to be done.
 struct InFlight {
@@ -73,8 +81,19 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub async fn open_with(options: Options) -> Result<Self> {
+        Self::open_recalling(options, &|_| None).await
+    }
+
+    /// [`Gpu::open_with`], where `recall` is asked for the kernels that were measured on this adapter before: with the
+    /// same kernels the same input gives the same bits. What is not a choice of kernels is measured again.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_recalling(options: Options, recall: Recall<'_>) -> Result<Self> {
         let device = Device::open(options).await?;
-        let pipelines = Pipelines::new(&device, options.variants).await?;
+        let recalled = || recall(&device.name).and_then(|text| text.parse().ok());
+        let variants = options.variants.or_else(recalled);
+        let pipelines = Pipelines::new(&device, variants, options.storage).await?;
         let memory = Memory::new(&device);
         Ok(Self {
             device,
@@ -82,8 +101,9 @@ impl Gpu {
             memory,
             pace: Pace::default(),
             dispatch_cost: options.dispatch_cost,
-            variants: options.variants,
+            variants,
             d_model: None,
+            storage: options.storage,
             run: 0,
         })
     }
@@ -98,6 +118,11 @@ impl Gpu {
         self.variants
     }
 
+    /// How the matrices are kept that the kernels are ready for: those of the model that is here, if there is one.
+    pub fn storage(&self) -> Storage {
+        self.storage
+    }
+
     /// Gives the device back. Later calls fail with `gpu.lost`.
     pub fn close(&self) {
         self.device.device.destroy();
@@ -105,7 +130,26 @@ impl Gpu {
 
     /// Rows of W_E and W_U that go into one buffer and one binding.
     fn shard_rows(&self, d_model: usize) -> usize {
-        (self.device.binding_bytes.min(self.device.buffer_bytes) as usize / (4 * d_model)).max(1)
+        let bytes = self.device.binding_bytes.min(self.device.buffer_bytes) as usize;
+        let rows = bytes / (self.storage.bytes() * d_model);
+        // A shard of halves ends with a whole word, so that what follows begins with one.
+        let odd = self.storage == Storage::F16 && d_model % 2 == 1;
+        (if odd { rows - rows % 2 } else { rows }).max(1)
+    }
+}
+
+impl Sink for Gpu {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
+        self.device.check()?;
+        self.pipelines.take_up(&self.device, self.variants, storage).await?;
+        (self.storage, self.d_model) = (storage, Some(cfg.d_model));
+        let kept = Kept { storage, shard_rows: self.shard_rows(cfg.d_model) };
+        self.memory.begin(&self.device, cfg, weights, kept).await
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        self.device.check()?;
+        self.memory.weights_mut().write(&self.device, weight, at, values).await
     }
 }
 
@@ -125,11 +169,8 @@ impl Backend for Gpu {
         Some(self.device.name.clone())
     }
 
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
-        self.device.check()?;
-        let d_model = weights.cfg.d_model;
-        self.d_model = Some(d_model);
-        self.memory.upload(&self.device, weights, self.shard_rows(d_model)).await
+    fn kernels(&self) -> Option<String> {
+        self.variants.map(|variants| variants.to_string())
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {
@@ -143,7 +184,7 @@ impl Backend for Gpu {
         let mut steps = steps::steps(
             program,
             &Machine {
-                weights: &|weight| self.memory.weight_elements(weight),
+                weights: &|weight| self.memory.weights().elements(weight),
                 shard_rows: self.shard_rows(program.d_model),
                 plane,
                 variants,

@@ -9,12 +9,13 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::lab::{Lab, Model};
 use crate::outcome::EngineInfo;
+use crate::processing::Processing;
 use crate::program::{Buf, Op, Program, Rows, Then};
-use crate::weights::{Part, Weight, Weights};
+use crate::weights::{Part, Storage, Weight, Weights};
 use serde::Serialize;
 use serde_json::json;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// What is to be timed on which engine.
 pub struct Order<'a> {
@@ -43,7 +44,7 @@ pub enum Event<'a> {
 /// # Errors
 /// As [`Engine::open`] and [`Lab::run`].
 pub async fn run(
-    model: &Arc<Model>,
+    model: &Rc<Model>,
     order: &Order<'_>,
     control: &dyn Control,
     say: &mut dyn FnMut(Event<'_>),
@@ -52,9 +53,9 @@ pub async fn run(
     let Opened { mut engine, reason } = Engine::open(order.choice).await?;
     let backend = engine.name();
     say(Event::Begin { done: 0, total, title: "matrix products", tokens: None });
-    let matmul = matmul_rate(&mut engine, &model.weights.cfg, control).await?;
+    let matmul = matmul_rate(&mut engine, model.cfg(), control).await?;
     say(Event::Matmul { rate: &matmul });
-    let mut lab = Lab::new(Arc::clone(model), engine, backend, reason);
+    let mut lab = Lab::new(Rc::clone(model), engine, backend, reason);
     let prepare_ms = prepare(&mut lab, control).await?;
     let mut rows = Vec::new();
     for (i, case) in order.cases.iter().enumerate() {
@@ -129,7 +130,7 @@ const REPEATS: usize = 3;
 /// Times the products of the model's matrices on an engine. Leaves the weights of one layer there.
 ///
 /// # Errors
-/// As [`Backend::upload`] and [`Backend::run`].
+/// As [`Processing::apply`] and [`Backend::run`].
 pub async fn matmul_rate<B: Backend>(
     backend: &mut B,
     cfg: &Config,
@@ -138,7 +139,7 @@ pub async fn matmul_rate<B: Backend>(
     // One layer and few tokens: only its matrices are multiplied with.
     let cfg = Config { n_layers: 1, d_vocab: 64.min(cfg.d_vocab), ..cfg.clone() };
     let weights: Weights = super::weights(&cfg, 0)?;
-    backend.upload(&weights).await?;
+    Processing::NONE.apply(&weights, Storage::F32, backend).await?;
     let (d, m) = (cfg.d_model, cfg.d_mlp);
     let mut products = Vec::new();
     for (w, b, n, and_back) in

@@ -10,7 +10,7 @@ use crate::weights::ModelFiles;
 use safetensors::tensor::{Dtype, TensorView};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -35,6 +35,12 @@ pub struct ModelArgs {
     /// The engine.
     #[arg(long, default_value = "auto", value_parser = ["auto", "gpu", "cpu"])]
     backend: String,
+    /// What the engine keeps the weights as; arithmetic is in f32.
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
+    precision: String,
+    /// Run a model of which some weights are no numbers.
+    #[arg(long)]
+    allow_not_finite: bool,
 }
 
 impl ModelArgs {
@@ -47,12 +53,17 @@ impl ModelArgs {
     }
 
     fn load(&self) -> Result<Model> {
-        Model::load(&ModelFiles::from_dir(&self.model)?)
+        pollster::block_on(Model::open(
+            &ModelFiles::from_dir(&self.model)?,
+            self.allow_not_finite,
+            &mut |_, _| Ok(()),
+        ))
     }
 
     fn open_with(&self, model: Model) -> Result<Lab<Engine>> {
         let choice: Choice = self.backend.parse()?;
-        pollster::block_on(Lab::open(Arc::new(model), choice))
+        let lab = pollster::block_on(Lab::open(Rc::new(model), choice))?;
+        Ok(lab.with_storage(self.precision.parse()?))
     }
 }
 

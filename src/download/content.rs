@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::weights::header::Header;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use sha1::{Digest, Sha1};
 use std::collections::HashMap;
 
 /// So many bytes are awaited before text is told from weights, so that a message can show them.
@@ -67,6 +68,17 @@ impl Content {
     /// All of a JSON file.
     pub fn kept(&self) -> &[u8] {
         &self.kept
+    }
+
+    /// Git's hash of a file whose text is kept.
+    pub fn git_hash(&self) -> Option<String> {
+        if !matches!(self.kind, Kind::Json { .. } | Kind::Text { .. }) {
+            return None;
+        }
+        let mut hash = Sha1::new();
+        hash.update(format!("blob {}\0", self.kept.len()));
+        hash.update(&self.kept);
+        Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Whether it is a web page: many servers send one, with status 200, for a file that is absent.
@@ -168,6 +180,10 @@ impl Content {
             }
         };
         let header = Header::read(&self.kept[..need], end)?;
+        // JavaScript counts exactly up to here.
+        if end >= 1 << 53 {
+            return Err(Error::input("file.header", format!("the header describes a file of {end} bytes")));
+        }
         self.kept = first8.to_vec();
         self.header = Some(Read { header, end });
         Ok(())

@@ -43,6 +43,7 @@ impl Mask {
             Dtype::F16 => &[0x00, 0x3c],
             Dtype::Bf16 => &[0x80, 0x3f],
             Dtype::U8 | Dtype::Bool => &[1],
+            Dtype::I64 => &[1, 0, 0, 0, 0, 0, 0, 0],
         };
         let size = one.len() as u64;
         let len = (self.range.end - from).min(most as u64);

@@ -1,15 +1,15 @@
 //! Where a model's files lie: their URLs, what lists them, and who may answer for them.
 
 use super::content::Kind;
-use super::manifest::{CAP_MANIFEST, MANIFEST, Manifest};
 use super::presets::PRESETS;
-use super::response::{Redirects, is_sha256};
+use super::response::{Promise, Redirects};
 use super::transfer::{Piece, Wanted};
 use super::wanted::{Catalog, Entry, Role};
 use super::{FileInfo, Spec};
 use crate::address::{Address, Repo, escape};
 use crate::error::{Error, Result};
 use crate::tokens::CAP_FILE;
+use crate::weights::manifest::{CAP_MANIFEST, MANIFEST, Manifest};
 use serde::Deserialize;
 
 /// The Hub.
@@ -88,8 +88,12 @@ impl Place {
         let preset = PRESETS
             .iter()
             .find(|preset| preset.repo == repo.to_string() && preset.commit == self.revision)?;
+        if preset.files.is_empty() {
+            return None;
+        }
         let files = preset.files.iter().map(|file| {
-            let entry = Entry { size: file.size, sha256: file.sha256.map(str::to_owned), parts: Vec::new() };
+            let entry =
+                Entry { size: Some(file.size), hash: Promise::from_hex(file.hash), parts: Vec::new() };
             (file.name.to_owned(), entry)
         });
         Some(Catalog { files: files.collect(), commit: None })
@@ -133,10 +137,11 @@ impl Place {
             _ => vec![Piece { url: self.url(name), len: size }],
         };
         let name = if role == Role::Listing { self.listing_name() } else { name.to_owned() };
-        let sha256 = entry.and_then(|entry| entry.sha256.clone());
+        let promise = entry.and_then(|entry| entry.hash.clone());
+        let sha256 = promise.as_ref().and_then(Promise::sha256).map(str::to_owned);
         let info = FileInfo { name, source: self.source(), revision: self.revision.clone(), size, sha256 };
         let pinned = is_commit(&self.revision);
-        Wanted { info, kind, pieces, optional, pinned, redirects: self.redirects }
+        Wanted { info, promise, kind, pieces, optional, pinned, redirects: self.redirects }
     }
 
     fn url(&self, name: &str) -> String {
@@ -181,6 +186,9 @@ fn repository(json: &[u8]) -> Option<Catalog> {
     struct Sibling {
         rfilename: String,
         size: Option<u64>,
+        /// Git's hash of the file, or of the pointer that stands for it where there is `lfs`.
+        #[serde(rename = "blobId")]
+        blob_id: Option<String>,
         lfs: Option<Lfs>,
     }
     #[derive(Deserialize)]
@@ -193,9 +201,12 @@ fn repository(json: &[u8]) -> Option<Catalog> {
     let files = model.siblings.into_iter().map(|file| {
         let lfs_size = file.lfs.as_ref().and_then(|lfs| lfs.size);
         let size = file.size.or(lfs_size).filter(|size| *size < 1 << 53);
-        let hash = file.lfs.and_then(|lfs| lfs.sha256.or(lfs.oid));
-        let sha256 = hash.filter(|hash| is_sha256(hash)).map(|hash| hash.to_ascii_lowercase());
-        (file.rfilename, Entry { size, sha256, parts: Vec::new() })
+        let hash = match file.lfs {
+            Some(lfs) => lfs.sha256.or(lfs.oid),
+            None => file.blob_id,
+        };
+        let hash = hash.and_then(|hash| Promise::from_hex(&hash));
+        (file.rfilename, Entry { size, hash, parts: Vec::new() })
     });
     Some(Catalog { files: files.collect(), commit: model.sha.filter(|sha| is_commit(sha)) })
 }
@@ -203,7 +214,7 @@ fn repository(json: &[u8]) -> Option<Catalog> {
 fn packed(manifest: &Manifest) -> Catalog {
     let files = manifest.files.iter().map(|file| {
         let parts = file.parts.iter().map(|part| (part.name.clone(), part.size)).collect();
-        let entry = Entry { size: Some(file.size), sha256: Some(file.sha256.clone()), parts };
+        let entry = Entry { size: Some(file.size), hash: Promise::from_hex(&file.sha256), parts };
         (file.name.clone(), entry)
     });
     Catalog { files: files.collect(), commit: None }
@@ -251,11 +262,13 @@ mod tests {
         let mut place = place(&Spec::new("hf:a/b"));
         let catalog = place.read_listing(json).unwrap().unwrap();
         assert_eq!(place.revision, "607a30d783dfa663caf39e06633721c8d4cfcd7e");
-        assert_eq!(catalog.files["config.json"], Entry { size: Some(665), ..Entry::default() });
+        let config = Promise::Git("10c66461e4c109db5a2196bff4bb59be30396ed8".into());
         assert_eq!(
-            catalog.files["model.safetensors"].sha256.as_deref().map(|hash| &hash[..8]),
-            Some("248dfc39")
+            catalog.files["config.json"],
+            Entry { size: Some(665), hash: Some(config), parts: Vec::new() }
         );
+        let hash = catalog.files["model.safetensors"].hash.as_ref().and_then(Promise::sha256);
+        assert_eq!(hash.map(|hash| &hash[..8]), Some("248dfc39"));
         assert_eq!(place.read_listing(br#"{"error": "x"}"#).unwrap(), None);
     }
 

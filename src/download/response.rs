@@ -40,11 +40,10 @@ impl Headers {
         etag.or(self.last_modified.as_deref()).map(|text| text.chars().take(200).collect())
     }
 
-    /// The SHA-256 and the length that the Hub states for a file in its large-file storage.
-    pub fn linked(&self) -> (Option<String>, Option<u64>) {
+    /// The hash and the length that the Hub states of a file: SHA-256 for one in its large-file storage, else git's.
+    pub fn linked(&self) -> (Option<Promise>, Option<u64>) {
         let hash = self.x_linked_etag.as_deref().map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
-        let hash = hash.filter(|hash| is_sha256(hash)).map(str::to_ascii_lowercase);
-        (hash, self.x_linked_size.as_deref().and_then(number))
+        (hash.and_then(Promise::from_hex), self.x_linked_size.as_deref().and_then(number))
     }
 
     fn encoded(&self) -> bool {
@@ -62,9 +61,31 @@ impl Headers {
     }
 }
 
-/// Whether a text is a SHA-256 in hexadecimal.
-pub fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+/// A hash that somebody states of a file, in lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Promise {
+    Sha256(String),
+    /// The SHA-1 of `blob LENGTH NUL` and the file: git's name for it.
+    Git(String),
+}
+
+impl Promise {
+    /// Told apart by their lengths.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let hex = text.bytes().all(|b| b.is_ascii_hexdigit());
+        match text.len() {
+            64 if hex => Some(Promise::Sha256(text.to_ascii_lowercase())),
+            40 if hex => Some(Promise::Git(text.to_ascii_lowercase())),
+            _ => None,
+        }
+    }
+
+    pub fn sha256(&self) -> Option<&str> {
+        match self {
+            Promise::Sha256(hash) => Some(hash),
+            Promise::Git(_) => None,
+        }
+    }
 }
 
 /// A decimal number without sign, of a size that JavaScript can hold.

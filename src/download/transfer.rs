@@ -4,15 +4,20 @@
 //! Bytes are written and hashed in the order of the file, so that what is stored is always a prefix of it, and a resumed
 //! download feeds that prefix to the hash and the checks as if it had just arrived.
 //!
-//! Longer than most files: it is one state machine, and its states can only be read together.
+//! Longer than most files: the states and what moves between them are read together. What is stored already
+//! ([`stored`]), what goes wrong ([`setbacks`]) and the end ([`finish`]) stand beside it.
+
+mod finish;
+mod setbacks;
+mod stored;
 
 use super::content::{Content, Kind};
 use super::masks::Mask;
-use super::response::{Asked, Body, Redirects, Response, Verdict, judge};
-use super::retry::{CAP_BUSY, Retry};
+use super::response::{Asked, Body, Promise, Redirects, Response, Verdict, judge};
+use super::retry::Retry;
 use super::{FailureKind, FileInfo, Options, Part, Step};
 use crate::error::Error;
-use serde::{Deserialize, Serialize};
+use setbacks::Trouble;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -28,6 +33,8 @@ const STALL: u64 = 20_000;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub info: FileInfo,
+    /// Its hash, where somebody states it.
+    pub promise: Option<Promise>,
     pub kind: Kind,
     /// Where its bytes lie, in their order; at least one, and each but a single one with its length.
     pub pieces: Vec<Piece>,
@@ -54,15 +61,6 @@ pub enum Outcome {
     /// A web page where the file would be: absent, unless it must exist; then this is why not.
     WebPage(Error),
     Failed(Error),
-}
-
-/// Kept with the stored bytes: what they are the beginning of.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-struct Note {
-    size: Option<u64>,
-    sha256: Option<String>,
-    validator: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +99,8 @@ pub struct Transfer {
     pos: u64,
     total: Option<u64>,
     validator: Option<String>,
-    /// The SHA-256 that it must have: promised, or stated by the server or by the store.
-    expected: Option<String>,
+    /// The hash that it must have: promised, or stated by the server or by the store.
+    expected: Option<Promise>,
     hash: Sha256,
     content: Content,
     /// The state of hash and checks where the piece that is being read begins: a server may send it again from there.
@@ -110,6 +108,8 @@ pub struct Transfer {
     /// Bytes that were in the store at the beginning and are not read back yet end here.
     stored: u64,
     from_store: bool,
+    /// The SHA-256 that the store's entry had when it was made.
+    noted: Option<String>,
     was_complete: bool,
 
     masks: Vec<Mask>,
@@ -143,12 +143,13 @@ impl Transfer {
             pos: 0,
             total: wanted.info.size,
             validator: None,
-            expected: wanted.info.sha256.clone(),
+            expected: wanted.promise.clone(),
             hash: Sha256::new(),
             content: Content::new(wanted.kind),
             piece_start: (0, Sha256::new()),
             stored: 0,
             from_store: false,
+            noted: None,
             was_complete: false,
             masks: Vec::new(),
             masks_made: false,
@@ -189,6 +190,11 @@ impl Transfer {
     /// How it ended, once it did and its last steps are taken.
     pub fn outcome(&mut self) -> Option<Outcome> {
         if self.queue.is_empty() { self.outcome.take() } else { None }
+    }
+
+    /// Whether whoever answers at `url` may answer for this file.
+    pub fn may_follow(&self, url: &str) -> bool {
+        self.piece().is_some_and(|(piece, _)| self.wanted.redirects.allow(&piece.url, url))
     }
 
     /// Bytes that are there, and how many there will be.
@@ -297,50 +303,6 @@ impl Transfer {
         None
     }
 
-    // --- What the driver tells ------------------------------------------------------------------------------------
-
-    /// What the store holds.
-    pub fn opened(&mut self, have: u64, note: Option<&str>, complete: bool) {
-        if self.state != State::Opening {
-            return;
-        }
-        self.state = State::Idle;
-        if have == 0 && !complete {
-            return;
-        }
-        let note: Option<Note> = note.and_then(|note| serde_json::from_str(note).ok());
-        let info = &self.wanted.info;
-        let fits = note.as_ref().is_some_and(|note| {
-            let same_hash = info.sha256.is_none() || note.sha256.is_none() || note.sha256 == info.sha256;
-            let len = info.size.or(note.size);
-            let same_size = info.size.is_none() || note.size.is_none() || note.size == info.size;
-            same_hash && same_size && len.is_none_or(|len| if complete { have == len } else { have <= len })
-        });
-        let Some(note) = note.filter(|_| fits) else {
-            return self.truncate(0, "what was stored belongs to another version of the file");
-        };
-        self.total = self.total.or(note.size);
-        self.validator = note.validator.clone();
-        if complete && !self.options.verify {
-            let certain = self.wanted.pinned || (info.sha256.is_some() && info.sha256 == note.sha256);
-            self.stored = have;
-            // The text of a JSON file is needed in any case.
-            if certain && !matches!(self.wanted.kind, Kind::Json { .. }) {
-                return self.keep(have);
-            }
-            if !certain {
-                let (url, stall_ms) = (self.wanted.pieces[0].url.clone(), self.retry.scaled(STALL));
-                self.state = State::Rechecking;
-                self.queue.push_back(Step::Get { url, range: None, stall_ms });
-            }
-        }
-        // What was computed or stated when it was stored is what it must still be.
-        self.expected = self.expected.take().or(note.sha256);
-        self.stored = have;
-        self.from_store = true;
-        self.was_complete = complete;
-    }
-
     pub fn response(&mut self, response: &Response) {
         let (start, range, rechecking) = match self.state {
             State::Asked { start, range } => (start, range, false),
@@ -409,29 +371,6 @@ impl Transfer {
         if self.pos == at {
             let to = body.to.map(|to| start + to);
             self.state = State::Reading { to, perhaps: body.perhaps.map(|len| start + len) };
-        }
-    }
-
-    /// Whether a stored file is still the one on the server.
-    fn recheck(&mut self, response: &Response) {
-        let same = response.headers.validator().is_some_and(|now| Some(now) == self.validator);
-        // A server that is in trouble does not make the stored file wrong.
-        if same || !matches!(response.status, 200 | 206) {
-            return self.unchanged();
-        }
-        let len = self.wanted.info.size;
-        self.start_over("the file has changed on the server");
-        let asked = Asked { len, ..Asked::default() };
-        if let Verdict::Take(body) = judge(&asked, response) {
-            self.validator = response.headers.validator();
-            self.note();
-            self.take(0, &body);
-        }
-    }
-
-    fn unchanged(&mut self) {
-        if !matches!(self.wanted.kind, Kind::Json { .. }) {
-            self.keep(self.stored);
         }
     }
 
@@ -522,14 +461,16 @@ impl Transfer {
     pub fn end(&mut self) {
         let State::Reading { to, perhaps } = self.state else { return };
         self.state = State::Idle;
-        let end = to.or(perhaps.filter(|end| *end > self.pos));
-        match end {
-            Some(_) => self.again(Trouble::Short),
-            // Nothing said how long it is: what it must be decides.
-            None if self.content.finish().is_err_and(|error| error.code == "net.short") => {
-                self.again(Trouble::Short);
+        let early = to.or(perhaps.filter(|end| *end > self.pos)).is_some();
+        match self.content.finish() {
+            // A short answer that is something else: a server's word about an error.
+            Err(error) if error.code.starts_with("file.not_") && self.patches.is_empty() => {
+                self.wrong_content(error)
             }
-            None => {
+            Err(error) if error.code == "net.short" => self.again(Trouble::Short),
+            _ if early => self.again(Trouble::Short),
+            // Nothing said how long it is: it is as long as it is.
+            _ => {
                 self.total = Some(self.pos);
                 self.note();
             }
@@ -567,148 +508,6 @@ impl Transfer {
         }
     }
 
-    // --- Setbacks -------------------------------------------------------------------------------------------------
-
-    /// Tries again after a wait, or gives up.
-    fn again(&mut self, trouble: Trouble<'_>) {
-        // A body that ends early without an error is asked for once more: it may be all that there is.
-        let stuck = matches!(trouble, Trouble::Short) && self.short_at.replace(self.pos) == Some(self.pos);
-        match self.retry.after_failure(self.pos).filter(|_| !stuck) {
-            Some(ms) => {
-                let message =
-                    format!("{}: {}; trying again", self.label(), trouble.what(self.pos, self.total));
-                self.queue.push_back(Step::Wait { ms, why: "retry", message });
-            }
-            None => self.fail(self.gave_up(&trouble)),
-        }
-    }
-
-    fn gave_up(&self, trouble: &Trouble<'_>) -> Error {
-        let what = trouble.what(self.pos, self.total);
-        let code = match trouble {
-            Trouble::Short => "net.short",
-            Trouble::Status(401 | 403) => "net.forbidden",
-            Trouble::Status(_) => "net.server",
-            Trouble::Stall => "net.stalled",
-            Trouble::Network(_) if !self.answered => "net.unreachable",
-            Trouble::Network(_) => "net.truncated",
-        };
-        let action = match (code, self.wanted.redirects) {
-            ("net.unreachable", Redirects::SameOrigin) => "Check the network and the address.",
-            // A browser does not tell a page which of these it is.
-            ("net.unreachable", _) => {
-                "Check the network. If it works, that host does not let other pages read its files (CORS): download them and open them from your own disk, or serve them beside the page."
-            }
-            ("net.short", _) => "Try again; if it stays so, the file on the server is cut.",
-            _ => "Try again: what has arrived is kept.",
-        };
-        Error::run(code, format!("{}: {what}", self.label())).with_action(action)
-    }
-
-    fn busy(&mut self, seconds: Option<u64>) {
-        let wait = self.retry.after_failure(self.pos);
-        match (wait, seconds) {
-            (Some(ms), seconds) if seconds.is_none_or(|seconds| seconds <= CAP_BUSY) => {
-                let ms = seconds.map_or(ms, |seconds| self.retry.scaled(seconds * 1000));
-                let message = format!("{}: the server is busy and asks to wait", self.label());
-                self.queue.push_back(Step::Wait { ms, why: "busy", message });
-            }
-            _ => {
-                let long = seconds.map_or(String::new(), |seconds| format!(" and asks to wait {seconds} s"));
-                let message = format!("{}: the server is busy{long}", self.label());
-                self.fail(
-                    Error::run("net.busy", message).with_action("Try again later: what has arrived is kept."),
-                );
-            }
-        }
-    }
-
-    /// Answers do not fit together: once, everything is thrown away.
-    fn inconsistent(&mut self, why: &str) {
-        if self.restarts_left == 0 {
-            let message = format!("{}: {why}, twice", self.label());
-            self.queue.push_back(Step::Drop);
-            return self.fail(
-                Error::run("net.inconsistent", message)
-                    .with_action("The file may be changing on the server, or something between it and you alters it: try again later."),
-            );
-        }
-        self.restarts_left -= 1;
-        self.start_over(why);
-    }
-
-    /// Everything again from byte 0, with nothing believed that was learnt.
-    fn start_over(&mut self, why: &str) {
-        self.truncate(0, why);
-        self.total = self.wanted.info.size;
-        self.expected = self.wanted.info.sha256.clone();
-        self.validator = None;
-    }
-
-    /// Bytes from `to` on are forgotten; `to` is 0 or where the piece that is being read begins.
-    fn truncate(&mut self, to: u64, why: &str) {
-        let to = if to == self.piece_start.0 { to } else { 0 };
-        if to == 0 {
-            self.hash = Sha256::new();
-            self.piece_start = (0, Sha256::new());
-            self.forget_learnt();
-        } else {
-            self.hash = self.piece_start.1.clone();
-            if self.content.header_len().is_none_or(|len| len > to) {
-                return self.truncate(0, why);
-            }
-        }
-        if self.pos > 0 || self.stored > 0 {
-            self.restarts += 1;
-        }
-        (self.pos, self.stored, self.from_store, self.was_complete) = (to, 0, false, false);
-        self.queue.push_back(Step::Truncate { to, message: format!("{}: {why}", self.label()) });
-    }
-
-    fn forget_learnt(&mut self) {
-        self.content = Content::new(self.wanted.kind);
-        (self.masks, self.masks_made, self.checking) = (Vec::new(), false, false);
-        self.patches.clear();
-    }
-
-    /// The store lost what it held.
-    fn store_failed(&mut self) {
-        self.start_over("what was stored cannot be used");
-    }
-
-    fn absent(&mut self) {
-        if self.wanted.optional {
-            self.queue.push_back(Step::Drop);
-            self.settle(Outcome::Absent);
-        } else {
-            self.queue.push_back(Step::Drop);
-            self.fail(
-                Error::input("net.not_found", format!("{}: the server has no such file", self.label()))
-                    .with_action("Check the name of the model, its revision and the file."),
-            );
-        }
-    }
-
-    fn forbidden(&self, response: &Response) -> Error {
-        let reason = response.headers.x_error_code.as_deref().unwrap_or_default();
-        let reason: String = reason.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
-        let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-        let message = format!("{}: the server refuses with status {}{reason}", self.label(), response.status);
-        Error::input("net.forbidden", message)
-            .with_action("The model does not exist, is private, or wants an account: download it yourself and open its files.")
-    }
-
-    fn wrong_content(&mut self, error: Error) {
-        self.state = State::Idle;
-        self.queue.push_back(Step::Drop);
-        let error = error.at(self.label());
-        if self.content.is_web_page() {
-            self.settle(Outcome::WebPage(error));
-        } else {
-            self.fail(error);
-        }
-    }
-
     fn fail(&mut self, error: Error) {
         self.settle(Outcome::Failed(error));
     }
@@ -718,123 +517,8 @@ impl Transfer {
         self.outcome = Some(outcome);
     }
 
-    // --- The end --------------------------------------------------------------------------------------------------
-
-    /// All bytes are there.
-    fn finish(&mut self) {
-        if let Err(error) = self.content.finish() {
-            return if self.from_store { self.store_failed() } else { self.wrong_content(error) };
-        }
-        let got = format!("{:x}", HexDigest(self.hash.clone().finalize().as_slice()));
-        let known = self.expected.clone();
-        match known.as_deref() {
-            Some(expected) if expected != got => self.wrong_hash(expected, &got),
-            _ if self.was_complete && self.from_store => self.keep(self.pos),
-            known => {
-                let verified = known.is_some();
-                self.wanted.info.size = Some(self.pos);
-                self.expected = Some(got.clone());
-                self.wanted.info.sha256 = Some(got.clone());
-                self.note();
-                self.queue.push_back(Step::Close {
-                    file: self.wanted.info.clone(),
-                    size: self.pos,
-                    sha256: got,
-                    verified,
-                });
-                self.settle(Outcome::Done);
-            }
-        }
-    }
-
-    /// The bytes are not those that were promised: perhaps because a mask was made, or because the store altered them.
-    fn wrong_hash(&mut self, expected: &str, got: &str) {
-        if self.masks_made && !self.was_complete {
-            (self.masks_made, self.real_masks, self.checking) = (false, true, true);
-            self.patches = std::mem::take(&mut self.masks).into_iter().map(|mask| mask.range).collect();
-            self.next_patch();
-        } else if self.from_store {
-            self.start_over("what was stored is damaged");
-        } else {
-            self.queue.push_back(Step::Drop);
-            let message = format!("{}: expected SHA-256 {expected}, got {got}", self.label());
-            self.fail(
-                Error::run("file.hash_mismatch", message)
-                    .with_action("The file was damaged on its way and is not kept: try again."),
-            );
-        }
-    }
-
-    /// Fetches the next mask; after the last one the stored file is hashed again.
-    fn next_patch(&mut self) {
-        if let Some(patch) = self.patches.front() {
-            self.pos = patch.start;
-            self.retry.rewind(patch.start);
-        } else {
-            self.hash = Sha256::new();
-            (self.pos, self.stored) = (0, self.total.unwrap_or(0));
-        }
-    }
-
-    fn keep(&mut self, size: u64) {
-        self.pos = size;
-        self.total = Some(size);
-        self.wanted.info.size = Some(size);
-        self.queue.push_back(Step::Keep { file: self.wanted.info.clone() });
-        self.settle(Outcome::Done);
-    }
-
-    /// Has the store keep what is known of the file.
-    fn note(&mut self) {
-        let alone = self.wanted.pieces.len() == 1;
-        let note = Note {
-            size: self.total,
-            sha256: self.expected.clone(),
-            validator: self.validator.clone().filter(|_| alone),
-        };
-        // A note of strings and numbers has a JSON form.
-        if let Ok(note) = serde_json::to_string(&note) {
-            self.queue.push_back(Step::Note { note });
-        }
-    }
-
     /// `hf:owner/name: model.safetensors`
     fn label(&self) -> String {
         format!("{}: {}", self.wanted.info.source, self.wanted.info.name)
-    }
-}
-
-/// Why a request did not bring what it should have.
-enum Trouble<'a> {
-    Network(&'a str),
-    Stall,
-    Short,
-    Status(u16),
-}
-
-impl Trouble<'_> {
-    fn what(&self, pos: u64, total: Option<u64>) -> String {
-        let of = total.map_or(String::new(), |total| format!(" of {total}"));
-        match self {
-            Trouble::Network(detail) if pos == 0 => format!("no answer ({})", brief(detail)),
-            Trouble::Network(detail) => {
-                format!("the connection broke off after byte {pos}{of} ({})", brief(detail))
-            }
-            Trouble::Stall => format!("nothing came for too long after byte {pos}{of}"),
-            Trouble::Short => format!("the server ended after byte {pos}{of}"),
-            Trouble::Status(status) => format!("the server answered with status {status}"),
-        }
-    }
-}
-
-fn brief(text: &str) -> String {
-    text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-struct HexDigest<'a>(&'a [u8]);
-
-impl std::fmt::LowerHex for HexDigest<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

@@ -1,6 +1,7 @@
 //! Which files a model needs, in the order in which they are fetched: small ones first, so that a model that cannot be
 //! used is refused before its weights are asked for.
 
+use super::response::Promise;
 use crate::error::{Error, Result};
 use crate::weights::ShardIndex;
 use std::collections::{BTreeMap, VecDeque};
@@ -40,7 +41,7 @@ impl Role {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     pub size: Option<u64>,
-    pub sha256: Option<String>,
+    pub hash: Option<Promise>,
     /// Files that hold its parts, with their lengths; none where it is there whole.
     pub parts: Vec<(String, u64)>,
 }
@@ -269,13 +270,15 @@ mod tests {
         for (entry, size) in sizes.files.values_mut().zip([1, 100, 10]) {
             entry.size = Some(size);
         }
-        let plan = Plan::new(Some(sizes));
+        let mut plan = Plan::new(Some(sizes));
+        plan.next();
         assert_eq!(plan.outlook(Role::Config), Some(vec![Some(10), Some(100)]));
         assert_eq!(plan.outlook(Role::Weights), Some(vec![]));
         assert_eq!(Plan::new(None).outlook(Role::Config), None);
         let names =
             ["config.json", "model.safetensors.index.json", "model-1.safetensors", "model-2.safetensors"];
-        let plan = Plan::new(catalog(&names));
+        let mut plan = Plan::new(catalog(&names));
+        plan.next();
         assert_eq!(plan.outlook(Role::Config).map(|rest| rest.len()), Some(3));
         assert_eq!(plan.outlook(Role::Index).map(|rest| rest.len()), Some(2));
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 impl<B: Backend> Lab<B> {
     /// Answers on the weights that are prepared.
     pub(super) async fn answer(&mut self, question: Question, job: &mut Job<'_>) -> Result<Answer> {
-        let batches = plan::prompts(&self.model.weights.cfg, &self.backend.limits(), question.prompts());
+        let batches = plan::prompts(self.model.cfg(), &self.backend.limits(), question.prompts());
         match question {
             Question::Predict { tokens, answer, top_k } => {
                 self.predict(&batches, &tokens, (answer, top_k), job).await
@@ -35,7 +35,7 @@ impl<B: Backend> Lab<B> {
         (answer, top_k): (Option<u32>, usize),
         job: &mut Job<'_>,
     ) -> Result<Answer> {
-        let d_vocab = self.model.weights.cfg.d_vocab;
+        let d_vocab = self.model.cfg().d_vocab;
         let (mut logits, mut loss) = (Vec::new(), None);
         self.execute(batches, job, |_, data, output| {
             let at = output.last_logits.ok_or_else(|| Error::internal("the logits were not kept"))?;
@@ -45,6 +45,7 @@ impl<B: Backend> Lab<B> {
         })
         .await?;
 
+        self.processed()?.center_logits(&mut logits);
         let total = log_sum_exp(&logits);
         let logit = |id: u32| f64::from(logits[id as usize]);
         let ranking = ranking(&logits);
@@ -95,7 +96,7 @@ impl<B: Backend> Lab<B> {
         hooks: &[HookName],
         job: &mut Job<'_>,
     ) -> Result<Answer> {
-        let cfg = self.model.weights.cfg.clone();
+        let cfg = self.model.cfg().clone();
         let mut tensors = vec![BTreeMap::new(); prompts.len()];
         self.execute(batches, job, |answer, data, output| {
             let plan::Answer::Prompt(i) = answer else { return Ok(()) };
@@ -111,8 +112,8 @@ impl<B: Backend> Lab<B> {
     }
 
     fn unembed_bias(&self, ids: &[u32]) -> Result<Answer> {
-        let prepared = self.prepared.as_ref().ok_or_else(|| Error::internal("no weights are prepared"))?;
-        let values: Vec<f64> = ids.iter().map(|id| f64::from(prepared.b_u[*id as usize])).collect();
+        let b_u = &self.processed()?.b_u;
+        let values: Vec<f64> = ids.iter().map(|id| f64::from(b_u[*id as usize])).collect();
         let prob_ratio = (values.len() >= 2).then(|| (values[0] - values[1]).exp());
         Ok(Answer::UnembedBias { values, prob_ratio })
     }

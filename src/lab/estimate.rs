@@ -32,7 +32,7 @@ impl<B: Backend> Lab<B> {
     /// # Errors
     /// `input.*`, as [`Lab::run`].
     pub fn estimate(&self, experiment: &Experiment) -> Result<Estimate> {
-        let cfg = &self.model.weights.cfg;
+        let cfg = self.model.cfg();
         let limits = self.backend.limits();
         let ln_folded = experiment.processing.fold_ln;
         let mut estimate = Estimate::default();

@@ -68,7 +68,7 @@ impl Model {
         let bos = experiment.prepend_bos;
         match &experiment.kind {
             Kind::Predict(k) => {
-                let d_vocab = self.weights.cfg.d_vocab;
+                let d_vocab = self.cfg().d_vocab;
                 if k.top_k == 0 || k.top_k > d_vocab {
                     let message = format!("top_k: found {}, expected 1 to {d_vocab}", k.top_k);
                     return Err(Error::input("input.invalid", message));
@@ -81,7 +81,7 @@ impl Model {
             })
             .map(Question::LogitDiff),
             Kind::Trace(k) => Ok(Question::Trace {
-                hooks: each("hooks", &k.hooks, |name| HookName::parse(name, &self.weights.cfg))?,
+                hooks: each("hooks", &k.hooks, |name| HookName::parse(name, self.cfg()))?,
                 prompts: each("prompts", &k.prompts, |prompt| self.tokens(prompt, bos))?,
             }),
             Kind::Ablate(k) => self.ablation(k, bos).map(Question::Ablate),
@@ -103,7 +103,7 @@ impl Model {
             Prompt::Ids(ids) => ids.clone(),
             Prompt::Text(text) => self.encode(text, prepend_bos)?,
         };
-        let cfg = &self.weights.cfg;
+        let cfg = self.cfg();
         if tokens.is_empty() || tokens.len() > cfg.n_ctx {
             return Err(Error::input(
                 "input.length",
@@ -122,7 +122,7 @@ impl Model {
         let mut tokens = Vec::new();
         if prepend_bos {
             // The tokenizer first: a small model's config.json often repeats GPT-2's 50256.
-            let bos = tokenizer.bos().or(self.weights.cfg.bos_token_id);
+            let bos = tokenizer.bos().or(self.cfg().bos_token_id);
             tokens.push(bos.ok_or_else(|| {
                 Error::input("input.no_bos", "this model names no BOS token")
                     .with_action("Set prepend_bos to false, or give the prompt as token ids.")
@@ -133,7 +133,7 @@ impl Model {
     }
 
     fn check_id(&self, id: u32) -> Result<()> {
-        let d_vocab = self.weights.cfg.d_vocab;
+        let d_vocab = self.cfg().d_vocab;
         if (id as usize) < d_vocab {
             return Ok(());
         }

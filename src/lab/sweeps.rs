@@ -74,7 +74,7 @@ impl Model {
     }
 
     fn checked(&self, sweep: Sweep) -> Result<Sweep> {
-        sweep.shape(&self.weights.cfg)?;
+        sweep.shape(self.cfg())?;
         let square = sweep.sites().into_iter().find(|site| site.axes().contains(&Axis::Dest));
         match (&sweep.write, square) {
             (Write::Mean { over: Over::Tokens, .. }, Some(site)) => {

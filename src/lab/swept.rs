@@ -99,7 +99,7 @@ impl<B: Backend> Lab<B> {
         report: Report,
         job: &mut Job<'_>,
     ) -> Result<SweepAnswer> {
-        let cfg = self.model.weights.cfg.clone();
+        let cfg = self.model.cfg().clone();
         let means = self.means(&cfg, sweep, job).await?;
         let plan = Plan::new(&cfg, &self.backend.limits(), sweep, means)?;
         let mut collected = Collected::new(sweep, sweep.shape(&cfg)?, report);

@@ -24,7 +24,7 @@ pub(super) struct LayerNorm {
 
 pub(super) struct Builder<'a> {
     pub(super) cfg: &'a Config,
-    ln_folded: bool,
+    pub(super) ln_folded: bool,
     pub(super) runs: &'a [Run],
     pub(super) limits: &'a Limits,
     pub(super) extents: Vec<Extent>,

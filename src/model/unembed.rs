@@ -8,6 +8,7 @@ use crate::hook::{HookName, Site};
 use crate::program::{Buf, Index, Op};
 use crate::weights::Weight;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 impl Builder<'_> {
     /// Final LayerNorm and the logits that are wanted, on the rows that they need.
@@ -35,15 +36,31 @@ impl Builder<'_> {
                 finals.rows() * d,
             );
             self.layer_norm(LayerNorm { x: x.buf, scale, out, ln }, hooks, &finals)?;
+        } else if self.ln_folded && !self.shows(Site::LnFinalNormalized, 0) {
+            // W_U is as it is stored, so that its w is still to be multiplied: here at once.
+            let op = Op::LayerNorm { x, affine: Some(ln), out, rows: finals.rows() };
+            self.emit(op, out, finals.rows() * d);
+            return self.wanted_logits(&finals, out);
         } else {
             self.plain_layer_norm(x, ln, out, finals.rows());
             self.hook(Site::LnFinalNormalized, 0, out, &finals)?;
         }
-        self.logit_diffs(&finals)?;
-        self.logits(&finals)
+        if !self.ln_folded {
+            return self.wanted_logits(&finals, out);
+        }
+        // Behind a hook that sees LNPre's output.
+        let (x, scale, out, rows) = (out, Buf::NoScale, Buf::Unfolded, finals.rows());
+        self.emit(Op::Given { out: scale, values: Arc::new(vec![1.0; rows]) }, scale, rows);
+        self.emit(Op::LnNormalize { x, scale, affine: Some(ln), out, rows }, out, rows * d);
+        self.wanted_logits(&finals, out)
     }
 
-    fn logit_diffs(&mut self, finals: &Layout) -> Result<()> {
+    fn wanted_logits(&mut self, finals: &Layout, x: Buf) -> Result<()> {
+        self.logit_diffs(finals, x)?;
+        self.logits(finals, x)
+    }
+
+    fn logit_diffs(&mut self, finals: &Layout, x: Buf) -> Result<()> {
         let (mut index, mut pairs) = (Vec::new(), Vec::new());
         for (run, r) in self.runs.iter().enumerate() {
             if let Some(pair) = r.readout.logit_diff {
@@ -53,8 +70,8 @@ impl Builder<'_> {
             }
         }
         if !pairs.is_empty() {
-            let (x, out, len) = (Buf::FinalNormalized, Buf::LogitDiff, pairs.len());
-            self.emit(Op::LogitDiff { x, index: index.into(), out, pairs, k: self.cfg.d_model }, out, len);
+            let (w, out, len) = (Weight::unembed(self.cfg), Buf::LogitDiff, pairs.len());
+            self.emit(Op::LogitDiff { x, w, index: index.into(), out, pairs, k: self.cfg.d_model }, out, len);
             self.keep(out, 0, len);
         }
         Ok(())
@@ -63,7 +80,7 @@ impl Builder<'_> {
     /// Whole-vocabulary logits, a tile of the vocabulary at a time: rows with a next token feed a running log-sum-exp,
     /// so that `[rows, d_vocab]` never exists; last positions are kept. Runs that share a row and its next token share
     /// its place.
-    fn logits(&mut self, finals: &Layout) -> Result<()> {
+    fn logits(&mut self, finals: &Layout, mut x: Buf) -> Result<()> {
         let (d, d_vocab) = (self.cfg.d_model, self.cfg.d_vocab);
         let (mut index, mut targets) = (Vec::new(), Vec::new());
         let mut places: HashMap<(usize, u32), usize> = HashMap::new();
@@ -90,10 +107,9 @@ impl Builder<'_> {
         if rows == 0 {
             return Ok(());
         }
-        let mut x = Buf::FinalNormalized;
         if index.iter().enumerate().any(|(i, row)| *row as usize != i) {
+            let gather = Op::GatherRows { x, index: index.into(), out: Buf::UnembedIn, width: d };
             x = Buf::UnembedIn;
-            let gather = Op::GatherRows { x: Buf::FinalNormalized, index: index.into(), out: x, width: d };
             self.emit(gather, x, rows * d);
         }
         let (tile, targets): (Buf, Index) = (Buf::LogitTile, targets.into());
@@ -102,7 +118,8 @@ impl Builder<'_> {
         while first < d_vocab {
             let shard_end = (first / self.limits.unembed_rows + 1).saturating_mul(self.limits.unembed_rows);
             let n = widest.min(shard_end - first).min(d_vocab - first);
-            self.emit(Op::Unembed { x, out: tile, rows, k: d, first, n }, tile, rows * n);
+            let w = Weight::unembed(self.cfg);
+            self.emit(Op::Unembed { x, w, out: tile, rows, k: d, first, n }, tile, rows * n);
             if !targets.is_empty() {
                 let (out, targets, reset) = (Buf::LogSumExp, targets.clone(), first == 0);
                 let len = targets.len() * 3;

@@ -10,7 +10,8 @@ use crate::backend::{Backend, Unattended};
 use crate::error::{Error, Result};
 use crate::hook::{HookName, Site};
 use crate::model::{self, Readout, Run, RunOutput};
-use crate::weights::Weights;
+use crate::processing::Processing;
+use crate::weights::{Storage, Weights};
 use std::fmt;
 use tokenizers::Tokenizer;
 
@@ -112,7 +113,7 @@ impl Exam {
     /// Runs the model on every question.
     pub fn evaluate(&self, weights: &Weights) -> Result<Scores> {
         let mut engine = Engine { cpu: Cpu::new(), weights };
-        pollster::block_on(engine.cpu.upload(weights))?;
+        pollster::block_on(Processing::NONE.apply(weights, Storage::F32, &mut engine.cpu))?;
         let notebook = engine.answers(&self.notebook)?;
         let things = engine.answers(&self.things)?;
         let (induction_head, induction) = self.induction(&mut engine)?;

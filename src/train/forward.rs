@@ -94,8 +94,8 @@ impl Pass<'_> {
                 (out, z.transpose(1, 2)?.contiguous()?.reshape(((), heads * d_head))?)
             }
             Op::GatherRows { x, index, out, .. } => (out, rows_of(self.get(*x)?, index)?),
-            Op::Unembed { x, out, first, n, .. } => {
-                let w_u = params.get(Weight::Unembed)?.narrow(0, *first, *n)?;
+            Op::Unembed { x, w, out, first, n, .. } => {
+                let w_u = params.get(*w)?.narrow(0, *first, *n)?;
                 (out, self.get(*x)?.matmul(&w_u.t()?)?)
             }
             Op::LogSumExp { tile, out, targets, n, reset: true, .. } if *n == self.program.d_vocab => {
@@ -143,6 +143,7 @@ mod tests {
     use crate::backend::cpu::Cpu;
     use crate::backend::{Backend, Unattended};
     use crate::config::Config;
+    use crate::processing::Processing;
     use crate::train::rng::Rng;
     use candle_core::Var;
 
@@ -178,7 +179,9 @@ mod tests {
             let ours = losses(&params, &rows()).unwrap().to_vec1::<f32>().unwrap();
 
             let mut cpu = Cpu::new();
-            pollster::block_on(cpu.upload(&params.weights().unwrap())).unwrap();
+            let weights = params.weights().unwrap();
+            pollster::block_on(Processing::NONE.apply(&weights, crate::weights::Storage::F32, &mut cpu))
+                .unwrap();
             let readout = Readout { loss: true, ..Readout::default() };
             let runs: Vec<Run> = (rows().into_iter())
                 .map(|tokens| Run { tokens, readout: readout.clone(), ..Run::default() })

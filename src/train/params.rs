@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Every trained weight of a model, by TransformerLens' name, in the layout of [`Weight::shape`].
 ///
-/// The unembedding is the embedding (tied, as in GPT-2) and has no bias, so neither is stored.
+/// The unembedding is the embedding (tied, as in GPT-2) and has no bias, so there is neither.
 pub struct Params {
     pub cfg: Config,
     vars: BTreeMap<Weight, Var>,
@@ -25,7 +25,7 @@ impl Params {
     /// one rotation for all positions rather than something to learn at each of them.
     pub fn new(cfg: &Config, rng: &Rng) -> Result<Self> {
         let mut vars = BTreeMap::new();
-        for weight in Weight::all(cfg).filter(|w| !matches!(w, Weight::Unembed | Weight::UnembedBias)) {
+        for weight in Weight::stored(cfg) {
             let mut rng = rng.fork(&weight.to_string());
             let shape = weight.shape(cfg);
             let n: usize = shape.iter().product();
@@ -41,7 +41,6 @@ impl Params {
 
     /// A weight as a tensor that records gradients.
     pub fn get(&self, weight: Weight) -> Result<&Tensor> {
-        let weight = if weight == Weight::Unembed { Weight::Embed } else { weight };
         let var = self.vars.get(&weight);
         var.map(Var::as_tensor).ok_or_else(|| Error::internal(format!("weight {weight} is not trained")))
     }
@@ -51,14 +50,12 @@ impl Params {
         self.vars.values().cloned().partition(|var| var.rank() > 1)
     }
 
-    /// The weights as the engines take them.
+    /// The weights as a file would hold them.
     pub fn weights(&self) -> Result<Weights> {
         let mut weights = Weights::new(self.cfg.clone());
         for (weight, var) in &self.vars {
             weights.set(*weight, var.flatten_all()?.to_vec1::<f32>()?)?;
         }
-        weights.set(Weight::Unembed, weights.get(Weight::Embed)?.clone())?;
-        weights.set(Weight::UnembedBias, vec![0.0; self.cfg.d_vocab])?;
         Ok(weights)
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use js_sys::Function;
 use serde::Deserialize;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 /// What is to be timed; `BenchOptions` in `www/engine.d.ts`.
@@ -34,8 +34,7 @@ pub async fn bench(
     on_partial: Function,
     is_cancelled: Function,
 ) -> std::result::Result<JsValue, JsValue> {
-    let worker = js_sys::global().unchecked_into();
-    let control = JsControl { worker, on_progress, on_partial, is_cancelled };
+    let control = JsControl::new(on_progress, on_partial, is_cancelled);
     run(&options, &on_event, &control).await.map_err(|error| error_to_js(&error))
 }
 
@@ -45,7 +44,7 @@ async fn run(options: &JsValue, on_event: &Function, control: &JsControl) -> Res
     let shape: Shape = options.shape.parse()?;
     let choice = options.backend.parse()?;
     let cases = Case::some(&shape.config(), &options.tokens, &options.only)?;
-    let model = Arc::new(bench::model(shape, options.seed)?);
+    let model = Rc::new(bench::model(shape, options.seed)?);
     let mut say = |event: Event<'_>| {
         // A listener that throws must not spoil the times; it is the worker's own code.
         _ = to_js(&event).map(|event| on_event.call1(&JsValue::NULL, &event));

@@ -58,7 +58,7 @@ impl Download {
     }
 
     pub fn next(&mut self) -> Js<JsValue> {
-        let step = self.inner.next();
+        let step = self.inner.step();
         let js = || -> Result<JsValue> {
             let js = to_js(&step)?;
             match &step {

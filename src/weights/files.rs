@@ -1,40 +1,79 @@
-//! The files of a model directory, as bytes: read from a folder natively, handed over by the page in the
-//! browser.
+//! The files of a model, by name: a folder natively, what the page hands over in the browser.
 
 use super::header::Header;
+use super::source::{Memory, Source};
 use crate::error::{Error, Result};
-use crate::tokens::TokenizerFiles;
+use crate::tokens::{CAP_FILE, TokenizerFiles};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// The files of one model, unread but for their names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct ModelFiles {
-    /// Shown to people: the folder's name.
+    /// Shown to people: the folder's name, or the Hub's.
     pub name: String,
-    /// `config.json`
-    pub config: Vec<u8>,
-    /// `model.safetensors`, or its shards.
-    pub weights: Vec<WeightFile>,
-    /// `model.safetensors.index.json`, where there are shards.
-    pub index: Option<Vec<u8>>,
-    pub tokenizer: TokenizerFiles,
+    /// `config.json`; `model.safetensors`, or `model.safetensors.index.json` and its shards, or `pytorch_model.bin`;
+    /// `tokenizer.json`, or `vocab.json` and `merges.txt`.
+    pub source: Rc<dyn Source>,
 }
 
-/// One safetensors file.
-#[derive(Clone, Debug)]
-pub struct WeightFile {
-    pub name: String,
-    pub bytes: Vec<u8>,
-}
+/// The most that is read of a JSON file, in bytes, where its own reader has no smaller cap.
+const CAP_JSON: u64 = 25_000_000;
 
-impl WeightFile {
-    /// Reads this file's header.
+impl ModelFiles {
+    /// Files held in memory.
+    pub fn in_memory(name: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let mut source = Memory::default();
+        files.into_iter().for_each(|(name, bytes)| source.add(name, bytes));
+        Self { name: name.to_owned(), source: Rc::new(source) }
+    }
+
+    /// The number of a file.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.source.files().iter().position(|file| file.name == name)
+    }
+
+    /// A file that is read whole; `None` where it does not exist.
     ///
     /// # Errors
-    /// Those of [`Header::read`], with the file's name in front.
-    pub fn header(&self) -> Result<Header> {
-        Header::read(&self.bytes, self.bytes.len() as u64).map_err(|e| e.at(&self.name))
+    /// `file.too_large` beyond its cap; those of [`Source::read`].
+    pub async fn small(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.capped(name, CAP_JSON).await
+    }
+
+    async fn capped(&self, name: &str, cap: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.find(name) else { return Ok(None) };
+        let len = self.source.files()[file].len;
+        if len > cap {
+            let message = format!("{}: {name} has {len} bytes, expected at most {cap}", self.name);
+            return Err(Error::input("file.too_large", message));
+        }
+        self.source.read(file, 0..len).await.map(Some)
+    }
+
+    /// `config.json`.
+    ///
+    /// # Errors
+    /// `file.missing`; those of [`ModelFiles::small`].
+    pub async fn config(&self) -> Result<Vec<u8>> {
+        self.small("config.json").await?.ok_or_else(|| self.missing("config.json"))
+    }
+
+    /// The tokenizer's files, as far as there are any.
+    ///
+    /// # Errors
+    /// Those of [`ModelFiles::small`].
+    pub async fn tokenizer(&self) -> Result<TokenizerFiles> {
+        Ok(TokenizerFiles {
+            tokenizer_json: self.capped("tokenizer.json", CAP_FILE).await?,
+            vocab: self.capped("vocab.json", CAP_FILE).await?,
+            merges: self.capped("merges.txt", CAP_FILE).await?,
+        })
+    }
+
+    pub(super) fn missing(&self, what: &str) -> Error {
+        Error::input("file.missing", format!("{}: expected {what}, found none", self.name))
     }
 }
 
@@ -45,6 +84,8 @@ pub struct ShardIndex {
 }
 
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// What PyTorch saved, read where nothing else holds weights.
+pub(super) const TORCH: &str = "pytorch_model.bin";
 
 impl ShardIndex {
     /// Reads the index.
@@ -78,18 +119,13 @@ impl ShardIndex {
     }
 
     /// Checks that the shards hold what the index says, and nothing else.
-    pub(super) fn check(&self, files: &BTreeMap<&str, (Header, &[u8])>) -> Result<()> {
-        for shard in self.shards() {
-            if !files.contains_key(shard) {
-                return Err(index_error(format!("shard '{shard}' is absent from the model's files")));
-            }
-        }
+    pub(super) fn check(&self, files: &BTreeMap<&str, (usize, Header)>) -> Result<()> {
         for (tensor, shard) in &self.weight_map {
-            if !files.get(shard.as_str()).is_some_and(|(header, _)| header.tensors.contains_key(tensor)) {
+            if !files.get(shard.as_str()).is_some_and(|(_, header)| header.tensors.contains_key(tensor)) {
                 return Err(index_error(format!("expected tensor '{tensor}' in '{shard}', found it absent")));
             }
         }
-        for (file, (header, _)) in files {
+        for (file, (_, header)) in files {
             for tensor in header.tensors.keys() {
                 if self.weight_map.get(tensor).map(String::as_str) != Some(*file) {
                     let expected = self.weight_map.get(tensor).map_or("no shard", String::as_str);
@@ -105,117 +141,4 @@ impl ShardIndex {
 
 fn index_error(message: String) -> Error {
     Error::input("file.index", message).at(INDEX)
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-mod dir {
-    use super::{INDEX, ModelFiles, ShardIndex, WeightFile};
-    use crate::error::{Error, Result};
-    use crate::tokens::{CAP_FILE, TokenizerFiles};
-    use crate::weights::header::Header;
-    use std::fs::File;
-    use std::io::{ErrorKind, Read};
-    use std::path::Path;
-
-    /// The most that is read of a JSON file, in bytes, where its own reader has no smaller cap.
-    const CAP_JSON: u64 = 25_000_000;
-
-    impl ModelFiles {
-        /// Reads a model directory: `config.json`; `model.safetensors`, or else the shards that
-        /// `model.safetensors.index.json` names; the tokenizer's files where they exist. The header of a
-        /// weight file is checked before the rest of it is read.
-        ///
-        /// # Errors
-        /// `file.missing` names the file and the folder; `file.unreadable` carries the system's reason;
-        /// `file.too_large` for a JSON file beyond its cap; those of [`Header::read`] and of
-        /// [`ShardIndex::from_json`].
-        pub fn from_dir(dir: &Path) -> Result<Self> {
-            if !dir.is_dir() {
-                return Err(missing(format!("{}: expected a model directory, found none", dir.display())));
-            }
-            let config = read(&dir.join("config.json"), CAP_JSON)?
-                .ok_or_else(|| missing(format!("{}: expected config.json, found none", dir.display())))?;
-            let (weights, index) = weights(dir)?;
-            let optional = |name: &str| read(&dir.join(name), CAP_FILE);
-            let tokenizer = TokenizerFiles {
-                tokenizer_json: optional("tokenizer.json")?,
-                vocab: optional("vocab.json")?,
-                merges: optional("merges.txt")?,
-            };
-            let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-            let name = full.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            Ok(Self { name, config, weights, index, tokenizer })
-        }
-    }
-
-    fn weights(dir: &Path) -> Result<(Vec<WeightFile>, Option<Vec<u8>>)> {
-        if let Some(one) = weight_file(dir, "model.safetensors")? {
-            return Ok((vec![one], None));
-        }
-        let Some(index) = read(&dir.join(INDEX), CAP_JSON)? else {
-            return Err(missing(format!(
-                "{}: expected model.safetensors, or {INDEX} and its shards, found neither",
-                dir.display()
-            )));
-        };
-        let mut shards = Vec::new();
-        for name in ShardIndex::from_json(&index)?.shards() {
-            let shard = weight_file(dir, name)?.ok_or_else(|| {
-                missing(format!("{}: expected shard {name}, which {INDEX} names, found none", dir.display()))
-            })?;
-            shards.push(shard);
-        }
-        Ok((shards, Some(index)))
-    }
-
-    /// Reads a weight file, its header first: a wrong file of many gigabytes is refused at once.
-    fn weight_file(dir: &Path, name: &str) -> Result<Option<WeightFile>> {
-        let path = dir.join(name);
-        let Some((mut file, len)) = open(&path)? else { return Ok(None) };
-        let failed = |e: std::io::Error| unreadable(&path, &e);
-        let mut bytes = Vec::new();
-        file.by_ref().take(8).read_to_end(&mut bytes).map_err(failed)?;
-        if let Some(first8) = bytes.first_chunk::<8>() {
-            // A web page has no header length: let the error show its first bytes.
-            let n = Header::len_from(*first8, len).unwrap_or(32);
-            file.by_ref().take(n).read_to_end(&mut bytes).map_err(failed)?;
-        }
-        Header::read(&bytes, len).map_err(|e| e.at(path.display()))?;
-        let rest = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(bytes.len());
-        bytes.try_reserve_exact(rest).map_err(|_| {
-            Error::run("run.memory", format!("{}: no memory for its {len} bytes", path.display()))
-        })?;
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        Ok(Some(WeightFile { name: name.to_owned(), bytes }))
-    }
-
-    /// Reads a file of at most `cap` bytes; `None` when it does not exist.
-    fn read(path: &Path, cap: u64) -> Result<Option<Vec<u8>>> {
-        let Some((file, len)) = open(path)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        file.take(cap + 1).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
-        if bytes.len() as u64 > cap {
-            let message = format!("{} has {len} bytes, expected at most {cap}", path.display());
-            return Err(Error::input("file.too_large", message));
-        }
-        Ok(Some(bytes))
-    }
-
-    fn open(path: &Path) -> Result<Option<(File, u64)>> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(unreadable(path, &e)),
-        };
-        let len = file.metadata().map_err(|e| unreadable(path, &e))?.len();
-        Ok(Some((file, len)))
-    }
-
-    fn missing(message: String) -> Error {
-        Error::input("file.missing", message)
-    }
-
-    fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-        Error::input("file.unreadable", format!("{}: {error}", path.display()))
-    }
 }

@@ -38,12 +38,21 @@ pub enum Dtype {
     /// Only in mask buffers, which are not read.
     #[serde(rename = "BOOL")]
     Bool,
+    /// Only in buffers of PyTorch files, which are not read.
+    #[serde(skip)]
+    I64,
 }
 
 impl Dtype {
+    /// Whether weights may be stored so.
+    pub fn is_float(self) -> bool {
+        matches!(self, Dtype::F32 | Dtype::F16 | Dtype::Bf16)
+    }
+
     /// Bytes of one element.
     pub fn size(self) -> u64 {
         match self {
+            Dtype::I64 => 8,
             Dtype::F32 => 4,
             Dtype::F16 | Dtype::Bf16 => 2,
             Dtype::U8 | Dtype::Bool => 1,
@@ -59,6 +68,7 @@ impl fmt::Display for Dtype {
             Dtype::Bf16 => "BF16",
             Dtype::U8 => "U8",
             Dtype::Bool => "BOOL",
+            Dtype::I64 => "I64",
         })
     }
 }
@@ -72,11 +82,14 @@ pub struct TensorInfo {
     pub end: u64,
 }
 
-/// A header that describes its file exactly: the tensors tile the data without gap or overlap.
+/// What a file of weights holds. That of a safetensors file describes it exactly: the tensors tile the data without
+/// gap or overlap. That of a PyTorch file ([`super::torch`]) has other bytes between them, and tensors that are tied
+/// share theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub tensors: BTreeMap<String, TensorInfo>,
-    /// Where the data starts, in bytes from the start of the file. Not aligned: GPT-2's is 14,291.
+    /// Where the data starts, in bytes from the start of the file. Not aligned: GPT-2's is 14,291. In a PyTorch file
+    /// it is the file's own start.
     pub data_start: u64,
 }
 
@@ -87,7 +100,7 @@ impl Header {
     /// `file.not_safetensors` when the bytes are text or a zip archive; `file.header` when `n` is 0, beyond
     /// the file or above [`CAP_HEADER`].
     pub fn len_from(first8: [u8; 8], file_len: u64) -> Result<u64> {
-        refuse_other_formats(&first8)?;
+        refuse_other_formats(&first8, "file.not_safetensors", "a safetensors file")?;
         let n = u64::from_le_bytes(first8);
         let room = file_len.saturating_sub(8);
         if n == 0 || n > room {
@@ -109,7 +122,7 @@ impl Header {
     /// object; `file.layout`, with the tensor's name, when a tensor is not what the format and the caps of
     /// this module allow, or when the tensors do not tile the file.
     pub fn read(prefix: &[u8], file_len: u64) -> Result<Self> {
-        refuse_other_formats(prefix)?;
+        refuse_other_formats(prefix, "file.not_safetensors", "a safetensors file")?;
         let Some(first8) = prefix.first_chunk::<8>() else {
             return Err(header_error(format!("the file has {file_len} bytes, expected at least 8")));
         };
@@ -285,15 +298,21 @@ impl<'de> Visitor<'de> for StringMap {
     }
 }
 
+/// How the pickles of PyTorch before 1.6 start: their magic number, in protocol 2.
+const OLD_TORCH: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF";
+
 /// Recognises what people most often have in place of the weights: a web page, a git-LFS pointer, a
-/// PyTorch archive. Eight bytes of text read as a length of 2^57 or more, so no valid header is refused.
-fn refuse_other_formats(prefix: &[u8]) -> Result<()> {
+/// PyTorch file. Eight bytes of text read as a length of 2^57 or more, so no valid header is refused.
+pub(super) fn refuse_other_formats(prefix: &[u8], code: &'static str, expected: &str) -> Result<()> {
     let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
     let text = prefix.iter().take(40).take_while(|byte| printable(byte)).count();
     let shown = prefix.iter().take(text).map(|byte| if *byte < b' ' { ' ' } else { char::from(*byte) });
     let shown = shown.collect::<String>();
     let (what, action) = if prefix.starts_with(b"PK\x03\x04") {
         ("a zip archive, as pytorch_model.bin is", "Open the model's model.safetensors.")
+    } else if prefix.starts_with(OLD_TORCH) {
+        let what = "a PyTorch file in the format before version 1.6, one pickle without an archive";
+        (what, "Load it in PyTorch and save it again with torch.save, or as model.safetensors.")
     } else if text < 8 {
         return Ok(());
     } else if shown.starts_with("version ") {
@@ -301,8 +320,8 @@ fn refuse_other_formats(prefix: &[u8]) -> Result<()> {
     } else {
         ("text", "Check that the address is that of the file and not of a web page.")
     };
-    Err(Error::input("file.not_safetensors", format!("expected a safetensors file, found {what}: '{shown}'"))
-        .with_action(action))
+    let quoted = if text < 8 { String::new() } else { format!(": '{shown}'") };
+    Err(Error::input(code, format!("expected {expected}, found {what}{quoted}")).with_action(action))
 }
 
 /// The first 40 characters, for an error message.

@@ -12,7 +12,11 @@ import real from "./real/microtome.js";
 export default () => real({ module_or_path: new URL("./real/microtome_bg.wasm", import.meta.url) });
 
 export class Engine {
-  static async open(files, backend) {
+  static async prepare(backend) {
+    return { backend };
+  }
+
+  static async open(files, { backend }) {
     const engine = new Engine();
     engine.backend = backend === "auto" ? "cpu" : backend;
     engine.reason = "chosen by the stand-in";

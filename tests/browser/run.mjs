@@ -14,6 +14,7 @@ import { check, finish, launch, newPage, skip } from "./harness.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
 import { downloadFaultChecks } from "./download_faults.mjs";
 import { faultChecks } from "./faults.mjs";
+import { preparedChecks, rememberedChecks } from "./kernels.mjs";
 import { lookChecks } from "./looks.mjs";
 import { storedModelChecks } from "./stored_models.mjs";
 import { storeChecks } from "./stores.mjs";
@@ -46,7 +47,10 @@ if (wanted("site")) {
 for (const backend of /** @type {const} */ (["cpu", "gpu"])) {
   if (!built || !wanted(backend)) continue;
   if (backend === "gpu" && !(await hasWebGpu())) skip("gpu: every check", "this Chromium has no WebGPU adapter");
-  else await engineChecks(browser, { url, backend, golden: options.golden, models: `${site.url}golden/models/` });
+  else {
+    await engineChecks(browser, { url, backend, golden: options.golden, models: `${site.url}golden/models/` });
+    if (backend === "gpu") await rememberedChecks(browser, url);
+  }
 }
 if (built && wanted("auto")) await autoChecks(browser, url);
 if (built && wanted("threads")) await threadChecks(browser, options.site, await standIn(HERE, options.site));
@@ -54,7 +58,10 @@ if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(),
 if (wanted("stores")) await storeChecks(browser, options.site, HERE);
 if (built && wanted("downloads")) await downloadFaultChecks(browser, options.site, options.golden);
 if (built && wanted("stored")) await storedModelChecks(browser, options.site, options.golden, HERE);
-if (built && wanted("faults")) await faultChecks(browser, faulty);
+if (built && wanted("faults")) {
+  await faultChecks(browser, faulty);
+  await preparedChecks(browser, faulty);
+}
 if (built && wanted("sweeps")) await sweepChecks(browser, faulty.url);
 if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, faulty.url, options.shots);
 

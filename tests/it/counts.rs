@@ -227,7 +227,7 @@ fn ops_run_together_where_nobody_looks() {
 
 #[test]
 fn an_estimate_is_what_the_run_then_counts() {
-    let model = Arc::new(crate::support::golden_model("www/models/pronoun"));
+    let model = std::rc::Rc::new(crate::support::golden_model("www/models/pronoun"));
     let mut lab = Lab::new(model, Cpu::new(), "cpu", "test");
     let metric = r#""metric":{"kind":"logit_diff","correct":5,"incorrect":6}"#;
     for (fields, cells) in [

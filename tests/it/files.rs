@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
-use microtome::weights::{ModelFiles, Part, Weight, WeightFile, Weights, weights};
+use crate::support::weights;
+use microtome::lab::Model;
+use microtome::weights::{ModelFiles, Part, Weight, Weights};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// d_model of the model below.
 const D: usize = 4;
@@ -79,15 +80,15 @@ pub fn bytes_of(tensors: &Stored) -> Vec<u8> {
 }
 
 fn model(tensors: &Stored, tied: bool) -> ModelFiles {
-    let weights = vec![WeightFile { name: "model.safetensors".into(), bytes: bytes_of(tensors) }];
-    ModelFiles { name: "tiny".into(), config: config(tied), weights, ..Default::default() }
+    let files = [("config.json".into(), config(tied)), ("model.safetensors".into(), bytes_of(tensors))];
+    ModelFiles::in_memory("tiny", files)
 }
 
-fn load(tensors: &Stored, tied: bool) -> microtome::Result<Weights> {
+pub fn load(tensors: &Stored, tied: bool) -> microtome::Result<Weights> {
     weights(&model(tensors, tied)).map(|(weights, _)| weights)
 }
 
-fn same(a: &Weights, b: &Weights) {
+pub fn same(a: &Weights, b: &Weights) {
     assert_eq!(a.iter().count(), b.iter().count());
     for ((name, data), (other, expected)) in a.iter().zip(b.iter()) {
         assert_eq!((name, data), (other, expected), "{name}");
@@ -126,16 +127,13 @@ fn every_weight_lands_where_the_program_reads_it() {
         ("h.0.mlp.c_proj.bias", Weight::Block(0, Part::BOut)),
         ("ln_f.weight", Weight::LnFinalW),
         ("ln_f.bias", Weight::LnFinalB),
-        ("wte.weight", Weight::Unembed),
     ] {
         let got = loaded.get(weight).unwrap();
         let expected: Vec<f32> = (0..got.len()).map(|i| value(salts[name], i)).collect();
         assert_eq!(**got, expected, "{weight}");
     }
-    assert_eq!(**loaded.get(Weight::UnembedBias).unwrap(), [0.0; 5]);
-    assert_eq!(loaded.iter().count(), Weight::all(&loaded.cfg).count());
-    let (embed, unembed) = (loaded.get(Weight::Embed).unwrap(), loaded.get(Weight::Unembed).unwrap());
-    assert!(Arc::ptr_eq(embed, unembed), "tied embeddings share their memory");
+    assert_eq!(loaded.iter().count(), Weight::stored(&loaded.cfg).count());
+    assert!(loaded.get(Weight::Unembed).is_err(), "tied embeddings are one table");
 }
 
 #[test]
@@ -238,7 +236,7 @@ fn weights_that_are_not_finite_are_refused_with_their_number() {
 }
 
 /// Two shards, the first with every tensor of layer 0, and their index.
-fn shards() -> (Vec<WeightFile>, serde_json::Value) {
+fn shards() -> (Vec<(String, Vec<u8>)>, serde_json::Value) {
     let (first, second): (Stored, Stored) =
         stored(Dtype::F32).into_iter().partition(|(name, _)| name.starts_with("h.0"));
     let names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
@@ -246,13 +244,14 @@ fn shards() -> (Vec<WeightFile>, serde_json::Value) {
     for (tensors, name) in [(&first, names[0]), (&second, names[1])] {
         map.extend(tensors.keys().map(|tensor| (tensor.clone(), json!(name))));
     }
-    let file = |name: &str, tensors| WeightFile { name: name.into(), bytes: bytes_of(tensors) };
+    let file = |name: &str, tensors| (name.to_owned(), bytes_of(tensors));
     (vec![file(names[1], &second), file(names[0], &first)], json!({"metadata": {}, "weight_map": map}))
 }
 
-fn sharded(files: &[WeightFile], index: &serde_json::Value) -> ModelFiles {
-    let index = Some(index.to_string().into_bytes());
-    ModelFiles { config: config(true), weights: files.to_vec(), index, ..Default::default() }
+fn sharded(files: &[(String, Vec<u8>)], index: &serde_json::Value) -> ModelFiles {
+    let index = ("model.safetensors.index.json".to_owned(), index.to_string().into_bytes());
+    let config = ("config.json".to_owned(), config(true));
+    ModelFiles::in_memory("sharded", files.iter().cloned().chain([index, config]))
 }
 
 #[test]
@@ -261,8 +260,8 @@ fn shards_are_one_model_and_hash_in_the_order_of_their_names() {
     let (loaded, sha256) = weights(&sharded(&files, &index)).unwrap();
     same(&loaded, &load(&stored(Dtype::F32), true).unwrap());
     let mut hash = Sha256::new();
-    hash.update(&files[1].bytes);
-    hash.update(&files[0].bytes);
+    hash.update(&files[1].1);
+    hash.update(&files[0].1);
     let expected: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(sha256, expected);
 }
@@ -270,7 +269,7 @@ fn shards_are_one_model_and_hash_in_the_order_of_their_names() {
 #[test]
 fn an_index_that_lies_is_refused() {
     let (files, index) = shards();
-    let refused = |files: &[WeightFile], index: &serde_json::Value, word: &str| {
+    let refused = |files: &[(String, Vec<u8>)], index: &serde_json::Value, word: &str| {
         let e = weights(&sharded(files, index)).expect_err(word);
         assert!(e.code == "file.index" && e.message.contains(word), "{e}");
     };
@@ -288,11 +287,16 @@ fn an_index_that_lies_is_refused() {
     let mut unlisted = index.clone();
     unlisted["weight_map"].as_object_mut().unwrap().remove("wte.weight");
     refused(&files, &unlisted, "expected tensor 'wte.weight' in no shard");
-    refused(&files[..1], &index, "'model-00001-of-00002.safetensors' is absent");
     refused(&files, &json!({"weight_map": {}}), "empty");
     refused(&files, &json!([]), "model.safetensors.index.json");
-    let e = weights(&ModelFiles { index: None, ..sharded(&files, &index) }).unwrap_err();
-    assert!(e.code == "file.index" && e.message.contains("found 2"), "{e}");
+    let missing = |files: Vec<(String, Vec<u8>)>, word: &str| {
+        let e = weights(&ModelFiles::in_memory("sharded", files)).unwrap_err();
+        assert!(e.code == "file.missing" && e.message.contains(word), "{e}");
+    };
+    let config = ("config.json".to_owned(), config(true));
+    let index = ("model.safetensors.index.json".to_owned(), index.to_string().into_bytes());
+    missing(vec![config.clone(), index, files[0].clone()], "shard model-00001-of-00002.safetensors");
+    missing(vec![config, files[0].clone()], "model.safetensors, or model.safetensors.index.json");
 }
 
 /// A folder of its own under the build directory, removed at the end.
@@ -311,7 +315,11 @@ impl Folder {
     }
 
     fn refused(&self, code: &str, words: &[&str]) {
-        let e = ModelFiles::from_dir(&self.0).expect_err(code);
+        let e = ModelFiles::from_dir(&self.0).and_then(|files| {
+            pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(())))?;
+            Ok(())
+        });
+        let e = e.expect_err(code);
         assert_eq!(e.code, code, "{e}");
         assert!(words.iter().all(|word| e.message.contains(word)), "{words:?} in: {e}");
     }
@@ -340,16 +348,18 @@ fn a_folder_is_read_and_what_it_lacks_is_named() {
     folder.put("model.safetensors", &bytes);
     folder.put("merges.txt", b"#version: 0.2\n");
     let files = ModelFiles::from_dir(&folder.0).unwrap();
-    assert_eq!((files.name.as_str(), files.weights.len()), ("files-one", 1));
-    assert_eq!(files.tokenizer.merges.as_deref(), Some(&b"#version: 0.2\n"[..]));
-    assert!(files.tokenizer.tokenizer_json.is_none() && files.index.is_none());
+    assert_eq!(files.name, "files-one");
+    let tokenizer = pollster::block_on(files.tokenizer()).unwrap();
+    assert_eq!(tokenizer.merges.as_deref(), Some(&b"#version: 0.2\n"[..]));
+    assert!(tokenizer.tokenizer_json.is_none());
     let (loaded, sha256) = weights(&files).unwrap();
     same(&loaded, &load(&stored(Dtype::F32), true).unwrap());
     let expected: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(sha256, expected);
+    std::fs::remove_file(folder.0.join("merges.txt")).unwrap();
     folder.put("tokenizer.json", &vec![b' '; 10_000_001]);
     folder.refused("file.too_large", &["tokenizer.json has 10000001 bytes, expected at most 10000000"]);
-    let e = ModelFiles::from_dir(&folder.0.join("nowhere")).unwrap_err();
+    let e = ModelFiles::from_dir(&folder.0.join("nowhere")).err().unwrap();
     assert!(e.code == "file.missing" && e.message.contains("nowhere"), "{e}");
 }
 
@@ -359,9 +369,9 @@ fn a_folder_of_shards_is_read() {
     let (files, index) = shards();
     folder.put("config.json", &config(true));
     folder.put("model.safetensors.index.json", index.to_string().as_bytes());
-    folder.put(&files[0].name, &files[0].bytes);
+    folder.put(&files[0].0, &files[0].1);
     folder.refused("file.missing", &["files-shards", "model-00001-of-00002.safetensors"]);
-    folder.put(&files[1].name, &files[1].bytes);
+    folder.put(&files[1].0, &files[1].1);
     let loaded = weights(&ModelFiles::from_dir(&folder.0).unwrap()).unwrap().0;
     same(&loaded, &load(&stored(Dtype::F32), true).unwrap());
 }

@@ -12,15 +12,17 @@ use file::{Case, Golden};
 use microtome::Result;
 use microtome::backend::cpu::Cpu;
 use microtome::backend::{Backend, Control, Output, Unattended};
+use microtome::config::Config;
 use microtome::experiment::Experiment;
 use microtome::lab::Lab;
 use microtome::model::Limits;
+use microtome::outcome::PrecisionEffect;
 use microtome::outcome::{Answer, Outcome};
 use microtome::program::Program;
-use microtome::weights::Weights;
+use microtome::weights::{Room, Sink, Storage, Weight};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Against the oracle, both in f32 with sums in another order: log-probs, metrics and patterns absolute, other
 /// tensors relative to their RMS.
@@ -36,6 +38,31 @@ fn cpu_engine() {
 fn gpu_engine() {
     if let Some(mut gpu) = gpu("golden::gpu_engine") {
         check("gpu", GPU_TOLERANCE, &mut *gpu);
+    }
+}
+
+/// What a result says of f16 weights is what they do to the shipped model, against the oracle in f32.
+#[test]
+fn halves_change_what_every_result_says() {
+    let said = PrecisionEffect::of(Storage::F16).expect("halves have an effect");
+    let mut report = Report::new(f64::INFINITY);
+    let (mut cpu, mut cases) = (Cpu::new(), 0);
+    for name in Golden::files().iter().filter(|name| name.starts_with(&format!("{}.", said.model))) {
+        let golden = Golden::load(name);
+        let mut lab = open("cpu", &golden, &mut cpu).with_storage(Storage::F16);
+        for case in &golden.cases {
+            let outcome = run(&mut lab, &case.experiment).expect(&case.name);
+            assert_eq!(outcome.engine.precision, Storage::F16);
+            assert_eq!(outcome.engine.precision_effect, Some(said));
+            report.outcome(&golden, case, &outcome);
+            cases += 1;
+        }
+        all_logits(&golden, &mut lab, &mut report);
+    }
+    let found = ["log_prob", "logit_diff"].map(|quantity| report.worst(quantity));
+    println!("{cases} cases, f16: {found:?}\n{}", report.table());
+    for (found, said) in found.into_iter().zip([said.log_prob, said.logit_diff]) {
+        assert!(found <= said && found > 0.5 * said, "{found}, said to be at most {said}");
     }
 }
 
@@ -212,7 +239,7 @@ fn all_logits<B: Backend>(golden: &Golden, lab: &mut Lab<B>, report: &mut Report
 }
 
 fn open<'a, B: Backend>(engine: &'static str, golden: &Golden, backend: &'a mut B) -> Lab<Lent<'a, B>> {
-    Lab::new(Arc::new(golden_model(&golden.model)), Lent(backend), engine, "test")
+    Lab::new(Rc::new(golden_model(&golden.model)), Lent(backend), engine, "test")
 }
 
 fn run<B: Backend>(lab: &mut Lab<B>, experiment: &Value) -> Result<Outcome> {
@@ -223,6 +250,16 @@ fn run<B: Backend>(lab: &mut Lab<B>, experiment: &Value) -> Result<Outcome> {
 /// One engine for all models, one after the other: opening a GPU compiles every kernel.
 struct Lent<'a, B>(&'a mut B);
 
+impl<B: Backend> Sink for Lent<'_, B> {
+    async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
+        self.0.begin(cfg, weights, storage).await
+    }
+
+    async fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        self.0.write(weight, at, values).await
+    }
+}
+
 impl<B: Backend> Backend for Lent<'_, B> {
     fn limits(&self) -> Limits {
         self.0.limits()
@@ -232,8 +269,8 @@ impl<B: Backend> Backend for Lent<'_, B> {
         self.0.adapter()
     }
 
-    async fn upload(&mut self, weights: &Weights) -> Result<()> {
-        self.0.upload(weights).await
+    fn room(&self) -> Option<Room> {
+        self.0.room()
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {

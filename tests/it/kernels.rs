@@ -2,6 +2,7 @@
 //! Random input is seeded. Without an adapter each test says `SKIP` on standard error and counts itself.
 
 mod bench;
+mod halves;
 
 use crate::support::{gpu, random};
 use bench::{Bench, attn, gpu_with, list, mixed};
@@ -22,6 +23,10 @@ const B_IN: Weight = Weight::Block(0, Part::BIn);
 #[test]
 fn embed_and_pos_embed() {
     let Some(mut gpu) = gpu("embed") else { return };
+    embeds(&mut gpu);
+}
+
+fn embeds(gpu: &mut Gpu) {
     for d_model in SIZES {
         let mut bench = Bench::new(d_model, 40);
         let tokens = list([39, 0, 1, 39, 7, 7, 8, 30, 31, 2]);
@@ -33,7 +38,7 @@ fn embed_and_pos_embed() {
         }
         bench.op(Op::PosEmbed { pos, out: Buf::PosEmbed }, Buf::PosEmbed, 10 * d_model);
         bench.keep(Buf::PosEmbed);
-        bench.compare(&mut gpu, "embed", 0.0);
+        bench.compare(gpu, "embed", 0.0);
     }
 }
 
@@ -188,6 +193,10 @@ fn projections_are_one_dispatch() {
 #[test]
 fn head_linear_head_result_sum_heads_repeat_heads() {
     let Some(mut gpu) = gpu("head_linear") else { return };
+    heads(&mut gpu);
+}
+
+fn heads(gpu: &mut Gpu) {
     for (heads, d_head) in [(1, 1), (3, 5), (2, 64), (13, 5), (4, 16)] {
         for rows in [1, 3, 65] {
             let d = heads * d_head;
@@ -209,7 +218,7 @@ fn head_linear_head_result_sum_heads_repeat_heads() {
             let (x, b, out) = (Buf::Result, block(Part::BO), Buf::AttnOut);
             bench.op(Op::SumHeads { x, b, out, rows, heads, width: d }, out, rows * d);
             bench.keep(Buf::AttnOut);
-            bench.compare(&mut gpu, "head_linear", 2e-6);
+            bench.compare(gpu, "head_linear", 2e-6);
         }
     }
 }
@@ -302,6 +311,10 @@ fn attention_of_some_heads() {
 #[test]
 fn z_delta() {
     let Some(mut gpu) = gpu("z_delta") else { return };
+    deltas(&mut gpu);
+}
+
+fn deltas(gpu: &mut Gpu) {
     for (n_heads, d_head) in [(1, 2), (3, 5), (4, 16), (5, 64)] {
         let (mut bench, d) = (Bench::heads(n_heads, d_head), n_heads * d_head);
         bench.random(Buf::Z, 1, 4, d);
@@ -320,7 +333,7 @@ fn z_delta() {
         let (w, out) = (Weight::Block(0, Part::WO), Buf::ResidMid);
         bench.op(Op::ZDelta { w, rows, changes, out, first: 3, d_head }, out, 7 * d);
         bench.keep(out);
-        bench.compare(&mut gpu, "z_delta", 2e-6);
+        bench.compare(gpu, "z_delta", 2e-6);
     }
 }
 
@@ -491,6 +504,36 @@ fn cuts_change_nothing() {
     assert!(pieces.dispatches > 20 * once.dispatches, "{} and {}", pieces.dispatches, once.dispatches);
 }
 
+/// What was measured once is taken from then on; what is no choice of kernels is measured again.
+#[test]
+fn remembered_kernels_are_taken_again() {
+    let options = Options { allow_fallback: true, ..Options::default() };
+    let Some(mut first) = gpu_with("remembered_kernels_are_taken_again", options) else { return };
+    assert_eq!(first.kernels(), None, "nothing was measured yet");
+    let bench = bench::forward(&[11, 3, 40], first.limits());
+    let expected = bench.run(&mut first).unwrap().data;
+    let (adapter, measured) = (first.adapter().unwrap(), first.kernels().unwrap());
+
+    // Not what is measured here, so that it cannot come from measuring.
+    let other = if measured.contains("1x8") { "linear_few" } else { "linear_1x8" };
+    let other = [other; 3].join("/");
+    for (text, kept) in [(measured.as_str(), true), (other.as_str(), true), ("linear_few/no", false)] {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let recall = |name: &str| {
+            asked.borrow_mut().push(name.to_owned());
+            Some(text.to_owned())
+        };
+        let mut gpu = pollster::block_on(Gpu::open_recalling(options, &recall)).unwrap();
+        assert_eq!(*asked.borrow(), [adapter.as_str()]);
+        assert_eq!(gpu.kernels().as_deref(), kept.then_some(text));
+        let found = bench.compare(&mut gpu, "remembered_kernels_are_taken_again", 1e-5);
+        assert_eq!(gpu.kernels().is_some_and(|kernels| kernels == text), kept);
+        if text == measured {
+            assert_eq!(found, expected, "the same kernels, the same bits");
+        }
+    }
+}
+
 /// Tables larger than a binding: W_E, W_U and logit differences across shards.
 #[test]
 fn split_tables() {
@@ -515,7 +558,13 @@ fn split_tables() {
         let split = bench.compare(&mut gpu, "split_tables", 3e-6);
         assert_eq!(gpu.limits().unembed_rows, 13);
         if let Some(mut whole) = self::gpu("split_tables") {
-            assert_eq!(split, bench.run(&mut *whole).unwrap().data, "a split changes no bit");
+            let whole = bench.run(&mut *whole).unwrap().data;
+            // A logit difference of tokens in two shards is two sums; all else is the same to the bit.
+            let (differences, rest) = (&split[..rows + 2], &split[rows + 2..]);
+            assert_eq!(rest, &whole[rows + 2..], "a split changes no bit");
+            for (split, whole) in differences.iter().zip(&whole) {
+                assert!((split - whole).abs() < 1e-5, "{split} and {whole}");
+            }
         }
     }
 }
@@ -586,10 +635,27 @@ fn what_lies_outside_a_buffer_is_refused() {
         (Op::Keep { buf: x, start: 0, len: 9, at: 0 }, "Keep"),
         (Op::Keep { buf: x, start: 0, len: 8, at: 1 }, "output"),
         (
-            Op::LogitDiff { x, index: list([0]), out: Buf::FinalResid, pairs: vec![[0, 8]], k: 1 },
+            Op::LogitDiff {
+                x,
+                w: Weight::Unembed,
+                index: list([0]),
+                out: Buf::FinalResid,
+                pairs: vec![[0, 8]],
+                k: 1,
+            },
             "vocabulary",
         ),
-        (Op::LogitDiff { x, index: list([8]), out: Buf::FinalResid, pairs: vec![[0, 0]], k: 1 }, "LogitDiff"),
+        (
+            Op::LogitDiff {
+                x,
+                w: Weight::Unembed,
+                index: list([8]),
+                out: Buf::FinalResid,
+                pairs: vec![[0, 0]],
+                k: 1,
+            },
+            "LogitDiff",
+        ),
         (linear(1, 2, 3, Then::Store), "W_in"),
         (linear(1, 1, 4, Then::Add(Rows { buf: x, pick: Pick::From(2) })), "Linear"),
         (linear(1, 1, 4, Then::Add(Rows::all(Buf::FinalResid))), "both read and written"),

@@ -1,6 +1,6 @@
 //! Laws that hold for every model, prompt and edit, as property tests on both engines.
 
-use crate::support::{Machine, machines, random_model};
+use crate::support::{Machine, machines, processed, random_model};
 use microtome::hook::{Axis, HookName, Site};
 use microtome::intervene::{Edit, Intervention, Place};
 use microtome::metric::{Metric, log_sum_exp};
@@ -27,7 +27,7 @@ struct Case {
 impl Case {
     fn weights(&self) -> Weights {
         let raw = random_model(self.seed, self.n_layers, self.n_heads, self.d_head);
-        if self.folded { Processing::TRANSFORMER_LENS.apply(&raw).unwrap() } else { raw }
+        processed(if self.folded { Processing::TRANSFORMER_LENS } else { Processing::NONE }, &raw)
     }
 
     fn prompt(&self, which: u32, len: usize) -> Vec<u32> {
@@ -422,7 +422,7 @@ fn processing_does_not_change_what_is_predicted() {
         let run = Run { tokens: case.prompt(0, case.len), readout, ..Run::default() };
         let refactor = Processing { refactor_factored_attn_matrices: true, ..Processing::TRANSFORMER_LENS };
         let mut log_probs = |processing: Processing| {
-            let (logits, _) = machine.run(&processing.apply(&raw).unwrap(), std::slice::from_ref(&run));
+            let (logits, _) = machine.run(&processed(processing, &raw), std::slice::from_ref(&run));
             let total = log_sum_exp(&logits) as f32;
             logits.iter().map(|logit| logit - total).collect::<Vec<_>>()
         };

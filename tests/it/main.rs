@@ -7,17 +7,23 @@
 )]
 
 mod bench;
+mod checkpoints;
 mod cli;
 mod counts;
+mod download;
+mod fetch;
 mod files;
 mod golden;
+mod gpt2_tokens;
 mod header;
 mod kernels;
 mod laws;
+mod pack;
 mod published;
 mod server;
 mod shaders;
 mod shipped_model;
 mod support;
 mod tokens;
+mod torch;
 mod train;

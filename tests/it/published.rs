@@ -5,10 +5,10 @@ use microtome::backend::Unattended;
 use microtome::backend::cpu::Cpu;
 use microtome::lab::Lab;
 use microtome::published::{Check, verify};
-use std::sync::Arc;
+use std::rc::Rc;
 
 fn checks(model: &str) -> Vec<Check> {
-    let mut lab = Lab::new(Arc::new(golden_model(model)), Cpu::new(), "cpu", "test");
+    let mut lab = Lab::new(Rc::new(golden_model(model)), Cpu::new(), "cpu", "test");
     pollster::block_on(verify(&mut lab, &Unattended::default())).unwrap()
 }
 

@@ -4,10 +4,13 @@
 use microtome::backend::gpu::kernels::{self, Access, Kernel};
 use microtome::backend::gpu::params::Params;
 use microtome::program::{AttnRow, DeltaRow, HeadChange, Segment};
+use microtome::weights::Storage;
 use naga::{AddressSpace, StorageAccess};
 use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::path::Path;
+
+const STORAGES: [Storage; 2] = [Storage::F32, Storage::F16];
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")
@@ -19,11 +22,13 @@ fn wgsl_files(folder: &Path) -> BTreeSet<String> {
     wgsl.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
-fn parse(kernel: &Kernel) -> Result<naga::Module, String> {
-    let text = kernel.text();
+fn parse(kernel: &Kernel, storage: Storage) -> Result<naga::Module, String> {
+    let text = kernel.text(storage);
     let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
-    // No capability beyond the default: what browsers grant without being asked.
-    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+    // What browsers grant without being asked: nothing beyond naga's default but unpack2x16float, which naga sets apart
+    // for the sake of old OpenGL.
+    let granted = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), granted)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&text))?;
     Ok(module)
@@ -46,9 +51,11 @@ fn storage(module: &naga::Module) -> Vec<(u32, String, Access)> {
 
 #[test]
 fn every_shader_is_valid() {
-    let failures: Vec<String> = (kernels::ALL.iter())
-        .filter_map(|kernel| parse(kernel).err().map(|e| format!("{}.wgsl:\n{e}", kernel.name)))
-        .collect();
+    let both = kernels::ALL.iter().flat_map(|kernel| STORAGES.map(|storage| (kernel, storage)));
+    let failed = |(kernel, storage): (&&Kernel, Storage)| {
+        parse(kernel, storage).err().map(|e| format!("{}.wgsl, {storage}:\n{e}", kernel.name))
+    };
+    let failures: Vec<String> = both.filter_map(failed).collect();
     assert!(failures.is_empty(), "{} shaders are broken\n\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -61,7 +68,8 @@ fn every_file_is_in_the_table_of_kernels() {
     let shared = wgsl_files(&folder().join("shared"));
     let used =
         kernels::ALL.iter().flat_map(|kernel| kernel.shared.iter().map(|(name, _)| (*name).to_owned()));
-    assert_eq!(shared, used.collect());
+    let of_weights = Kernel::WEIGHTS.map(|(_, name, _)| name.to_owned());
+    assert_eq!(shared, used.chain(of_weights).collect());
 }
 
 #[test]
@@ -78,8 +86,8 @@ fn shaders_are_short() {
 
 #[test]
 fn bindings_are_those_that_the_host_reads_off_the_text() {
-    for kernel in kernels::ALL {
-        let found = storage(&parse(kernel).unwrap());
+    for (kernel, of) in kernels::ALL.iter().flat_map(|kernel| STORAGES.map(|of| (kernel, of))) {
+        let found = storage(&parse(kernel, of).unwrap());
         let numbers: Vec<u32> = found.iter().map(|(binding, ..)| *binding).collect();
         assert_eq!(numbers, (1..=found.len() as u32).collect::<Vec<_>>(), "{}", kernel.name);
         let accesses: Vec<Access> = found.iter().map(|(.., access)| *access).collect();
@@ -92,6 +100,20 @@ fn bindings_are_those_that_the_host_reads_off_the_text() {
             "{}: the output is last",
             kernel.name
         );
+    }
+}
+
+/// A kernel that reads a matrix of weights and was not told so would take halves for numbers.
+#[test]
+fn weights_are_read_by_the_kernels_that_say_so() {
+    const MATRICES: [&str; 2] = ["w", "table"];
+    for kernel in kernels::ALL {
+        let bound = storage(&parse(kernel, Storage::F32).unwrap());
+        // LayerNorm's own `w` is a vector.
+        let vector = ["layer_norm", "ln_normalize"].contains(&kernel.name);
+        let reads = !vector && bound.iter().any(|(_, name, _)| MATRICES.contains(&name.as_str()));
+        assert_eq!(kernel.reads(Storage::F16) == Storage::F16, reads, "{}", kernel.name);
+        assert_eq!(kernel.text(Storage::F16) != kernel.text(Storage::F32), reads, "{}", kernel.name);
     }
 }
 
@@ -114,7 +136,7 @@ macro_rules! host_layout {
 
 #[test]
 fn structs_have_the_same_layout_on_both_sides() {
-    let module = parse(&kernels::ATTN_SCORES).unwrap();
+    let module = parse(&kernels::ATTN_SCORES, Storage::F32).unwrap();
     let params = host_layout!(
         Params: first_row, end_row, first_col, end_col, heads, all_heads, k, n, first, shard, list, list_2, x_list,
         x_first, add_list, add_first, out_first, plane, w_plane, b_plane, out_plane, mode, scale, eps
@@ -148,7 +170,7 @@ fn the_readme_table_is_complete_and_true() {
     for (row, kernel) in rows.iter().zip(kernels::ALL) {
         let [name, reads, writes, workgroup, twin] = row[..] else { panic!("{row:?}") };
         assert_eq!(name, format!("`{}`", kernel.name), "in the order of kernels.rs");
-        let module = parse(kernel).unwrap();
+        let module = parse(kernel, Storage::F32).unwrap();
         let list = |keep: &dyn Fn(Access, &str) -> bool| {
             let names = storage(&module).into_iter().filter(|(_, name, access)| keep(*access, name));
             names.map(|(_, name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ")

@@ -13,10 +13,10 @@ use microtome::train::corpus::{
 use microtome::train::rng::Rng;
 use microtome::train::words::{THINGS, people};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::rc::Rc;
 
 fn lab() -> Lab<Cpu> {
-    Lab::new(Arc::new(golden_model("www/models/pronoun")), Cpu::new(), "cpu", "test")
+    Lab::new(Rc::new(golden_model("www/models/pronoun")), Cpu::new(), "cpu", "test")
 }
 
 fn run(lab: &mut Lab<Cpu>, experiment: Value) -> Answer {
@@ -83,7 +83,7 @@ fn held_out_prompts_are_answered() {
 #[test]
 fn a_head_does_induction() {
     let mut lab = lab();
-    let cfg = lab.model.weights.cfg.clone();
+    let cfg = lab.model.cfg().clone();
     let (period, rows) = (50, 4);
     let len = 1 + 2 * period;
     let bos = lab.model.tokenizer.as_ref().unwrap().bos().unwrap();

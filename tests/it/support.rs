@@ -8,8 +8,9 @@ use microtome::error::Result;
 use microtome::lab::Model;
 use microtome::model::{self, Run, RunOutput};
 use microtome::plan::{Answer, Item, Means, Plan};
+use microtome::processing::Processing;
 use microtome::sweep::Sweep;
-use microtome::weights::{ModelFiles, Part, Weight, Weights};
+use microtome::weights::{Checkpoint, ModelFiles, Part, Storage, Weight, Weights};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -74,7 +75,7 @@ pub fn config(
 /// Random weights of the scale at which activations stay near 1; LayerNorm's gains lie around 1.
 pub fn random_weights(seed: u64, cfg: &Config) -> Weights {
     let mut weights = Weights::new(cfg.clone());
-    for (i, weight) in Weight::all(cfg).enumerate() {
+    for (i, weight) in Weight::stored(cfg).enumerate() {
         let shape = weight.shape(cfg);
         let (middle, spread) = match (weight, shape.as_slice()) {
             (Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W), _) => (1.0, 0.2),
@@ -85,6 +86,13 @@ pub fn random_weights(seed: u64, cfg: &Config) -> Weights {
         data.iter_mut().for_each(|x| *x = *x * spread + middle);
         weights.set(weight, data).unwrap();
     }
+    weights
+}
+
+/// Processed weights, in memory.
+pub fn processed(processing: Processing, raw: &Weights) -> Weights {
+    let mut weights = Weights::new(raw.cfg.clone());
+    pollster::block_on(processing.apply(raw, Storage::F32, &mut weights)).unwrap();
     weights
 }
 
@@ -181,7 +189,7 @@ fn run<B: Backend>(
     given: &Arc<Vec<f32>>,
 ) -> Result<(Vec<f32>, Vec<RunOutput>)> {
     pollster::block_on(async {
-        backend.upload(weights).await?;
+        backend.upload(weights, Storage::F32).await?;
         let (program, outputs) =
             model::program(&weights.cfg, weights.ln_folded(), runs, given, &backend.limits())?;
         let Output { data, .. } = backend.run(&program, &Unattended::default()).await?;
@@ -189,9 +197,18 @@ fn run<B: Backend>(
     })
 }
 
+/// Everything that a model's files hold, and their hash.
+pub fn weights(files: &ModelFiles) -> Result<(Weights, String)> {
+    pollster::block_on(async {
+        let checkpoint = Checkpoint::open(files, false).await?;
+        Ok((Weights::read(&checkpoint).await?, checkpoint.sha256(&mut |_, _| Ok(())).await?))
+    })
+}
+
 /// A model of this repository, by its folder.
 pub fn golden_model(folder: impl AsRef<std::path::Path>) -> Model {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let model = ModelFiles::from_dir(&folder).and_then(|files| Model::load(&files));
+    let model = ModelFiles::from_dir(&folder)
+        .and_then(|files| pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))));
     model.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }

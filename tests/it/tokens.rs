@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
+use microtome::lab::Model;
 use microtome::tokens::{CAP_FILE, CAP_TEXT, Tokenizer, TokenizerFiles};
+use microtome::weights::ModelFiles;
+use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -219,6 +222,92 @@ fn hostile_files_are_refused_with_their_place() {
     }
     let e = changed(|file| file["added_tokens"][1]["id"] = json!(7)).err().unwrap();
     assert!(e.message.contains("'<sep>' says id 7"), "{e}");
+}
+
+/// What would cost much if it were believed: a search built anew for each added token, lists within lists.
+#[test]
+fn a_hostile_file_is_refused_at_once() {
+    let start = std::time::Instant::now();
+    let added = |id: usize, content: String| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+               "normalized": false, "special": true})
+    };
+    let first = golden().vocab_size();
+    let many = changed(|file| {
+        let tokens = file["added_tokens"].as_array_mut().unwrap();
+        tokens.extend((0..50_000).map(|i| added(first + i, format!("<{i}>"))));
+    })
+    .unwrap();
+    assert_eq!(many.vocab_size(), first + 50_000);
+    assert_eq!(many.encode("<49999>").unwrap(), [first as u32 + 49_999]);
+    let nested = |open: &str, close: &str| {
+        let inner = open.repeat(50_000) + &close.repeat(50_000);
+        format!("{{\"pre_tokenizer\":{inner},\"model\":{{\"type\":\"BPE\",\"vocab\":{{}},\"merges\":[]}}}}")
+    };
+    for file in [
+        nested("{\"type\":\"Sequence\",\"pretokenizers\":[", "]}"),
+        nested("[", "]"),
+        nested("{\"a\":", "}").replace("pre_tokenizer", "normalizer"),
+    ] {
+        let e = from_json(file.as_bytes()).err().unwrap();
+        assert!(e.code == "tokenizer.file" && e.message.starts_with("tokenizer.json: "), "{e}");
+        assert!(e.message.len() < 300, "{e}");
+    }
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_tokenizer_of_another_model_is_refused() {
+    let tokenizer = golden();
+    let rows = tokenizer.vocab_size() - 1;
+    // `<sep>` is an added token, the last; everything before it needs its row.
+    tokenizer.check_rows(rows).unwrap();
+    let e = tokenizer.check_rows(rows - 1).unwrap_err();
+    assert_eq!(e.code, "model.unsupported");
+    assert!(
+        e.message.contains(&format!("up to {}, expected below the model's {}", rows - 1, rows - 1)),
+        "{e}"
+    );
+    // A whole model: five rows, and a tokenizer of some hundred.
+    let files = [
+        ("config.json".into(), crate::files::config(true)),
+        ("model.safetensors".into(), crate::files::bytes_of(&crate::files::stored(Dtype::F32))),
+    ];
+    let open = |files: &[(String, Vec<u8>)]| {
+        let files = ModelFiles::in_memory("tiny", files.to_vec());
+        pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))).map(drop)
+    };
+    open(&files).unwrap();
+    let [config, weights] = files;
+    let e = open(&[config, weights, ("tokenizer.json".into(), TOKENIZER.to_vec())]).unwrap_err();
+    assert!(e.code == "model.unsupported" && e.message.contains("the model's 5 (vocab_size)"), "{e}");
+}
+
+/// A prompt is never cut without a word: not at the characters that are encoded, not at the model's positions.
+#[test]
+fn a_prompt_that_is_too_long_is_an_error() {
+    let model = crate::support::golden_model("www/models/pronoun");
+    let n_ctx = model.cfg().n_ctx;
+    let predict = |prompt: Value| {
+        let experiment = json!({"version": 1, "kind": "predict", "prompt": prompt});
+        let experiment = microtome::experiment::Experiment::from_value(experiment).unwrap();
+        model.resolve(&experiment).map(|question| question.prompts().remove(0).0)
+    };
+    let word = " she";
+    assert_eq!(model.tokenizer.as_ref().unwrap().encode(&word.repeat(7)).unwrap().len(), 7);
+    assert_eq!(predict(json!(word.repeat(n_ctx - 1))).unwrap().len(), n_ctx);
+    let e = predict(json!(word.repeat(n_ctx))).unwrap_err();
+    assert_eq!(e.code, "input.length");
+    assert!(e.message.contains(&format!("{} tokens, expected 1 to {n_ctx} (n_ctx)", n_ctx + 1)), "{e}");
+    let e = predict(json!(vec![0; n_ctx + 1])).unwrap_err();
+    assert!(e.code == "input.length" && e.message.contains("(n_ctx)"), "{e}");
+    let e = predict(json!("a".repeat(CAP_TEXT + 1))).unwrap_err();
+    assert_eq!(e.code, "input.too_long");
+    assert!(e.message.contains("20001 characters, expected at most 20000"), "{e}");
+    let e = predict(json!("a".repeat(10_000_000))).unwrap_err();
+    assert!(e.code == "input.too_long" && e.message.len() < 200, "{e}");
+    // The empty text is BOS alone.
+    assert_eq!(predict(json!("")).unwrap(), [model.tokenizer.as_ref().unwrap().bos().unwrap()]);
 }
 
 #[test]

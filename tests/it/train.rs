@@ -2,7 +2,7 @@
 
 use microtome::lab::Model;
 use microtome::train::{Settings, Trainer};
-use microtome::weights::{ModelFiles, Weight};
+use microtome::weights::{ModelFiles, Weight, Weights};
 use std::path::Path;
 
 fn tiny() -> Settings {
@@ -49,14 +49,16 @@ fn the_written_folder_holds_the_trained_weights() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trained");
     trainer.save(&dir).unwrap();
 
-    let model = Model::load(&ModelFiles::from_dir(&dir).unwrap()).unwrap();
+    let files = ModelFiles::from_dir(&dir).unwrap();
+    let model = pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))).unwrap();
+    let read = pollster::block_on(Weights::read(&*model.raw)).unwrap();
     let cfg = &trainer.params.cfg;
-    assert_eq!(&model.weights.cfg, cfg);
+    assert_eq!(model.cfg(), cfg);
     let trained = trainer.params.weights().unwrap();
-    for weight in Weight::all(cfg) {
+    for weight in Weight::stored(cfg) {
         let expected: Vec<f32> =
             trained.get(weight).unwrap().iter().map(|v| half::f16::from_f32(*v).to_f32()).collect();
-        assert_eq!(**model.weights.get(weight).unwrap(), expected, "{weight}");
+        assert_eq!(**read.get(weight).unwrap(), expected, "{weight}");
     }
     let prompt = "Mary is a great friend, isn’t";
     let ids = trainer.tokenizer.encode(prompt, false).unwrap();

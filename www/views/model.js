@@ -49,7 +49,7 @@ export function modelView(store, session) {
     shown = now;
     const retry = button(S.model.retry, () => session.open());
     fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
-      : error ? [errorBox(error), retry]
+      : error ? [errorBox(error), retry, error.code === "model.not_finite" && button(S.model.anyway, session.openAnyway)]
       : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
     fill(notices, ...said.map(({ code, message }) => el("p", { class: "notice", "data-code": code }, message)));
     fill(frame.body, info && facts(info));

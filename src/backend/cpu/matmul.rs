@@ -68,12 +68,12 @@ fn check(
     Ok(())
 }
 
-fn check_size(data: &[f32], shape: [usize; 2]) -> Result<()> {
-    let [rows, width] = shape;
-    if data.len() != rows * width {
-        return Err(Error::internal(format!("matrix {shape:?}: found {} elements", data.len())));
-    }
-    Ok(())
+fn no_room(shape: [usize; 2]) -> Error {
+    Error::internal(format!("matrix {shape:?}: elements that do not fit"))
+}
+
+fn no_row(row: usize) -> Error {
+    Error::internal(format!("a matrix without a row {row}"))
 }
 
 #[cfg(test)]

@@ -14,8 +14,34 @@ use rayon::prelude::*;
 /// Rows that a thread takes at a time.
 const ROWS: usize = 16;
 
-/// `embed`, `pos_embed` and `gather_rows`: rows of a table by index.
-pub fn embed(table: &[f32], index: &[u32], width: usize, out: &mut [f32]) -> Result<()> {
+/// `W_E[token] − mean[token]`; `table` copies a row of W_E.
+pub fn embed(
+    table: impl Fn(usize, &mut [f32]) -> Result<()>,
+    means: &[f32],
+    tokens: &[u32],
+    width: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    for (out, token) in out.chunks_exact_mut(width).zip(tokens) {
+        table(*token as usize, out)?;
+        let mean = means[*token as usize];
+        out.iter_mut().for_each(|x| *x -= mean);
+    }
+    Ok(())
+}
+
+/// Rows of W_pos; `table` copies one.
+pub fn pos_embed(
+    table: impl Fn(usize, &mut [f32]) -> Result<()>,
+    pos: &[u32],
+    width: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    out.chunks_exact_mut(width).zip(pos).try_for_each(|(out, pos)| table(*pos as usize, out))
+}
+
+/// Rows of a buffer by index.
+pub fn gather_rows(table: &[f32], index: &[u32], width: usize, out: &mut [f32]) -> Result<()> {
     for (out, &i) in out.chunks_exact_mut(width).zip(index) {
         let start = i as usize * width;
         let row = table.get(start..start + width).ok_or_else(|| {
@@ -182,17 +208,21 @@ fn scale(x: &mut [f32], by: f32) {
 pub fn logit_diff(
     x: &[f32],
     index: &[u32],
-    [w_u, b_u]: [&[f32]; 2],
+    (w_u, b_u): (impl Fn(usize, &mut [f32]) -> Result<()>, &[f32]),
     pairs: &[[u32; 2]],
     k: usize,
     out: &mut [f32],
-) {
-    let logit = |row: u32, token: u32| {
-        dot(&x[row as usize * k..][..k], &w_u[token as usize * k..][..k]) + b_u[token as usize]
-    };
+) -> Result<()> {
+    let (mut direction, mut minus) = (vec![0.0; k], vec![0.0; k]);
     for ((out, row), [correct, incorrect]) in out.iter_mut().zip(index).zip(pairs) {
-        *out = logit(*row, *correct) - logit(*row, *incorrect);
+        // The difference first: what the two rows have in common is large, and would only be rounded.
+        w_u(*correct as usize, &mut direction)?;
+        w_u(*incorrect as usize, &mut minus)?;
+        direction.iter_mut().zip(&minus).for_each(|(direction, minus)| *direction -= minus);
+        let bias = b_u[*correct as usize] - b_u[*incorrect as usize];
+        *out = dot(&x[*row as usize * k..][..k], &direction) + bias;
     }
+    Ok(())
 }
 
 /// Folds a tile of logits into each row's `(max, sum of exp(logit − max), target logit)`.

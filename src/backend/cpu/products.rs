@@ -16,7 +16,7 @@ impl Pass<'_> {
                 let mut x = x.clone();
                 if let Pick::Rows(index) = &x.pick {
                     let mut picked = vec![0.0; rows * k];
-                    ops::embed(self.cpu.get(x.buf)?, index, *k, &mut picked)?;
+                    ops::gather_rows(self.cpu.get(x.buf)?, index, *k, &mut picked)?;
                     self.cpu.buffers.insert(Buf::Picked, picked);
                     x = Rows::all(Buf::Picked);
                 }
@@ -30,10 +30,9 @@ impl Pass<'_> {
                 }
                 Ok(())
             }
-            Op::Unembed { x, out, rows, k, first, n } => {
+            Op::Unembed { x, w, out, rows, k, first, n } => {
                 let (b, size) = (Some(Weight::UnembedBias), [*rows, *k, *n]);
-                self.product(&Rows::all(*x), Weight::Unembed, b, *out, &Then::Store, size, *first..first + n)
-                    .await
+                self.product(&Rows::all(*x), *w, b, *out, &Then::Store, size, *first..first + n).await
             }
             Op::HeadLinear { x, w, b, out, rows, heads, k, n } => {
                 let mut y = vec![0.0; rows * n];

@@ -3,6 +3,7 @@
 use super::signal::{Signal, lock, signal};
 use super::variants::Variants;
 use crate::error::{Error, Result};
+use crate::weights::Storage;
 use std::sync::{Arc, Mutex};
 
 /// An open device and what is known of it.
@@ -30,6 +31,8 @@ pub struct Options {
     /// Keep to WebGPU's default limits, and to this many bytes per binding, whatever the adapter offers: for testing
     /// the paths that split a table.
     pub binding_bytes: Option<u64>,
+    /// What the kernels are made ready for at once; they are made for the other when weights come that are kept so.
+    pub storage: Storage,
     /// The kernels of matrix products, instead of those that measure fastest here.
     pub variants: Option<Variants>,
     /// Short attention takes the kernel without barriers. By default on a software adapter.

@@ -1,30 +1,16 @@
 //! What lies on the GPU: weights, the arena of activation buffers, a run's tables, and the bind groups over them.
 
 use super::device::{Device, out_of_memory};
+use super::held::{Held, Kept, Place};
 use super::kernels::Kernel;
 use super::params::Params;
 use super::pipelines::{Pipeline, Pipelines};
 use super::steps::{self, QKV, Slot, Step, Steps};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::program::{Buf, Program};
-use crate::weights::{Part, Weight, Weights};
+use crate::weights::Weight;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
-
-/// A weight in its shards.
-struct Table {
-    shards: Vec<wgpu::Buffer>,
-    elements: usize,
-}
-
-/// Weights of one shape in one buffer, so that one binding covers them: W_Q, W_K and W_V of a layer, or their biases.
-struct Planes {
-    buffer: wgpu::Buffer,
-    /// Elements of each; 0 where it is missing.
-    elements: [usize; 3],
-    plane: usize,
-}
 
 /// Part of a buffer that a kernel binds.
 #[derive(Clone, Copy)]
@@ -37,9 +23,7 @@ struct Bound<'a> {
 
 /// The buffers of an engine. They outlive a run and grow when a larger batch comes.
 pub struct Memory {
-    weights: HashMap<Weight, Arc<Table>>,
-    /// By layer and by whether they are biases.
-    planes: HashMap<(usize, bool), Planes>,
+    weights: Held,
     /// All but q, k and v, which are planes of one buffer.
     arena: HashMap<Buf, wgpu::Buffer>,
     qkv: Option<wgpu::Buffer>,
@@ -52,18 +36,14 @@ pub struct Memory {
     bind_groups: HashMap<(&'static str, Vec<Slot>), wgpu::BindGroup>,
 }
 
-const STORAGE: wgpu::BufferUsages =
+pub const STORAGE: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 const UNIFORM: wgpu::BufferUsages = wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::COPY_DST);
-
-/// Bytes that `write_buffer` takes at a time, which is what an upload costs beside the weights themselves.
-const UPLOAD_BYTES: usize = 8 << 20;
 
 impl Memory {
     pub fn new(device: &Device) -> Self {
         Self {
-            weights: HashMap::new(),
-            planes: HashMap::new(),
+            weights: Held::default(),
             arena: HashMap::new(),
             qkv: None,
             plane: 0,
@@ -75,17 +55,27 @@ impl Memory {
         }
     }
 
-    /// Elements of a weight.
+    /// Makes room for the weights of a model; those that were there are dropped.
     ///
     /// # Errors
-    /// When it was not uploaded.
-    pub fn weight_elements(&self, weight: Weight) -> Result<usize> {
-        let found = match plane_of(weight) {
-            Some((key, plane)) => self.planes.get(&key).map(|planes| planes.elements[plane]),
-            None => self.weights.get(&weight).map(|table| table.elements),
-        };
-        let missing = || Error::internal(format!("weight {weight} was not uploaded"));
-        found.filter(|elements| *elements > 0).ok_or_else(missing)
+    /// As [`Held::begin`].
+    pub async fn begin(
+        &mut self,
+        device: &Device,
+        cfg: &Config,
+        weights: &[Weight],
+        kept: Kept,
+    ) -> Result<()> {
+        self.bind_groups.clear();
+        self.weights.begin(device, cfg, weights, kept).await
+    }
+
+    pub fn weights(&self) -> &Held {
+        &self.weights
+    }
+
+    pub fn weights_mut(&mut self) -> &mut Held {
+        &mut self.weights
     }
 
     /// Elements between the planes of q, k and v for this program.
@@ -93,63 +83,6 @@ impl Memory {
         let qkv = program.buffers.iter().filter(|(buf, _)| QKV.contains(buf));
         self.plane = self.plane.max(steps::plane(qkv.map(|(_, len)| *len).max().unwrap_or(0)));
         self.plane
-    }
-
-    /// Takes the weights, each in shards of at most `shard_rows` rows of `d_model` elements; tensors that share their
-    /// data share their buffers.
-    ///
-    /// # Errors
-    /// `gpu.out_of_memory`; `gpu.too_large` when something other than W_E and W_U exceeds a binding.
-    pub async fn upload(&mut self, device: &Device, weights: &Weights, shard_rows: usize) -> Result<()> {
-        self.weights.clear();
-        self.planes.clear();
-        self.bind_groups.clear();
-        let mut shared: HashMap<*const Vec<f32>, Arc<Table>> = HashMap::new();
-        for (weight, data) in weights.iter() {
-            if let Some((key, plane)) = plane_of(weight) {
-                self.upload_plane(device, weight, key, plane, data).await?;
-                continue;
-            }
-            let table = match shared.get(&Arc::as_ptr(data)) {
-                Some(table) => table.clone(),
-                #[allow(
-                    clippy::arc_with_non_send_sync,
-                    reason = "wgpu's buffers are Send and Sync natively only"
-                )]
-                None => Arc::new(upload(device, weight, data, shard_rows * weights.cfg.d_model).await?),
-            };
-            shared.insert(Arc::as_ptr(data), table.clone());
-            self.weights.insert(weight, table);
-        }
-        Ok(())
-    }
-
-    async fn upload_plane(
-        &mut self,
-        device: &Device,
-        weight: Weight,
-        key: (usize, bool),
-        plane: usize,
-        data: &[f32],
-    ) -> Result<()> {
-        let planes = match self.planes.entry(key) {
-            Entry::Occupied(found) => found.into_mut(),
-            Entry::Vacant(room) => {
-                let stride = steps::plane(data.len());
-                let bytes = 3 * 4 * stride as u64;
-                if bytes > device.binding_bytes {
-                    return Err(too_large(weight, bytes, device.binding_bytes));
-                }
-                let label = weight.to_string();
-                let buffer = device.caught(&label, || Ok(buffer(device, &label, bytes, STORAGE))).await?;
-                room.insert(Planes { buffer, elements: [0; 3], plane: stride })
-            }
-        };
-        if steps::plane(data.len()) != planes.plane {
-            return Err(Error::internal(format!("{weight} has not the shape of its neighbours")));
-        }
-        planes.elements[plane] = data.len();
-        write(device, &planes.buffer, 4 * (plane * planes.plane) as u64, bytemuck::cast_slice(data)).await
     }
 
     /// Makes room for a program and writes its tables.
@@ -269,75 +202,30 @@ impl Memory {
 
     fn bound(&self, slot: Slot) -> Result<Bound<'_>> {
         let whole = |buffer| Bound { buffer, offset: 0, bytes: None };
-        let part = |buffer, plane: usize, elements: usize| Bound {
+        let part = |buffer, plane: usize, bytes: usize| Bound {
             buffer,
-            offset: 4 * (plane * elements) as u64,
-            bytes: Some(4 * elements as u64),
+            offset: (plane * bytes) as u64,
+            bytes: Some(bytes as u64),
         };
         let found = match slot {
             Slot::Act(buf) => match QKV.iter().position(|plane| *plane == buf) {
-                Some(plane) => self.qkv.as_ref().map(|qkv| part(qkv, plane, self.plane)),
+                Some(plane) => self.qkv.as_ref().map(|qkv| part(qkv, plane, 4 * self.plane)),
                 None => self.arena.get(&buf).map(whole),
             },
-            Slot::Weight(weight, shard) => match plane_of(weight) {
-                Some((key, plane)) => self.planes.get(&key).map(|p| part(&p.buffer, plane, p.plane)),
-                None => self.weights.get(&weight).and_then(|table| table.shards.get(shard)).map(whole),
+            Slot::Weight(weight, shard) => match self.weights.place(weight, shard) {
+                Some(Place { buffer, plane: Some((plane, bytes)) }) => Some(part(buffer, plane, bytes)),
+                Some(Place { buffer, plane: None }) => Some(whole(buffer)),
+                None => None,
             },
             Slot::Qkv => self.qkv.as_ref().map(whole),
-            Slot::QkvWeights(layer) => self.planes.get(&(layer, false)).map(|p| whole(&p.buffer)),
-            Slot::QkvBiases(layer) => self.planes.get(&(layer, true)).map(|p| whole(&p.buffer)),
+            Slot::QkvWeights(layer) => self.weights.planes(layer, false).map(whole),
+            Slot::QkvBiases(layer) => self.weights.planes(layer, true).map(whole),
             Slot::Index => self.index.as_ref().map(whole),
             Slot::Canary => Some(whole(&self.canary)),
             Slot::Nothing => Some(whole(&self.nothing)),
         };
         found.ok_or_else(|| Error::internal(format!("{slot:?} is not on the GPU")))
     }
-}
-
-/// Layer and kind of the planes that a weight is one of, and which.
-fn plane_of(weight: Weight) -> Option<((usize, bool), usize)> {
-    let Weight::Block(layer, part) = weight else { return None };
-    let (bias, plane) = match part {
-        Part::WQ => (false, 0),
-        Part::WK => (false, 1),
-        Part::WV => (false, 2),
-        Part::BQ => (true, 0),
-        Part::BK => (true, 1),
-        Part::BV => (true, 2),
-        _ => return None,
-    };
-    Some(((layer, bias), plane))
-}
-
-/// Uploads one weight.
-async fn upload(device: &Device, weight: Weight, data: &[f32], shard_elements: usize) -> Result<Table> {
-    let mut shards = Vec::new();
-    for part in data.chunks(shard_elements) {
-        let bytes: &[u8] = bytemuck::cast_slice(part);
-        if bytes.len() as u64 > device.binding_bytes {
-            return Err(too_large(weight, bytes.len() as u64, device.binding_bytes));
-        }
-        let place = weight.to_string();
-        let shard = device.caught(&place, || Ok(buffer(device, &place, bytes.len() as u64, STORAGE))).await?;
-        write(device, &shard, 0, bytes).await?;
-        shards.push(shard);
-    }
-    if shards.len() > 1 && !matches!(weight, Weight::Embed | Weight::Unembed) {
-        return Err(too_large(weight, 4 * data.len() as u64, 4 * shard_elements as u64));
-    }
-    Ok(Table { shards, elements: data.len() })
-}
-
-/// Writes to a buffer. Waits now and then, so that the driver can let go of what it has copied.
-async fn write(device: &Device, buffer: &wgpu::Buffer, at: u64, bytes: &[u8]) -> Result<()> {
-    for (i, piece) in bytes.chunks(UPLOAD_BYTES).enumerate() {
-        device.queue.write_buffer(buffer, at + (i * UPLOAD_BYTES) as u64, piece);
-        if piece.len() == UPLOAD_BYTES {
-            let submission = device.queue.submit([]);
-            device.wait(device.when_done(), Some(submission)).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The buffer itself where it is large enough, else a new one; and whether it is new.
@@ -360,7 +248,7 @@ fn grow(
 }
 
 /// Rounded up to whole vectors, so that a kernel may read it four at a time.
-fn buffer(device: &Device, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+pub fn buffer(device: &Device, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
     device.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
         size: bytes.max(1).next_multiple_of(16),
@@ -369,7 +257,7 @@ fn buffer(device: &Device, label: &str, bytes: u64, usage: wgpu::BufferUsages) -
     })
 }
 
-fn too_large(what: impl std::fmt::Display, bytes: u64, limit: u64) -> Error {
+pub fn too_large(what: impl std::fmt::Display, bytes: u64, limit: u64) -> Error {
     let mut error = out_of_memory(format!("{what} needs {bytes} bytes; this adapter allows {limit}"));
     error.code = "gpu.too_large".into();
     error

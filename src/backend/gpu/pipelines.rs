@@ -4,7 +4,9 @@ use super::device::Device;
 use super::kernels::{self, Access, Kernel};
 use super::variants::Variants;
 use crate::error::{Error, Result};
+use crate::weights::Storage;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// One kernel, ready to run.
 pub struct Pipeline {
@@ -12,19 +14,37 @@ pub struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// Kernels by name. Those that any run may take are compiled when the engine opens, so that one that an adapter refuses
+/// Kernels by name, for the storage of the weights that they read. Those that any run may take are compiled when the engine opens, so that one that an adapter refuses
 /// is found then; of the variants of matrix products only those that the adapter chooses from.
-pub struct Pipelines(HashMap<&'static str, Pipeline>);
+pub struct Pipelines {
+    compiled: HashMap<(&'static str, Storage), Pipeline>,
+    /// In use.
+    storage: Storage,
+}
 
 impl Pipelines {
     /// # Errors
     /// As [`Pipelines::compile`].
-    pub async fn new(device: &Device, pinned: Option<Variants>) -> Result<Self> {
-        let mut pipelines = Self(HashMap::new());
+    pub async fn new(device: &Device, pinned: Option<Variants>, storage: Storage) -> Result<Self> {
+        let mut pipelines = Self { compiled: HashMap::new(), storage };
+        pipelines.take_up(device, pinned, storage).await?;
+        Ok(pipelines)
+    }
+
+    /// From now on weights are read from this storage.
+    ///
+    /// # Errors
+    /// As [`Pipelines::compile`].
+    pub async fn take_up(
+        &mut self,
+        device: &Device,
+        pinned: Option<Variants>,
+        storage: Storage,
+    ) -> Result<()> {
+        self.storage = storage;
         let left_out = Variants::left_out(device.is_fallback, pinned);
         let wanted = kernels::ALL.iter().copied().filter(|kernel| !left_out.contains(&kernel.name));
-        pipelines.compile(device, wanted).await?;
-        Ok(pipelines)
+        self.compile(device, wanted).await
     }
 
     /// Compiles those that are not yet.
@@ -37,9 +57,10 @@ impl Pipelines {
         kernels: impl Iterator<Item = &'static Kernel>,
     ) -> Result<()> {
         for kernel in kernels {
-            if !self.0.contains_key(kernel.name) {
-                let create = || Ok(Pipeline::new(&device.device, kernel));
-                self.0.insert(kernel.name, device.caught(kernel.name, create).await?);
+            let storage = kernel.reads(self.storage);
+            if let Entry::Vacant(free) = self.compiled.entry((kernel.name, storage)) {
+                let create = || Ok(Pipeline::new(&device.device, kernel, storage));
+                free.insert(device.caught(kernel.name, create).await?);
             }
         }
         Ok(())
@@ -48,20 +69,21 @@ impl Pipelines {
     /// # Errors
     /// When it is not in the table of kernels.
     pub fn get(&self, kernel: &Kernel) -> Result<&Pipeline> {
-        self.0
-            .get(kernel.name)
+        self.compiled
+            .get(&(kernel.name, kernel.reads(self.storage)))
             .ok_or_else(|| Error::internal(format!("kernel {} was not compiled", kernel.name)))
     }
 }
 
 impl Pipeline {
-    fn new(device: &wgpu::Device, kernel: &'static Kernel) -> Self {
+    fn new(device: &wgpu::Device, kernel: &'static Kernel, storage: Storage) -> Self {
         let entry = |binding: usize, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,
             visibility: wgpu::ShaderStages::COMPUTE,
             ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
             count: None,
         };
+        let text = kernel.text(storage);
         let storage = kernel.bindings().into_iter().enumerate().map(|(i, access)| {
             entry(i + 1, wgpu::BufferBindingType::Storage { read_only: access == Access::Read }, false)
         });
@@ -75,7 +97,7 @@ impl Pipeline {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let source = wgpu::ShaderSource::Wgsl(kernel.text().into());
+        let source = wgpu::ShaderSource::Wgsl(text.into());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,

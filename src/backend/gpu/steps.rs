@@ -40,9 +40,10 @@ pub enum Slot {
 /// q, k and v in the order of their planes, as activations and as weights.
 pub const QKV: [Buf; 3] = [Buf::Q, Buf::K, Buf::V];
 
-/// Elements from one plane to the next: WebGPU wants the offset of a binding to be a multiple of 256 bytes.
+/// Elements from one plane to the next: WebGPU wants the offset of a binding to be a multiple of 256 bytes, which are 128
+/// halves.
 pub fn plane(elements: usize) -> usize {
-    elements.next_multiple_of(64)
+    elements.next_multiple_of(128)
 }
 
 #[derive(Debug)]
@@ -190,10 +191,10 @@ impl Encoder<'_> {
             Op::Edit { buf, from, segments } => self.edit(*buf, *from, segments),
             Op::Given { out, values } => self.given(*out, values),
             Op::GatherRows { x, index, out, width } => self.gather_rows(*x, index, *out, *width),
-            Op::Unembed { x, out, rows, k, first, n } => {
-                self.unembed([*x, *out], *rows, *k, *first..first + n)
+            Op::Unembed { x, w, out, rows, k, first, n } => {
+                self.unembed([*x, *out], *w, [*rows, *k], *first..first + n)
             }
-            Op::LogitDiff { x, index, out, pairs, k } => self.logit_diff([*x, *out], index, pairs, *k),
+            Op::LogitDiff { x, w, index, out, pairs, k } => self.logit_diff([*x, *out], *w, index, pairs, *k),
             Op::LogSumExp { tile, out, targets, first, n, reset } => {
                 self.log_sum_exp([*tile, *out], targets, [*first, *n], *reset)
             }

@@ -18,6 +18,11 @@ impl Report {
         Self { tolerance, worst: BTreeMap::new(), failures: Vec::new() }
     }
 
+    /// The largest difference of a quantity.
+    pub fn worst(&self, quantity: &str) -> f64 {
+        self.worst.get(quantity).map_or(f64::NAN, |(worst, _)| *worst)
+    }
+
     /// One line per quantity, the worst first.
     pub fn table(&self) -> String {
         let mut lines: Vec<_> = self.worst.iter().collect();

@@ -11,7 +11,7 @@ use microtome::model::{self, Limits, Readout, Run};
 use microtome::plan::{Means, Plan};
 use microtome::program::{Attn, AttnRow, Buf, Index, Op, Pick, Program, Rows, Segment, Then};
 use microtome::sweep::{Case, Grid, Sweep, Write};
-use microtome::weights::Weights;
+use microtome::weights::{Storage, Weight, Weights};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -67,11 +67,11 @@ impl Bench {
     }
 
     pub fn sizes(d_model: usize, d_mlp: usize, d_vocab: usize) -> Self {
-        Self::of(random_weights(1, &config(1, 1, d_model, d_mlp, d_vocab, 131)))
+        Self::filled(random_weights(1, &config(1, 1, d_model, d_mlp, d_vocab, 131)))
     }
 
     pub fn heads(n_heads: usize, d_head: usize) -> Self {
-        Self::of(random_weights(1, &config(1, n_heads, n_heads * d_head, 4, 5, 131)))
+        Self::filled(random_weights(1, &config(1, n_heads, n_heads * d_head, 4, 5, 131)))
     }
 
     /// For ops without weights.
@@ -79,7 +79,16 @@ impl Bench {
         Self::new(1, 1)
     }
 
-    fn of(weights: Weights) -> Self {
+    /// With random values for what processing would add.
+    fn filled(mut weights: Weights) -> Self {
+        for (seed, weight) in [(2, Weight::EmbedMean), (3, Weight::UnembedBias)] {
+            weights.set(weight, random(seed, weights.cfg.d_vocab)).unwrap();
+        }
+        Self::of(weights)
+    }
+
+    /// An empty program.
+    pub fn of(weights: Weights) -> Self {
         let program = Program {
             ops: Vec::new(),
             output_len: 0,
@@ -141,7 +150,12 @@ impl Bench {
     }
 
     pub fn upload(&self, backend: &mut impl Backend) {
-        pollster::block_on(backend.upload(&self.weights)).unwrap();
+        self.upload_as(backend, Storage::F32);
+    }
+
+    /// Puts the weights on an engine that keeps them so.
+    pub fn upload_as(&self, backend: &mut impl Backend, storage: Storage) {
+        pollster::block_on(backend.upload(&self.weights, storage)).unwrap();
     }
 
     pub fn run_uploaded(&self, backend: &mut impl Backend) -> Result<Output> {
@@ -153,10 +167,24 @@ impl Bench {
         self.run_uploaded(backend)
     }
 
-    /// Runs on both engines; differences are relative to values above 1. Returns what the GPU gave.
+    /// The same with the weights that an engine holds which keeps them so: matrices rounded to halves.
+    pub fn kept_as(&self, storage: Storage) -> Bench {
+        let mut weights = self.weights.clone();
+        for (weight, data) in self.weights.iter() {
+            if storage.of(weight) == Storage::F16 {
+                let rounded = data.iter().map(|x| half::f16::from_f32(*x).to_f32()).collect::<Vec<_>>();
+                weights.set(weight, rounded).unwrap();
+            }
+        }
+        Bench { weights, program: self.program.clone(), given: self.given.clone() }
+    }
+
+    /// Runs on both engines, on the CPU with the weights as the GPU keeps them; differences are relative to values above 1. Returns what the GPU gave.
     pub fn compare(&self, gpu: &mut Gpu, name: &str, tolerance: f32) -> Vec<f32> {
-        let expected = self.run(&mut Cpu::new()).unwrap().data;
-        let found = self.run(gpu).unwrap().data;
+        let storage = gpu.storage();
+        let expected = self.kept_as(storage).run(&mut Cpu::new()).unwrap().data;
+        self.upload_as(gpu, storage);
+        let found = self.run_uploaded(gpu).unwrap().data;
         assert_eq!(found.len(), expected.len());
         let (mut worst, mut at) = (0.0f32, 0);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
@@ -188,13 +216,17 @@ pub fn unembedding(k: usize, d_vocab: usize, rows: usize, shard: usize) -> Bench
     bench.random(x, 3, rows, k);
     let pairs = (0..rows + 2).map(|i| [token(3 * i + 1), token(7 * i + 2)]).collect();
     let index = list((0..rows + 2).map(|i| (5 * i + 1) % rows));
-    bench.op(Op::LogitDiff { x, index, out: Buf::LogitDiff, pairs, k }, Buf::LogitDiff, rows + 2);
+    bench.op(
+        Op::LogitDiff { x, w: Weight::Unembed, index, out: Buf::LogitDiff, pairs, k },
+        Buf::LogitDiff,
+        rows + 2,
+    );
     bench.keep(Buf::LogitDiff);
     let targets: Index = (0..rows).map(|i| token(5 * i + 3)).collect();
     let mut first = 0;
     while first < d_vocab {
         let n = 50.min(d_vocab - first).min(shard - first % shard);
-        bench.op(Op::Unembed { x, out: tile, rows, k, first, n }, tile, rows * n);
+        bench.op(Op::Unembed { x, w: Weight::Unembed, out: tile, rows, k, first, n }, tile, rows * n);
         let at = bench.program.output_len;
         bench.program.ops.push(Op::Keep { buf: tile, start: 0, len: rows * n, at });
         bench.program.output_len += rows * n;
@@ -218,7 +250,7 @@ pub fn forward(lens: &[usize], limits: Limits) -> Bench {
         })
         .collect();
     let (program, _) = model::program(&weights.cfg, false, &runs, &Arc::default(), &limits).unwrap();
-    let mut bench = Bench::of(weights);
+    let mut bench = Bench::filled(weights);
     bench.program = program;
     bench
 }
@@ -294,7 +326,7 @@ pub fn speed(backend: &mut impl Backend) {
         timed(backend, &bench, &format!("linear {rows} × {k} × {n}, {times} times"));
     }
     let weights = random_weights(1, &config(12, 12, 768, 3072, 50_257, 1024));
-    let mut bench = Bench::of(weights);
+    let mut bench = Bench::filled(weights);
     bench.upload(backend);
     for (label, runs, len) in [("forward", 1, 1), ("forward", 1, 11), ("forward", 1, 30), ("12 runs", 12, 11)]
     {

@@ -1,36 +1,112 @@
 //! Products by candle, natively: its kernels are chosen for the processor at run time.
 
 use crate::error::{Error, Result};
-use candle_core::{CpuStorage, Device, Storage, Tensor};
+use crate::weights::storage::Numbers;
+use crate::weights::{Storage, Weight};
+use candle_core::{CpuStorage, Device, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A weight, `[k, n]`.
-pub struct Matrix(Tensor);
+pub struct Matrix {
+    k: usize,
+    n: usize,
+    /// Whether it is stored as `[n, k]`.
+    transposed: bool,
+    data: Data,
+}
+
+enum Data {
+    Growing(Numbers),
+    Whole(Tensor),
+    /// Made wide for each product.
+    Halves(Numbers),
+}
 
 impl Matrix {
-    /// From row-major data `[k, n]`.
+    /// Room for a matrix that is written row by row of `[k, n]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn new(data: &[f32], k: usize, n: usize) -> Result<Self> {
-        super::check_size(data, [k, n])?;
-        Ok(Self(Tensor::from_slice(data, (k, n), &Device::Cpu)?))
+    /// `run.memory`
+    pub fn empty(k: usize, n: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { k, n, transposed: false, data: Data::Growing(Numbers::room(k * n, storage)?) })
     }
 
-    /// From the rows of the transposed matrix, `[n, k]`, which are copied: a tensor owns its data.
+    /// Room for a matrix that is written row by row of its transposed, `[n, k]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn of_rows(data: Arc<Vec<f32>>, n: usize, k: usize) -> Result<Self> {
-        super::check_size(&data, [n, k])?;
-        Ok(Self(Tensor::from_slice(&data, (n, k), &Device::Cpu)?.t()?))
+    /// `run.memory`
+    pub fn empty_rows(n: usize, k: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { transposed: true, ..Self::empty(k, n, storage)? })
+    }
+
+    /// Takes the elements of `weight` from `at` on, which come in order.
+    ///
+    /// # Errors
+    /// `internal` when they do not fit; `model.f16_range`
+    pub fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        let no_room = || super::no_room([self.k, self.n]);
+        let Data::Growing(data) = &mut self.data else { return Err(no_room()) };
+        if at != data.len() || at + values.len() > self.k * self.n {
+            return Err(no_room());
+        }
+        data.push(weight, values)?;
+        if data.len() < self.k * self.n {
+            return Ok(());
+        }
+        self.data = match std::mem::take(data) {
+            Numbers::F32(data) if self.transposed => {
+                Data::Whole(Tensor::from_vec(data, (self.n, self.k), &Device::Cpu)?.t()?)
+            }
+            Numbers::F32(data) => Data::Whole(Tensor::from_vec(data, (self.k, self.n), &Device::Cpu)?),
+            halves @ Numbers::F16(_) => Data::Halves(halves),
+        };
+        Ok(())
+    }
+
+    /// Copies a row of a matrix that was written as `[n, k]`.
+    ///
+    /// # Errors
+    /// `internal` for a row that is not there, or before all of them are.
+    pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
+        let range = row * self.k..(row + 1) * self.k;
+        let copied = match &self.data {
+            Data::Halves(data) => data.copy(range, out),
+            Data::Whole(tensor) => match &*tensor.storage_and_layout().0 {
+                candle_core::Storage::Cpu(CpuStorage::F32(data)) => {
+                    data.get(range).map(|row| out.copy_from_slice(row))
+                }
+                _ => None,
+            },
+            Data::Growing(_) => None,
+        };
+        copied.filter(|()| self.transposed).ok_or_else(|| super::no_row(row))
     }
 
     /// `[k, n]`.
     pub fn shape(&self) -> [usize; 2] {
-        [0, 1].map(|axis| self.0.dims().get(axis).copied().unwrap_or_default())
+        [self.k, self.n]
+    }
+
+    /// `W[ks, cols]`.
+    fn part(&self, ks: Range<usize>, cols: Range<usize>) -> Result<Tensor> {
+        match &self.data {
+            Data::Whole(tensor) => {
+                Ok(tensor.narrow(0, ks.start, ks.len())?.narrow(1, cols.start, cols.len())?)
+            }
+            Data::Growing(_) => Err(Error::internal("a matrix that is not whole")),
+            Data::Halves(data) => {
+                let (width, rows, columns) =
+                    if self.transposed { (self.k, cols, ks) } else { (self.n, ks, cols) };
+                let mut wide = vec![0.0; rows.len() * columns.len()];
+                wide.par_chunks_exact_mut(columns.len().max(1)).zip(rows.clone()).for_each(|(wide, row)| {
+                    // Within the matrix, as the caller has checked.
+                    _ = data.copy(row * width + columns.start..row * width + columns.end, wide);
+                });
+                let tensor = Tensor::from_vec(wide, (rows.len(), columns.len()), &Device::Cpu)?;
+                Ok(if self.transposed { tensor.t()? } else { tensor })
+            }
+        }
     }
 
     /// The work of [`super::product`], which has checked the sizes.
@@ -43,11 +119,11 @@ impl Matrix {
         out: &mut [f32],
         finish: &(impl Fn(usize, usize, &mut [f32]) + Sync),
     ) -> Result<()> {
-        let w = self.0.narrow(0, ks.start, ks.len())?.narrow(1, cols.start, cols.len())?;
+        let w = self.part(ks.clone(), cols.clone())?;
         let y = Tensor::from_slice(x, (rows, ks.len()), &Device::Cpu)?.matmul(&w)?;
         let (storage, layout) = y.storage_and_layout();
         let y = match (&*storage, layout.contiguous_offsets()) {
-            (Storage::Cpu(CpuStorage::F32(y)), Some((start, end))) => &y[start..end],
+            (candle_core::Storage::Cpu(CpuStorage::F32(y)), Some((start, end))) => &y[start..end],
             _ => return Err(Error::internal("matrix product: the result is not contiguous f32")),
         };
         let lines = out.par_chunks_exact_mut(cols.len()).zip(y.par_chunks_exact(cols.len()));

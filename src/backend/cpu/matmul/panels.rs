@@ -5,8 +5,9 @@
 
 use super::tile::{WIDE, add_products, dot_products};
 use crate::error::Result;
+use crate::weights::storage::Numbers;
+use crate::weights::{Storage, Weight};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Columns in a piece: a multiple of [`WIDE`], enough that finishing a row of it is worth a call.
 const COLS: usize = 8 * WIDE;
@@ -27,36 +28,64 @@ pub struct Matrix {
     data: Data,
 }
 
+/// Halves are made wide a part of a panel or a few rows at a time.
 enum Data {
     /// `[n / 12, k]` of twelve columns each, the last filled up with zeros.
-    Panels(Vec<[f32; WIDE]>),
+    Panels(Numbers),
     /// `[n, k]`.
-    Rows(Arc<Vec<f32>>),
+    Rows(Numbers),
 }
 
 impl Matrix {
-    /// From row-major data `[k, n]`.
+    /// Room for a matrix that is written row by row of `[k, n]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn new(data: &[f32], k: usize, n: usize) -> Result<Self> {
-        super::check_size(data, [k, n])?;
-        let mut panels = vec![[0.0; WIDE]; n.div_ceil(WIDE) * k];
-        for (i, row) in data.chunks_exact(n.max(1)).enumerate() {
-            for (panel, columns) in row.chunks(WIDE).enumerate() {
-                panels[panel * k + i][..columns.len()].copy_from_slice(columns);
-            }
-        }
-        Ok(Self { k, n, data: Data::Panels(panels) })
+    /// `run.memory`
+    pub fn empty(k: usize, n: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { k, n, data: Data::Panels(Numbers::zeros(n.div_ceil(WIDE) * k * WIDE, storage)?) })
     }
 
-    /// From the rows of the transposed matrix, `[n, k]`, which are not copied.
+    /// Room for a matrix that is written row by row of its transposed, `[n, k]`.
     ///
     /// # Errors
-    /// `internal` when the data are not of that size.
-    pub fn of_rows(data: Arc<Vec<f32>>, n: usize, k: usize) -> Result<Self> {
-        super::check_size(&data, [n, k])?;
-        Ok(Self { k, n, data: Data::Rows(data) })
+    /// `run.memory`
+    pub fn empty_rows(n: usize, k: usize, storage: Storage) -> Result<Self> {
+        Ok(Self { k, n, data: Data::Rows(Numbers::zeros(n * k, storage)?) })
+    }
+
+    /// Takes whole rows of `weight` from element `at` on.
+    ///
+    /// # Errors
+    /// `internal` when they do not fit; `model.f16_range`
+    pub fn write(&mut self, weight: Weight, at: usize, values: &[f32]) -> Result<()> {
+        let (k, n) = (self.k, self.n);
+        let panels = match &mut self.data {
+            Data::Rows(rows) if at + values.len() <= k * n => return rows.put(weight, at, values),
+            Data::Panels(panels)
+                if at.is_multiple_of(n) && values.len().is_multiple_of(n) && at + values.len() <= k * n =>
+            {
+                panels
+            }
+            _ => return Err(super::no_room([k, n])),
+        };
+        for (i, row) in (at / n.max(1)..).zip(values.chunks_exact(n.max(1))) {
+            for (panel, columns) in row.chunks(WIDE).enumerate() {
+                panels.put(weight, (panel * k + i) * WIDE, columns)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a row of a matrix that was written as `[n, k]`.
+    ///
+    /// # Errors
+    /// `internal` for a row that is not there.
+    pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
+        let copied = match &self.data {
+            Data::Rows(rows) => rows.copy(row * self.k..(row + 1) * self.k, out),
+            Data::Panels(_) => None,
+        };
+        copied.ok_or_else(|| super::no_row(row))
     }
 
     /// `[k, n]`.
@@ -90,16 +119,19 @@ impl Matrix {
         Ok(())
     }
 
-    fn multiply_panels(&self, panels: &[[f32; WIDE]], x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
+    fn multiply_panels(&self, panels: &Numbers, x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
         let first = piece.col / WIDE;
         let skipped = piece.col - first * WIDE;
         let count = (skipped + piece.width()).div_ceil(WIDE);
         // [panel, row] of twelve columns each
         let mut sums = vec![[0.0; WIDE]; count * x.len()];
+        let mut wide = Vec::new();
         for start in (0..ks.len()).step_by(DEPTH) {
             let end = ks.len().min(start + DEPTH);
             for (panel, sums) in (first..).zip(sums.chunks_exact_mut(x.len())) {
-                let w = &panels[panel * self.k + ks.start..][start..end];
+                let first = panel * self.k + ks.start;
+                let w = panels.lend((first + start) * WIDE..(first + end) * WIDE, &mut wide);
+                let w = w.as_chunks().0;
                 let mut row = 0;
                 while row < x.len() {
                     let (x, sums) = (&x[row..], &mut sums[row..]);
@@ -122,11 +154,18 @@ impl Matrix {
         }
     }
 
-    fn multiply_rows(&self, data: &[f32], x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
-        let w = |col: usize| &data[(piece.col + col) * self.k..][ks.clone()];
+    fn multiply_rows(&self, rows: &Numbers, x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
         let width = piece.width();
+        let mut wide: [Vec<f32>; NEAR] = Default::default();
         for near in (0..width).step_by(NEAR) {
             let end = width.min(near + NEAR);
+            let mut columns: [&[f32]; NEAR] = [&[]; NEAR];
+            for (col, (column, wide)) in
+                (piece.col + near..piece.col + end).zip(columns.iter_mut().zip(&mut wide))
+            {
+                *column = rows.lend(col * self.k + ks.start..col * self.k + ks.end, wide);
+            }
+            let w = |col: usize| columns[col - near];
             for (x, out) in x.chunks(3).zip(piece.out.chunks_mut(3)) {
                 let mut col = near;
                 while col < end {

@@ -1,8 +1,8 @@
 //! Both engines, whichever this build uses, against three plain loops.
 
 use super::{check, dense, panels};
+use crate::weights::{Storage, Weight};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A product as a test asks for it.
 #[derive(Clone, Debug)]
@@ -13,20 +13,25 @@ struct Case {
     ks: Range<usize>,
     cols: Range<usize>,
     transposed: bool,
+    storage: Storage,
 }
 
 impl Case {
     fn whole(rows: usize, k: usize, n: usize) -> Self {
-        Self { rows, k, n, ks: 0..k, cols: 0..n, transposed: false }
+        Self { rows, k, n, ks: 0..k, cols: 0..n, transposed: false, storage: Storage::F32 }
     }
 
     fn x(&self) -> Vec<f32> {
         noise(self.rows * self.ks.len(), 1)
     }
 
-    /// Element `[i, col]` of `W`.
+    /// Element `[i, col]` of `W`, rounded where it is kept in halves.
     fn w(&self) -> Vec<f32> {
-        noise(self.k * self.n, 2)
+        let mut w = noise(self.k * self.n, 2);
+        if self.storage == Storage::F16 {
+            w.iter_mut().for_each(|w| *w = half::f16::from_f32(*w).to_f32());
+        }
+        w
     }
 
     fn w_transposed(&self) -> Vec<f32> {
@@ -66,8 +71,16 @@ macro_rules! engine {
     ($name:ident, $matrix:ty) => {
         fn $name(case: &Case, x: &[f32], finish: &(impl Fn(usize, usize, &mut [f32]) + Sync)) -> Vec<f32> {
             let w = match case.transposed {
-                false => <$matrix>::new(&case.w(), case.k, case.n).unwrap(),
-                true => <$matrix>::of_rows(Arc::new(case.w_transposed()), case.n, case.k).unwrap(),
+                false => {
+                    let mut w = <$matrix>::empty(case.k, case.n, case.storage).unwrap();
+                    w.write(Weight::Embed, 0, &case.w()).unwrap();
+                    w
+                }
+                true => {
+                    let mut w = <$matrix>::empty_rows(case.n, case.k, case.storage).unwrap();
+                    w.write(Weight::Embed, 0, &case.w_transposed()).unwrap();
+                    w
+                }
             };
             assert_eq!(w.shape(), [case.k, case.n]);
             // Nothing that was there before may be left or added to.
@@ -106,6 +119,8 @@ fn awkward() -> Vec<Case> {
     ];
     let transposed: Vec<Case> = cases.iter().map(|case| Case { transposed: true, ..case.clone() }).collect();
     cases.extend(transposed);
+    let halves: Vec<Case> = cases.iter().map(|case| Case { storage: Storage::F16, ..case.clone() }).collect();
+    cases.extend(halves);
     cases
 }
 
@@ -178,8 +193,33 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
+fn rows_of_a_transposed_matrix_are_copied_as_they_were_written() {
+    // Halves too, as these are small whole numbers.
+    let data: Vec<f32> = (0..12).map(|i| i as f32).collect();
+    for storage in [Storage::F32, Storage::F16] {
+        let mut panels = panels::Matrix::empty_rows(3, 4, storage).unwrap();
+        let mut dense = dense::Matrix::empty_rows(3, 4, storage).unwrap();
+        let mut row = [0.0; 4];
+        assert!(dense.row(0, &mut row).is_err(), "not before all of it is there");
+        for at in [0, 8] {
+            panels.write(Weight::Embed, at, &data[at..(at + 8).min(12)]).unwrap();
+            dense.write(Weight::Embed, at, &data[at..(at + 8).min(12)]).unwrap();
+        }
+        for (i, expected) in data.chunks(4).enumerate() {
+            panels.row(i, &mut row).unwrap();
+            assert_eq!(row, expected);
+            dense.row(i, &mut row).unwrap();
+            assert_eq!(row, expected);
+        }
+        assert!(panels.row(3, &mut row).is_err() && dense.row(3, &mut row).is_err());
+        assert!(panels::Matrix::empty(3, 4, storage).unwrap().row(0, &mut row).is_err());
+    }
+}
+
+#[test]
 fn wrong_sizes_are_refused() {
-    let w = super::Matrix::new(&[0.0; 12], 3, 4).unwrap();
+    let mut w = super::Matrix::empty(3, 4, Storage::F32).unwrap();
+    w.write(Weight::Embed, 0, &[0.0; 12]).unwrap();
     let ask = |x: usize, ks, cols, out: usize| {
         super::product(&vec![0.0; x], 2, &w, ks, cols, &mut vec![0.0; out], &|_, _, _| {}).is_ok()
     };
@@ -188,8 +228,12 @@ fn wrong_sizes_are_refused() {
     assert!(!ask(6, 0..3, 0..4, 7));
     assert!(!ask(6, 1..4, 0..4, 8));
     assert!(!ask(6, 0..3, 1..5, 8));
-    assert!(panels::Matrix::new(&[0.0; 11], 3, 4).is_err());
-    assert!(panels::Matrix::of_rows(Arc::new(vec![0.0; 11]), 3, 4).is_err());
-    assert!(dense::Matrix::new(&[0.0; 11], 3, 4).is_err());
-    assert!(dense::Matrix::of_rows(Arc::new(vec![0.0; 11]), 3, 4).is_err());
+    assert!(panels::Matrix::empty(3, 4, Storage::F32).unwrap().write(Weight::Embed, 0, &[0.0; 11]).is_err());
+    assert!(
+        panels::Matrix::empty_rows(3, 4, Storage::F32).unwrap().write(Weight::Embed, 0, &[0.0; 13]).is_err()
+    );
+    assert!(dense::Matrix::empty(3, 4, Storage::F32).unwrap().write(Weight::Embed, 1, &[0.0; 11]).is_err());
+    assert!(
+        dense::Matrix::empty_rows(3, 4, Storage::F32).unwrap().write(Weight::Embed, 0, &[0.0; 13]).is_err()
+    );
 }

@@ -75,9 +75,9 @@ impl Encoder<'_> {
     }
 
     /// A shard of W_U, and b_U.
-    pub(super) fn unembedding(&self, shard: usize) -> Result<(Slot, Slot)> {
-        (self.machine.weights)(Weight::Unembed)?;
-        Ok((Slot::Weight(Weight::Unembed, shard), self.weight(Weight::UnembedBias, self.program.d_vocab)?))
+    pub(super) fn unembedding(&self, w: Weight, shard: usize) -> Result<(Slot, Slot)> {
+        (self.machine.weights)(w)?;
+        Ok((Slot::Weight(w, shard), self.weight(Weight::UnembedBias, self.program.d_vocab)?))
     }
 
     pub(super) fn tokens(&self, tokens: &[u32]) -> Result<()> {

@@ -15,6 +15,7 @@ impl Encoder<'_> {
         let (rows, d_model) = (tokens.len(), self.program.d_model);
         self.tokens(tokens)?;
         (self.machine.weights)(Weight::Embed)?;
+        let means = self.weight(Weight::EmbedMean, self.program.d_vocab)?;
         let out = self.act(out, rows * d_model)?;
         let mut params = Params { list: self.shared_list(tokens), ..row_params(rows, d_model) };
         let mut w_pos = Slot::Nothing;
@@ -27,7 +28,7 @@ impl Encoder<'_> {
         }
         for (shard, tokens) in self.shards().into_iter().enumerate() {
             let params = Params { shard: tokens.start as u32, n: tokens.len() as u32, ..params };
-            let slots = vec![Slot::Index, Slot::Weight(Weight::Embed, shard), w_pos, out];
+            let slots = vec![Slot::Index, Slot::Weight(Weight::Embed, shard), means, w_pos, out];
             self.elements(Call { kernel: &kernels::EMBED, params, slots }, d_model)?;
         }
         Ok(())

@@ -170,8 +170,8 @@ impl Encoder<'_> {
     pub(super) fn unembed(
         &mut self,
         [x, out]: [Buf; 2],
-        rows: usize,
-        k: usize,
+        w: Weight,
+        [rows, k]: [usize; 2],
         tokens: Range<usize>,
     ) -> Result<()> {
         if tokens.is_empty() {
@@ -188,7 +188,7 @@ impl Encoder<'_> {
             true => self.machine.variants.unembed(rows),
             false => &kernels::UNEMBED_ANY,
         };
-        let (w, b) = self.unembedding(shard)?;
+        let (w, b) = self.unembedding(w, shard)?;
         let slots = vec![self.act(x, rows * k)?, w, b, self.act(out, rows * tokens.len())?];
         let params = Params {
             n: tokens.len() as u32,
@@ -202,6 +202,7 @@ impl Encoder<'_> {
     pub(super) fn logit_diff(
         &mut self,
         [x, out]: [Buf; 2],
+        w: Weight,
         index: &Index,
         pairs: &[[u32; 2]],
         k: usize,
@@ -220,7 +221,7 @@ impl Encoder<'_> {
             let first = if shard == 0 { mode::FIRST_SHARD } else { 0 };
             let mode = first | if shard == last { mode::LAST_SHARD } else { 0 };
             let (shard_row, n) = (tokens.start as u32, tokens.len() as u32);
-            let (w, b) = self.unembedding(shard)?;
+            let (w, b) = self.unembedding(w, shard)?;
             let params = Params { x_list, list, mode, shard: shard_row, n, ..row_params(rows, k) };
             let slots = vec![Slot::Index, x, w, b, out];
             self.reductions(Call { kernel: &kernels::LOGIT_DIFF, params, slots }, 2 * k)?;

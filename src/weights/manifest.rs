@@ -10,7 +10,6 @@
 //!
 //! Put together in their order, the parts are the file: `cat model.safetensors.part-* > model.safetensors`.
 
-use super::response::is_sha256;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -130,6 +129,11 @@ impl File {
 pub fn is_plain_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=128).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
+}
+
+/// Whether a text is a SHA-256 in hexadecimal.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn wrong(message: String) -> Error {

@@ -1,0 +1,173 @@
+//! A model directory as a [`Source`]: its files are mapped into memory, so that a read costs a copy and a file of many
+//! gigabytes costs nothing until it is read.
+
+use super::files::{INDEX, ModelFiles, ShardIndex, TORCH};
+use super::manifest::{self, CAP_MANIFEST, MANIFEST, Manifest};
+use super::source::{Read, Source, SourceFile};
+use crate::error::{Error, Result};
+use memmap2::Mmap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::Path;
+use std::rc::Rc;
+
+/// The files of a model directory that this program reads, but for shards.
+const NAMES: [&str; 7] =
+    ["config.json", "model.safetensors", INDEX, TORCH, "tokenizer.json", "vocab.json", "merges.txt"];
+
+/// Mapped files.
+struct Folder {
+    files: Vec<SourceFile>,
+    /// The pieces of each, one after the other: more than one where a packed folder holds a file in parts. An empty file
+    /// has none.
+    pieces: Vec<Vec<Mmap>>,
+}
+
+impl ModelFiles {
+    /// Opens a model directory: `config.json`; `model.safetensors`, or else the shards that
+    /// `model.safetensors.index.json` names, or else `pytorch_model.bin`; the tokenizer's files where they exist. In a
+    /// packed folder `microtome.json` names the parts of a file.
+    ///
+    /// # Errors
+    /// `file.missing` names the file and the folder; `file.unreadable` carries the system's reason; those of
+    /// [`ShardIndex::from_json`].
+    pub fn from_dir(dir: &Path) -> Result<Self> {
+        let missing = |what: &str| {
+            Error::input("file.missing", format!("{}: expected {what}, found none", dir.display()))
+        };
+        if !dir.is_dir() {
+            return Err(missing("a model directory"));
+        }
+        let mut folder = Folder { files: Vec::new(), pieces: Vec::new() };
+        let packed = match map(&dir.join(MANIFEST))? {
+            Some((manifest, len)) if len <= CAP_MANIFEST => {
+                Manifest::from_json(manifest.as_deref().unwrap_or_default())
+                    .map_err(|e| e.at(dir.display()))?
+                    .files
+            }
+            _ => Vec::new(),
+        };
+        for name in NAMES {
+            match packed.iter().find(|file| file.name == name && !file.parts.is_empty()) {
+                Some(file) => folder.add_parts(dir, file)?,
+                None => _ = folder.add(dir, name)?,
+            }
+        }
+        if !folder.has("config.json") {
+            return Err(missing("config.json"));
+        }
+        if !folder.has("model.safetensors") {
+            let shards: Vec<_> = match folder.bytes(INDEX) {
+                Some(index) => {
+                    ShardIndex::from_json(index)?.shards().into_iter().map(str::to_owned).collect()
+                }
+                None if folder.has(TORCH) => Vec::new(),
+                None => {
+                    let what = format!("model.safetensors, or {INDEX} and its shards, or {TORCH}");
+                    return Err(missing(&what));
+                }
+            };
+            for name in shards {
+                if !folder.add(dir, &name)? {
+                    return Err(missing(&format!("shard {name}, which {INDEX} names")));
+                }
+            }
+        }
+        let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        let name = full.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        Ok(Self { name, source: Rc::new(folder) })
+    }
+}
+
+impl Folder {
+    fn has(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.name == name)
+    }
+
+    /// A file that lies there whole.
+    fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let file = self.files.iter().position(|file| file.name == name)?;
+        Some(self.pieces[file].first().map_or(&[], |map| map))
+    }
+
+    /// Maps a file; false where it does not exist.
+    fn add(&mut self, dir: &Path, name: &str) -> Result<bool> {
+        let Some((map, len)) = map(&dir.join(name))? else { return Ok(false) };
+        self.files.push(SourceFile { name: name.to_owned(), len, sha256: None });
+        self.pieces.push(map.into_iter().collect());
+        Ok(true)
+    }
+
+    /// Maps the parts of a file of a packed folder.
+    fn add_parts(&mut self, dir: &Path, file: &manifest::File) -> Result<()> {
+        let mut pieces = Vec::new();
+        for part in &file.parts {
+            let path = dir.join(&part.name);
+            let found = map(&path)?;
+            match found {
+                Some((Some(map), len)) if len == part.size => pieces.push(map),
+                Some((_, len)) => {
+                    let message = format!("{}: expected {} bytes, found {len}", path.display(), part.size);
+                    return Err(Error::input("file.unreadable", message));
+                }
+                None => {
+                    let message = format!("{}: expected part {}, found none", dir.display(), part.name);
+                    return Err(Error::input("file.missing", message));
+                }
+            }
+        }
+        self.files.push(SourceFile { name: file.name.clone(), len: file.size, sha256: None });
+        self.pieces.push(pieces);
+        Ok(())
+    }
+}
+
+/// Maps a file, and says how long it is; `None` where it does not exist, no map where it is empty.
+fn map(path: &Path) -> Result<Option<(Option<Mmap>, u64)>> {
+    let unreadable = |e: &std::io::Error| Error::input("file.unreadable", format!("{}: {e}", path.display()));
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unreadable(&e)),
+    };
+    let metadata = file.metadata().map_err(|e| unreadable(&e))?;
+    if !metadata.is_file() {
+        return Err(Error::input("file.unreadable", format!("{}: expected a file", path.display())));
+    }
+    let len = metadata.len();
+    #[allow(
+        unsafe_code,
+        reason = "nothing safe maps a file: another process could change it under the map. Its bytes are only ever \
+                  copied out and decoded, so that changed ones are wrong numbers, as they would be on disk"
+    )]
+    let map = (len > 0).then(|| unsafe { Mmap::map(&file) }).transpose().map_err(|e| unreadable(&e))?;
+    Ok(Some((map, len)))
+}
+
+impl Source for Folder {
+    fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    fn read(&self, file: usize, range: Range<u64>) -> Read<'_> {
+        let outside = || Error::internal("a read outside a file");
+        let read = || {
+            let mut bytes = Vec::with_capacity(usize::try_from(range.end - range.start).ok()?);
+            let mut start = 0;
+            for piece in self.pieces.get(file)? {
+                let end = start + piece.len() as u64;
+                let here = range.start.max(start)..range.end.min(end);
+                if here.start < here.end {
+                    // Both are within the piece, whose length is a usize.
+                    bytes.extend_from_slice(
+                        &piece[(here.start - start) as usize..(here.end - start) as usize],
+                    );
+                }
+                start = end;
+            }
+            (range.end <= start).then_some(bytes)
+        };
+        Box::pin(std::future::ready(read().ok_or_else(outside)))
+    }
+}

@@ -1,0 +1,88 @@
+// The GPU engine's opening: its kernels are made ready while the files are on their way, and which ones measured fastest
+// is remembered between visits.
+import { check, ensure, launch, newPage } from "./harness.mjs";
+import { allSettled } from "./lab_page.mjs";
+import { answer } from "./server.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+/**
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} url of a built site, where there is an adapter
+ */
+export async function rememberedChecks(browser, url) {
+  await check("gpu: the kernels that measured fastest are taken again, and give the same bits", async () => {
+    const page = await newPage(browser);
+    await page.goto(url);
+    await allSettled(page);
+    const first = await opened(page);
+    ensure(first.before === undefined && first.kernels?.split("/").length === 3, JSON.stringify(first));
+    const stored = await page.evaluate(() => localStorage.getItem("microtome.kernels") ?? "");
+    ensure(JSON.parse(stored)[first.adapter].kernels === first.kernels, `stored: ${stored}`);
+    await page.reload();
+    await allSettled(page);
+    const second = await opened(page);
+    ensure(second.before === first.kernels && second.kernels === first.kernels, JSON.stringify(second));
+    ensure(second.top === first.top, `${first.top}, then ${second.top}`);
+
+    for (const spoilt of ["linear_few/no_such/linear_few", 7, null]) {
+      await page.evaluate(([stored, spoilt]) => {
+        const all = JSON.parse(/** @type {string} */ (stored));
+        for (const entry of Object.values(all)) entry.kernels = spoilt;
+        localStorage.setItem("microtome.kernels", JSON.stringify(all));
+      }, [stored, spoilt]);
+      const again = await opened(page);
+      ensure(again.before === undefined && again.kernels?.startsWith("linear_"), `${spoilt}: ${JSON.stringify(again)}`);
+    }
+    await page.context().close();
+  });
+
+  await check("gpu: asked for where there is none, it is an error with its reason", async () => {
+    const plain = await launch(["--enable-unsafe-webgpu"]);
+    const page = await newPage(plain);
+    await page.goto(url);
+    await allSettled(page);
+    const code = await opened(page).catch((error) => String(error));
+    ensure(String(code).includes("no GPU was found"), JSON.stringify(code));
+    await plain.close();
+  });
+}
+
+/**
+ * @param {import("playwright-core").Browser} browser
+ * @param {Awaited<ReturnType<typeof import("./server.mjs").serve>>} site with the stand-in engine
+ */
+export async function preparedChecks(browser, site) {
+  await check("faults: the engine gets ready while the weights are on their way", async () => {
+    const [engine, weights] = ["/pkg/microtome.js", "/models/pronoun/model.safetensors"];
+    const before = { [engine]: site.answers[engine], [weights]: site.answers[weights] };
+    const script = await (await fetch(new URL(engine, site.url))).text();
+    const asking = script.replace("static async prepare(backend) {", 'static async prepare(backend) {\n await fetch("/preparing");');
+    ensure(asking !== script, "the stand-in has no prepare(backend)");
+    /** @type {() => void} */
+    let preparing = () => {};
+    const asked = new Promise((resolve) => (preparing = () => resolve(undefined)));
+    Object.assign(site.answers, {
+      [engine]: answer("text/javascript", asking),
+      "/preparing": (/** @type {any} */ response) => { preparing(); response.writeHead(204).end(); },
+      // They come only when the engine has begun: one that waits for them would wait for ever.
+      [weights]: (/** @type {any} */ response, /** @type {any} */ request) => void asked.then(() => before[weights](response, request)),
+    });
+    const page = await newPage(browser);
+    await page.goto(site.url);
+    await allSettled(page, 20_000);
+    await page.context().close();
+    Object.assign(site.answers, before);
+    delete site.answers["/preparing"];
+  });
+}
+
+/** A lab of its own on the GPU: its kernels before and after a run, and what it computes. @param {Page} page */
+const opened = (page) => page.evaluate(async () => {
+  const { Lab } = await import(/** @type {any} */ (new URL("microtome.js", document.baseURI).href));
+  const lab = await Lab.open({ model: "./models/pronoun/", backend: "gpu" });
+  const before = lab.info.engine.kernels;
+  const { top, engine } = await lab.run({ version: 1, kind: "predict", prompt: "Mary is a great friend, isn’t" });
+  lab.close();
+  return { before, kernels: engine.kernels, adapter: engine.adapter, top: JSON.stringify(top) };
+});
