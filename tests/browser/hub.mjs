@@ -103,7 +103,7 @@ export async function startHub(repositories) {
     const held = repositories[repo];
     if (!held || !["main", COMMIT].includes(revision)) return void response.writeHead(401, { "x-error-code": "RepoNotFound" }).end("{}");
     const all = Object.entries(held).map(([path, bytes]) => ({
-      type: "file", oid: createHash("sha1").update(bytes).digest("hex"), size: bytes.length, path,
+      type: "file", oid: gitHash(bytes), size: bytes.length, path,
       ...(isLarge(path) && options.lfs ? { lfs: { oid: sha256(bytes), size: bytes.length, pointerSize: 134 } } : {}),
     }));
     const blobs = new URL(request.url ?? "/", "http://hub").searchParams.get("blobs") === "true";
@@ -159,8 +159,10 @@ export async function startHub(repositories) {
 
 /** @typedef {Awaited<ReturnType<typeof startHub>>} Hub */
 
+/** @param {Uint8Array} bytes */
+const gitHash = (bytes) => createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 /** Git's own hash for small files, the content's for large ones. @param {string} file @param {Uint8Array} bytes */
-const etagOf = (file, bytes) => `"${isLarge(file) ? sha256(bytes) : createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex")}"`;
+const etagOf = (file, bytes) => `"${isLarge(file) ? sha256(bytes) : gitHash(bytes)}"`;
 
 /** @param {import("node:http").IncomingMessage} request */
 function rangeOf(request) {
