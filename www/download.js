@@ -245,15 +245,15 @@ class Bringer {
    */
   async #degrade(cause) {
     const file = this.#file;
-    const wanted = file?.size ? `: ${file.place.file} has ${megabytes(file.size)}, of which ${megabytes(file.slot?.entry.have ?? 0)} could be stored` : "";
+    const wanted = file?.size ? `: ${file.place.file} has ${megabytes(file.size)}, of which ${megabytes(file.have)} could be stored` : "";
     const why = cause?.name === "QuotaExceededError" ? `The browser’s storage is full${wanted}.` : `The browser’s storage failed (${cause?.message ?? cause}).`;
     this.#notice(why);
     if (file?.slot) {
-      const { entry } = file.slot;
+      const { have, note, size } = file;
       const into = await memory.slot(file.place);
       try {
-        for (let at = 0; at < entry.have; at += 1 << 20) await into.write(at, await file.slot.read(at, Math.min(at + (1 << 20), entry.have)));
-        await into.commit(entry);
+        for (let at = 0; at < have; at += 1 << 20) await into.write(at, await file.slot.read(at, Math.min(at + (1 << 20), have)));
+        await into.commit({ ...file.slot.entry, size, have, note, complete: false, checked: false, files: null });
       } catch {
         // What cannot be read back is downloaded again.
         await into.truncate(0);
@@ -450,10 +450,7 @@ class Bringer {
     const lasting = parts.every(({ shelf }) => shelf !== memory);
     for (const [i, { shelf, entry }] of parts.entries()) {
       const next = { ...entry, checked: entry.checked || (this.#verify && this.#kept.has(entry.file)), files: i === 0 && lasting ? names : entry.files };
-      if (shelf === memory || JSON.stringify(next) === JSON.stringify(entry)) continue;
-      const slot = await shelf.slot(entry).catch(() => null);
-      await slot?.commit(next).catch(() => {});
-      await slot?.close();
+      if (JSON.stringify(next) !== JSON.stringify(entry)) await shelf.mark(next).catch(() => {});
     }
     return parts.map(({ entry, blob }) => fileOf(entry, blob));
   }
@@ -524,11 +521,7 @@ export async function verifyStored({ Hasher }, key, signal, onProgress) {
     const got = blob ? hasher.hex() : null;
     hasher.free();
     if (got !== entry.sha256) await shelf.remove(entry);
-    else {
-      const slot = await shelf.slot(entry).catch(() => null);
-      await slot?.commit({ ...entry, checked: true });
-      await slot?.close();
-    }
+    else if (!entry.checked) await shelf.mark({ ...entry, checked: true });
     files.push({ file: entry.file, expected: /** @type {string} */ (entry.sha256), found: got, ok: got === entry.sha256 });
   }
   return files;

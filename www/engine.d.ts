@@ -154,7 +154,7 @@ export function parseAddress(text: string): ModelAddress;
  * A cancel needs no call: stop, keep the store's partial entry, `free()`. Every number is an exact integer.
  */
 export class Download {
-  /** Throws as `parseAddress` does; `address.consent` for a host that `consent` does not name. */
+  /** Throws as `parseAddress` does; `address.local`, `address.base`; `address.consent` for a host that `consent` does not name. */
   constructor(spec: DownloadSpec);
   next(): DownloadStep;
   /**
@@ -270,6 +270,15 @@ export interface DownloadProgress {
   /** What the open file is having done to it. */
   phase: "list" | "download" | "verify";
 }
+
+/**
+ * Reads `microtome.json`, the manifest of a folder that `microtome pack` wrote: for such a folder that is picked or dropped.
+ * A file with `parts` is these, one after another: `new Blob([part, part, …])`. Throws `{code: "file.manifest", …}`.
+ */
+export function readManifest(json: Uint8Array): {
+  format: "microtome"; version: 1; name: string; dtype: "f32" | "f16";
+  files: { name: string; size: number; sha256: string; parts?: { name: string; size: number; sha256: string }[] }[];
+};
 
 /** SHA-256, piece by piece: for the check of a stored file. */
 export class Hasher {

@@ -11,7 +11,9 @@ import { openOpfs } from "./store/opfs.js";
  * One kind of storage. `file` gives whole files only. `slot` opens a file for writing, by one writer at a time
  * (`store.taken`), with what is already there of it.
  * @typedef {{ kind: "opfs" | "idb" | "memory", list(): Promise<Entry[]>, find(place: Place): Promise<Entry | null>,
- *   file(place: Place): Promise<Blob | null>, slot(place: Place): Promise<Slot>, remove(place: Place): Promise<void> }} Shelf
+ *   file(place: Place): Promise<Blob | null>, slot(place: Place): Promise<Slot>, mark(entry: Entry): Promise<void>,
+ *   remove(place: Place): Promise<void> }} Shelf `mark` remembers something else of a whole file without touching its bytes:
+ *   a `File` that was taken of them before would no longer be readable.
  *
  * A file that is being written. `commit` makes all that was written safe and then remembers the entry, in this order: an
  * entry never speaks of bytes that are not there. So does `truncate`, the other way round.

@@ -2,7 +2,7 @@
 
 use super::{error_to_js, json, set, to_js};
 use crate::address::Address;
-use crate::download::{FailureKind, Response, Spec, Step};
+use crate::download::{FailureKind, Manifest, Response, Spec, Step};
 use crate::error::{Error, Result};
 use js_sys::Uint8Array;
 use serde::Serialize;
@@ -108,6 +108,12 @@ impl Download {
     pub fn progress(&self) -> Js<JsValue> {
         to_js(&self.inner.progress()).map_err(|e| error_to_js(&e))
     }
+}
+
+/// Reads the manifest of a packed folder, `microtome.json`.
+#[wasm_bindgen(js_name = readManifest)]
+pub fn read_manifest(json: &[u8]) -> Js<JsValue> {
+    Manifest::from_json(json).and_then(|manifest| to_js(&manifest)).map_err(|e| error_to_js(&e))
 }
 
 /// SHA-256, piece by piece.

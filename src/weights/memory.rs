@@ -151,10 +151,10 @@ mod tests {
         for word in ["6.30 GB", "6.23 GB", "4.29 GB", "a browser tab's module"] {
             assert!(error.message.contains(word), "{word} in: {}", error.message);
         }
-        assert_eq!(error.action.as_deref(), Some("Open it with f16 weights: they need 3.18 GB."));
+        assert_eq!(error.action.as_deref(), Some("Open it with f16 weights: they need 3.19 GB."));
         let small = Some(Room { bytes: 1 << 30, of: "this machine" });
         let error = MemoryPlan::new(&xl, Storage::F16, small).check().unwrap_err();
-        assert_eq!(error.action.as_deref(), Some("GPT-2 medium in f16 fits: it needs 778 MB."));
+        assert_eq!(error.action.as_deref(), Some("GPT-2 medium in f16 fits: it needs 780 MB."));
         let none = Some(Room { bytes: 1 << 20, of: "this machine" });
         let error = MemoryPlan::new(&xl, Storage::F16, none).check().unwrap_err();
         assert!(error.action.unwrap().starts_with("No published GPT-2 fits"));

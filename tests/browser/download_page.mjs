@@ -2,7 +2,7 @@
 // there, and what then lies in the browser's storage, read behind the page's back.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ensure, newPage } from "./harness.mjs";
+import { ensure, newPage, watchedPage } from "./harness.mjs";
 import { sha256 } from "./hub.mjs";
 import { answer, serve } from "./server.mjs";
 
@@ -49,13 +49,6 @@ export async function openPage(browser, url, context) {
       if (progress && progress !== events.at(-1)) events.push(progress);
     });
   });
-  return page;
-}
-
-/** @param {import("playwright-core").BrowserContext} context */
-async function watchedPage(context) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
   return page;
 }
 

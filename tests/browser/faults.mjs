@@ -1,7 +1,7 @@
 // What happens when things go wrong: hostile text, hung and trapped engines, bad downloads. The stand-in engine
 // (fake_engine.js) misbehaves on request, so none of this depends on how fast a real one is.
 import { check, ensure, newPage } from "./harness.mjs";
-import { answer, serve } from "./server.mjs";
+import { answer, serve, weights } from "./server.mjs";
 import { allSettled, part, recomputed, settled, type } from "./lab_page.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -120,10 +120,12 @@ export async function faultChecks(browser, site) {
   });
 
   await check(name("loading: progress in bytes, cancel within 200 ms, load again"), async () => {
-    const weights = site.answers["/models/pronoun/model.safetensors"];
+    const good = site.answers["/models/pronoun/model.safetensors"];
+    const bytes = weights(300_000);
     site.answers["/models/pronoun/model.safetensors"] = (response) => {
       response.writeHead(200, { "content-length": 300_000 });
-      const drip = setInterval(() => response.write(new Uint8Array(3000)), 30);
+      let at = 0;
+      const drip = setInterval(() => response.write(bytes.subarray(at, at += 3000)), 30);
       response.on("close", () => clearInterval(drip));
     };
     const page = await newPage(browser);
@@ -138,15 +140,15 @@ export async function faultChecks(browser, site) {
       return performance.now() - began;
     });
     ensure(took < 200, `cancelling took ${Math.round(took)} ms`);
-    site.answers["/models/pronoun/model.safetensors"] = weights;
+    site.answers["/models/pronoun/model.safetensors"] = good;
     await page.getByRole("button", { name: "Load again" }).click();
     await allSettled(page);
     await page.context().close();
   });
 
   for (const [what, path, body, words] of /** @type {const} */ ([
-    ["a missing file", "/models/pronoun/config.json", null, "config.json does not exist"],
-    ["a web page instead of weights", "/models/pronoun/model.safetensors", "<!doctype html><title>Home</title>", "is a web page"],
+    ["a missing file", "/models/pronoun/config.json", null, "config.json: the server has no such file"],
+    ["a web page instead of weights", "/models/pronoun/model.safetensors", "<!doctype html><title>Home</title>".padEnd(1000), "'<!doctype html><title>Home</title>"],
   ])) {
     await check(name(`${what} is named in section 1, and typed text stays`), async () => {
       const good = site.answers[path];
@@ -206,7 +208,7 @@ export async function faultChecks(browser, site) {
         await code(lab.run({ version: 1, kind: "predict", prompt: () => "x" })), await code(lab.run({ version: 1, kind: "predict", prompt: "x" })),
       ];
     });
-    ensure(codes.join() === "input.backend,input.model_address,run.cancelled,run.cancelled,input.json,done", codes.join());
+    ensure(codes.join() === "input.backend,address.scheme,run.cancelled,run.cancelled,input.json,done", codes.join());
     await page.context().close();
   });
 }

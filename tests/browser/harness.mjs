@@ -1,4 +1,7 @@
 // Named checks, counted and printed, and a Chromium whose every complaint fails the check that is running.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const FLAGS = ["--no-sandbox", "--enable-unsafe-webgpu", "--disable-quic", "--disable-background-networking",
@@ -50,10 +53,23 @@ export const launch = (without = []) => chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS.filter((flag) => !without.includes(flag)),
 });
 
-/** A browser with a profile on the disk, in one context. @param {string} folder */
-export const launchWithProfile = (folder) => chromium.launchPersistentContext(folder, {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, reducedMotion: "reduce",
-});
+/**
+ * Does something in a browser with a profile on the disk, where files behave as a visitor's do: those of a private window,
+ * as all other pages here are, never leave its memory.
+ * @param {(context: import("playwright-core").BrowserContext) => Promise<unknown>} body
+ */
+export async function withProfile(body) {
+  const folder = await mkdtemp(join(tmpdir(), "microtome-profile-"));
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, viewport: { width: 1100, height: 900 }, reducedMotion: "reduce",
+  });
+  try {
+    await body(context);
+  } finally {
+    await context.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
 
 /**
  * A page of a context of its own that reports errors, unhandled rejections, policy violations and dialogs.
@@ -61,7 +77,11 @@ export const launchWithProfile = (folder) => chromium.launchPersistentContext(fo
  * @param {import("playwright-core").BrowserContextOptions} [options]
  */
 export async function newPage(browser, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, reducedMotion: "reduce", ...options });
+  return watchedPage(await browser.newContext({ viewport: { width: 1100, height: 900 }, reducedMotion: "reduce", ...options }));
+}
+
+/** Another page of a context, watched in the same way. @param {import("playwright-core").BrowserContext} context */
+export async function watchedPage(context) {
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on("console", (message) => {

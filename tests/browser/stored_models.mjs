@@ -1,9 +1,8 @@
 // Models between visits: loaded again without the network, shared by two tabs, resumed after a tab was closed, kept in memory
 // where nothing can be stored, and read again where bytes have changed.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { check, ensure, launchWithProfile, newPage } from "./harness.mjs";
+import { check, ensure, withProfile, newPage } from "./harness.mjs";
 import { COMMIT, startHub } from "./hub.mjs";
 import { ADDRESS, ask, ended, eventsOf, filesOf, load, monotone, openPage, REPO, serveWithHub, sound, storedFiles } from "./download_page.mjs";
 import { CONFIG, serveFolder, standIn, weights } from "./server.mjs";
@@ -67,9 +66,9 @@ export async function storedModelChecks(browser, folder, golden, here) {
     await page.context().close();
   });
 
-  await check(name("loaded once, it is there again after a reload without a byte of its weights"), async () => {
+  await check(name("loaded once, it is there again after a reload without a byte of its weights"), () => withProfile(async (context) => {
     hub.reset();
-    const page = await openPage(browser, site.url);
+    const page = await openPage(browser, site.url, context);
     await ready(page);
     ensure(weightBytes() >= bytes, `only ${weightBytes()} bytes came`);
     await sound(page, hub, { whole: FILES });
@@ -85,8 +84,7 @@ export async function storedModelChecks(browser, folder, golden, here) {
       monotone(await eventsOf(next));
       await next.close();
     }
-    await page.context().close();
-  });
+  }));
 
   await check(name("a pinned commit needs no network at all the second time it is read"), async () => {
     hub.reset();
@@ -193,15 +191,13 @@ export async function storedModelChecks(browser, folder, golden, here) {
   await check(name("17: storage that fills up in the middle: what came goes to memory, and the rest after it"), async () => {
     hub.reset();
     const place = await siteWithout(null, true);
-    // A private window has no disk that could fill up.
-    const profile = await mkdtemp(join(tmpdir(), "microtome-profile-"));
-    const context = await launchWithProfile(profile);
-    const page = await openPage(browser, place.url, context);
-    hub.always[WEIGHTS] = { kind: "drip", bytes: 100_000, every: 20 };
-    await ask(page, "hf:tests/big");
-    await page.waitForFunction(() => {
-      const { progress } = /** @type {any} */ (globalThis).microtome.store.get("model");
-      return progress?.file === "model.safetensors" && progress.loaded > 2_000_000;
+    await withProfile(async (context) => {
+      const page = await openPage(browser, place.url, context);
+      hub.always[WEIGHTS] = { kind: "drip", bytes: 100_000, every: 20 };
+      await ask(page, "hf:tests/big");
+      await page.waitForFunction(() => {
+        const { progress } = /** @type {any} */ (globalThis).microtome.store.get("model");
+        return progress?.file === "model.safetensors" && progress.loaded > 2_000_000;
     });
     const session = await page.context().newCDPSession(page);
     await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(place.url).origin, quotaSize: 100_000 });
@@ -211,8 +207,7 @@ export async function storedModelChecks(browser, folder, golden, here) {
     ensure(/full: model\.safetensors has 5\.0 MB, of which \d\.\d MB/.test(words), `it says “${words}”`);
     ensure(weightBytes() < 9_000_000, `${weightBytes()} bytes came for 5,000,000`);
     ensure(!(await storedFiles(page)).some(({ file, source }) => file === WEIGHTS && source === "hf:tests/big"), "half a file is left");
-    await context.close();
-    await rm(profile, { recursive: true, force: true });
+    });
     place.close();
   });
 
@@ -263,21 +258,20 @@ export async function storedModelChecks(browser, folder, golden, here) {
     }
   }, WEIGHTS);
 
-  await check(name("18: bytes that changed on the disk are found at the next load, and downloaded again"), async () => {
+  await check(name("18: bytes that changed on the disk are found at the next load, and downloaded again"), () => withProfile(async (context) => {
     hub.reset();
-    const page = await openPage(browser, site.url);
+    const page = await openPage(browser, site.url, context);
     await ready(page);
     await poison(page);
     hub.reset();
     await ready(page);
     ensure(weightBytes() >= bytes, `${weightBytes()} bytes came`);
     await sound(page, hub, { whole: FILES });
-    await page.context().close();
-  });
+  }));
 
-  await check(name("18: “Check” finds them at any time; “Delete” deletes"), async () => {
+  await check(name("18: “Check” finds them at any time; “Delete” deletes"), () => withProfile(async (context) => {
     hub.reset();
-    const page = await openPage(browser, site.url);
+    const page = await openPage(browser, site.url, context);
     await ready(page, PINNED);
     const panel = page.locator("#model .stored");
     await panel.locator("summary").click();
@@ -295,8 +289,7 @@ export async function storedModelChecks(browser, folder, golden, here) {
     await item.getByRole("button", { name: "Delete" }).click();
     await item.waitFor({ state: "detached" });
     await sound(page, hub, { absent: FILES });
-    await page.context().close();
-  });
+  }));
 
   await check(name("a folder beside the page, with shards; and again without a byte of its weights"), async () => {
     const page = await openPage(browser, site.url);

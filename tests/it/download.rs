@@ -95,8 +95,12 @@ fn unlisted(weights: Vec<u8>) -> Server {
 
 /// A folder as `microtome pack` writes it, its weights in parts of 50,000 bytes.
 fn packed(weights: &[u8]) -> Server {
+    packed_by(weights, 50_000)
+}
+
+fn packed_by(weights: &[u8], most: usize) -> Server {
     let parts: Vec<(String, &[u8])> = weights
-        .chunks(50_000)
+        .chunks(most)
         .enumerate()
         .map(|(i, part)| (format!("{WEIGHTS}.part-{:03}", i + 1), part))
         .collect();
@@ -429,6 +433,28 @@ fn a_file_that_changed_since_is_not_put_together_from_two() {
 }
 
 #[test]
+fn a_beginning_that_nobody_can_tell_from_another_is_not_continued() {
+    let (mut server, mut store) = (unlisted(weights(true)), Store::new());
+    server.etags = false;
+    assert!(download(&spec(), &mut server, &mut store, 150_000).is_none());
+    let mut other = weights(true);
+    other[20_000] ^= 1;
+    server.files.insert(format!("{HUB}{WEIGHTS}"), other.clone());
+    assert_eq!(code(&run(&spec(), &mut server, &mut store)), "ok");
+    assert_eq!(stored(&store, WEIGHTS).unwrap().bytes, other);
+}
+
+#[test]
+fn masks_that_were_made_before_a_tab_was_closed_are_fetched_where_they_are_wrong() {
+    let (mut server, mut store) = (hub(weights(false)), Store::new());
+    assert!(download(&spec(), &mut server, &mut store, 180_000).is_none());
+    assert!(stored(&store, WEIGHTS).unwrap().bytes.len() > 190_000, "both masks are made");
+    let run = run(&spec(), &mut server, &mut store);
+    assert_eq!((code(&run), run.restarts), ("ok", 0));
+    assert_eq!(stored(&store, WEIGHTS).unwrap().bytes, weights(false));
+}
+
+#[test]
 fn a_stored_model_is_kept_checked_on_request_and_mended() {
     let (mut server, mut store) = (hub(weights(true)), Store::new());
     run(&spec(), &mut server, &mut store);
@@ -484,6 +510,18 @@ fn parts_become_one_file_with_and_without_ranges() {
         if faults.len() == 2 {
             assert!(run.restarts == 1 && server.asked("part-002").len() == 2, "only the part is sent again");
         }
+    }
+}
+
+#[test]
+fn a_header_in_several_parts_is_read_again_with_them() {
+    let whole = weights(true);
+    for faults in [vec![Fault::Cut(50), Fault::WholeFile], vec![Fault::Cut(50); 4]] {
+        let mut server = packed_by(&whole, 200).fault("part-002", &faults);
+        server.chunk = 30;
+        let mut store = Store::new();
+        assert_eq!(code(&run(&folder(), &mut server, &mut store)), "ok", "{faults:?}");
+        assert_eq!(stored(&store, WEIGHTS).unwrap().bytes, whole);
     }
 }
 

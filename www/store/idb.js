@@ -93,6 +93,11 @@ class Idb {
     return owner;
   }
 
+  /** @param {Entry} entry */
+  mark(entry) {
+    return this.#write(["entries"], ({ entries }) => entries.put(entry, idOf(entry)));
+  }
+
   /** @param {Place} place */
   remove(place) {
     const id = idOf(place);

@@ -40,6 +40,12 @@ export class Memory {
     }, file.entry);
   }
 
+  /** @param {Entry} entry */
+  async mark(entry) {
+    const file = this.#files.get(idOf(entry));
+    if (file) file.entry = entry;
+  }
+
   /** @param {Place} place */
   async remove(place) {
     this.#files.delete(idOf(place));

@@ -70,6 +70,17 @@ class Opfs {
     }
   }
 
+  /** @param {Entry} entry */
+  async mark(entry) {
+    const handle = await this.folder.getFileHandle(`${await nameOf(entry)}.json`);
+    const sidecar = await exclusive(handle);
+    try {
+      append(sidecar, entry);
+    } finally {
+      sidecar.close();
+    }
+  }
+
   /** @param {Place} place */
   async remove(place) {
     const name = await nameOf(place);
@@ -112,11 +123,9 @@ class OpfsSlot {
 
   /** @param {Entry} entry */
   async commit(entry) {
-    if (entry.complete) this.bytes.truncate(entry.have);
+    if (entry.complete && this.bytes.getSize() > entry.have) this.bytes.truncate(entry.have);
     this.bytes.flush();
-    // On a line of its own, even if the last one was cut short.
-    writeAll(this.sidecar, new TextEncoder().encode(`\n${JSON.stringify(entry)}\n`), this.sidecar.getSize());
-    this.sidecar.flush();
+    append(this.sidecar, entry);
     this.entry = entry;
   }
 
@@ -130,6 +139,12 @@ class OpfsSlot {
     this.bytes.close();
     this.sidecar.close();
   }
+}
+
+/** Adds a line of its own, even if the last one was cut short. @param {SyncHandle} sidecar @param {Entry} entry */
+function append(sidecar, entry) {
+  writeAll(sidecar, new TextEncoder().encode(`\n${JSON.stringify(entry)}\n`), sidecar.getSize());
+  sidecar.flush();
 }
 
 /** @param {SyncHandle} handle @param {Uint8Array} bytes @param {number} at */

@@ -42,6 +42,8 @@ impl Transfer {
     pub(super) fn wrong_hash(&mut self, name: &str, expected: &str, got: &str) {
         if self.masks_made && !self.was_complete {
             (self.masks_made, self.real_masks, self.checking) = (false, true, true);
+            // All of it has been read back: nothing of the store is awaited any more.
+            self.stored = 0;
             self.patches = std::mem::take(&mut self.masks).into_iter().map(|mask| mask.range).collect();
             self.next_patch();
         } else if self.from_store {

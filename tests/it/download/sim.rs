@@ -185,7 +185,13 @@ pub fn download(spec: &Spec, server: &mut Server, store: &mut Store, budget: usi
                 download.opened(have, note.as_deref(), complete);
             }
             Step::Get { url, range, .. } => {
-                let fault = server.next_fault(&url);
+                let mut fault = server.next_fault(&url);
+                // Nobody states the hash of what states hashes.
+                if matches!(fault, Fault::Flip(_))
+                    && (url.contains("/api/") || url.ends_with("microtome.json"))
+                {
+                    fault = Fault::None;
+                }
                 server.log.push((url.clone(), range.clone()));
                 if fault == Fault::Unreachable {
                     download.failed(FailureKind::Network, "Failed to fetch");
