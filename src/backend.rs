@@ -27,6 +27,9 @@ pub trait Backend: Sink {
         None
     }
 
+    /// Bytes of weights and of buffers for activations that are held at the moment, on whichever machine has them.
+    fn held_bytes(&self) -> u64;
+
     /// How much memory there is for a model; `None` where nobody can tell.
     fn room(&self) -> Option<Room> {
         None

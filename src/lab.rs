@@ -174,6 +174,11 @@ impl<B: Backend> Lab<B> {
         Ok(())
     }
 
+    /// See [`Backend::held_bytes`].
+    pub fn held_bytes(&self) -> u64 {
+        self.backend.held_bytes()
+    }
+
     /// What the model needs of memory on this engine.
     pub fn memory_plan(&self) -> MemoryPlan {
         MemoryPlan::new(self.model.cfg(), self.storage, self.backend.room())

@@ -7,15 +7,17 @@ mod source;
 #[cfg(feature = "threads")]
 mod threads;
 
-use crate::backend::Control;
 use crate::backend::engine::{Engine as Backend, Opened};
+use crate::backend::{Backend as _, Control};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Prompt};
 use crate::figure::{Figure, SweepResult};
 use crate::lab::{Lab, Model};
 use crate::outcome::{Answer, EngineInfo, Outcome, Tensor, build};
 use crate::processing::Processing;
-use crate::weights::{ModelFiles, Storage};
+use crate::published::verify;
+use crate::weights::{MemoryPlan, ModelFiles, Storage};
 use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use source::Blobs;
@@ -51,9 +53,30 @@ struct Options {
     allow_not_finite: bool,
 }
 
+/// Bytes of the module's memory, which never shrinks.
+#[wasm_bindgen(js_name = heapBytes)]
+pub fn heap_bytes() -> f64 {
+    const PAGE: f64 = 65_536.0;
+    core::arch::wasm32::memory_size(0) as f64 * PAGE
+}
+
 /// An engine that is ready for a model.
 #[wasm_bindgen]
 pub struct Prepared(Opened);
+
+#[wasm_bindgen]
+impl Prepared {
+    /// What a model would need of memory here, from the bytes of its `config.json` (`MemoryPlan` of
+    /// `www/microtome.d.ts`). Throws `model.too_large` for one that does not fit.
+    pub fn plan(&self, config: &[u8], precision: &str) -> std::result::Result<JsValue, JsValue> {
+        let plan = || {
+            let plan = MemoryPlan::new(&Config::from_json(config)?, precision.parse()?, self.0.engine.room());
+            plan.check()?;
+            to_js(&plan)
+        };
+        plan().map_err(|e| error_to_js(&e))
+    }
+}
 
 #[wasm_bindgen]
 impl Engine {
@@ -86,7 +109,7 @@ impl Engine {
         on_phase: Function,
         is_cancelled: Function,
     ) -> std::result::Result<Engine, JsValue> {
-        let control = JsControl::new(on_phase, Function::default(), is_cancelled);
+        let control = JsControl::new(on_phase, None, is_cancelled);
         Self::open_model(&files, prepared.0, &options, control).await.map_err(|e| error_to_js(&e))
     }
 
@@ -109,8 +132,39 @@ impl Engine {
         on_partial: Function,
         is_cancelled: Function,
     ) -> std::result::Result<JsValue, JsValue> {
-        let control = JsControl::new(on_progress, on_partial, is_cancelled);
+        let control = JsControl::new(on_progress, Some(on_partial), is_cancelled);
         self.run_experiment(&experiment, control).await.map_err(|e| error_to_js(&e))
+    }
+
+    /// `{heap_bytes, engine_bytes}`: the module's memory, which never shrinks, and what the engine holds, on the GPU or as
+    /// a part of that memory. Refused while an experiment runs.
+    pub fn memory(&self) -> std::result::Result<JsValue, JsValue> {
+        #[derive(Serialize)]
+        struct Memory {
+            heap_bytes: f64,
+            engine_bytes: u64,
+        }
+        let memory = || match &*self.lab.borrow() {
+            Some(lab) => to_js(&Memory { heap_bytes: heap_bytes(), engine_bytes: lab.held_bytes() }),
+            None => Err(busy()),
+        };
+        memory().map_err(|e| error_to_js(&e))
+    }
+
+    /// Every figure that the notebook published for GPT-2 small beside the computed one (`PublishedCheck[]`).
+    pub async fn verify(
+        &self,
+        on_progress: Function,
+        is_cancelled: Function,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let control = JsControl::new(on_progress, None, is_cancelled);
+        let checks = async {
+            let mut lab = self.lab.borrow_mut().take().ok_or_else(busy)?;
+            let checks = verify(&mut lab, &control).await;
+            self.lab.replace(Some(lab));
+            to_js(&checks?)
+        };
+        checks.await.map_err(|e| error_to_js(&e))
     }
 
     /// What an experiment would cost; runs nothing. Refused while an experiment runs.
@@ -191,12 +245,13 @@ fn busy() -> Error {
 struct JsControl {
     worker: WorkerGlobalScope,
     on_progress: Function,
-    on_partial: Function,
+    /// `None` where nobody listens.
+    on_partial: Option<Function>,
     is_cancelled: Function,
 }
 
 impl JsControl {
-    fn new(on_progress: Function, on_partial: Function, is_cancelled: Function) -> Self {
+    fn new(on_progress: Function, on_partial: Option<Function>, is_cancelled: Function) -> Self {
         Self { worker: js_sys::global().unchecked_into(), on_progress, on_partial, is_cancelled }
     }
 }
@@ -213,8 +268,8 @@ impl Control for JsControl {
 
     fn partial(&self, answer: &Answer) {
         // As above; an answer that cannot be converted is one that the listener does without.
-        if let Ok(answer) = to_js(answer) {
-            let _ = self.on_partial.call1(&JsValue::NULL, &answer);
+        if let (Some(on_partial), Ok(answer)) = (&self.on_partial, to_js(answer)) {
+            let _ = on_partial.call1(&JsValue::NULL, &answer);
         }
     }
 

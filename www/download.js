@@ -12,7 +12,8 @@ import { alone, entriesOf, memory, room, shelves, whole } from "./store.js";
 /**
  * @typedef {{ address: import("./engine.js").ModelAddress, base: string, hub?: string, allowHosts?: string[], timeScale?: number,
  *   signal: AbortSignal, onProgress: (progress: import("./microtome.js").LoadProgress) => void,
- *   onNotice: (notice: import("./microtome.js").Notice) => void }} Wanted
+ *   onNotice: (notice: import("./microtome.js").Notice) => void, onConfig?: (bytes: Uint8Array) => Promise<void> }} Wanted
+ *   `onConfig` gets config.json before anything larger is asked for, and may refuse the model
  */
 
 /** Bytes are made safe at least this often: so much is lost, at most, of a tab that is closed. */
@@ -419,12 +420,25 @@ class Bringer {
     file.size = file.have = size;
     await this.#commit({ sha256, complete: true });
     await this.#leave();
+    await this.#toldOf(file.place);
     this.progress.tell({ status: "done", ...this.#counted() });
   }
 
+  /**
+   * The configuration comes first; what it says of the model may end the download of the rest.
+   * @param {import("./store.js").Place} place
+   */
+  async #toldOf(place) {
+    if (place.file !== "config.json") return;
+    const found = await whole(place);
+    if (found) await this.wanted.onConfig?.(new Uint8Array(await found.blob.arrayBuffer()));
+  }
+
   async #keep() {
-    this.#kept.add(this.#opened().place.file);
+    const { place } = this.#opened();
+    this.#kept.add(place.file);
     await this.#leave();
+    await this.#toldOf(place);
     this.progress.tell({ status: "done", ...this.#counted() });
   }
 

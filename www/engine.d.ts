@@ -1,5 +1,5 @@
 /** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
-import type { Drawable, EngineInfo, Estimate, Experiment, Figure, ModelInfo, PartialSweep, Result, Token } from "./microtome.js";
+import type { Drawable, EngineInfo, Estimate, Experiment, Figure, MemoryPlan, MemoryUse, ModelInfo, PartialSweep, PublishedCheck, Result, Token } from "./microtome.js";
 
 /** One file of a model: a file of the browser's storage, of the visitor's disk or of memory, read a slice at a time. */
 export interface ModelFile {
@@ -30,10 +30,15 @@ export type Remembered = Record<string, { build: string; kernels: string }>;
 /** An engine without a model, its kernels ready. */
 export class Prepared {
   private constructor();
+  /** What a model would need of memory here, from the bytes of its `config.json`. Throws `model.too_large` if it does not fit. */
+  plan(config: Uint8Array, precision: "f32" | "f16"): MemoryPlan;
   free(): void;
 }
 
 export default function init(options: { module_or_path: URL | Response | WebAssembly.Module }): Promise<unknown>;
+
+/** Bytes of the module's memory, which never shrinks. */
+export function heapBytes(): number;
 
 export class Engine {
   private constructor();
@@ -55,6 +60,9 @@ export class Engine {
     isCancelled: () => boolean,
   ): Promise<Engine>;
   info(): { model: ModelInfo; engine: EngineInfo };
+  /** Refused while an experiment runs. */
+  memory(): Omit<MemoryUse, "start_bytes">;
+  verify(onProgress: (done: number, total: number) => void, isCancelled: () => boolean): Promise<PublishedCheck[]>;
   run(
     experiment: Experiment,
     onProgress: (done: number, total: number) => void,

@@ -21,11 +21,11 @@ import { spawn } from "./spawn.js";
 /**
  * @typedef {{ kind: "run", experiment: Experiment } | { kind: "estimate", experiment: Experiment }
  *   | { kind: "figure", result: import("./microtome.js").Drawable }
- *   | { kind: "tokenize", text: string, prependBos: boolean }} Work
+ *   | { kind: "tokenize", text: string, prependBos: boolean } | { kind: "memory" } | { kind: "published" }} Work
  * @typedef {{ id: number } & (Work | { kind: "open", kernels: import("./engine.js").Remembered } & Opening
  *   | { kind: "stored" } | { kind: "forget", key: string } | { kind: "verify", key: string } | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
- *   | { kind: "threads", alarms: MessagePort[] } | { kind: "files", files: ModelFile[] }
+ *   | { kind: "threads", alarms: MessagePort[] } | { kind: "files", files: ModelFile[] } | { kind: "plan", plan: import("./microtome.js").MemoryPlan }
  *   | { kind: "notice", notice: import("./microtome.js").Notice }
  *   | { kind: "progress", done: number, total: number } | { kind: "partial", partial: PartialSweep }
  *   | { kind: "done", value: any }
@@ -70,7 +70,7 @@ export class Host {
 
   /**
    * @param {Opening & { onProgress?: (progress: LoadProgress) => void,
-   *   onNotice?: (notice: import("./microtome.js").Notice) => void }} options
+   *   onNotice?: (notice: import("./microtome.js").Notice) => void, onPlan?: (plan: import("./microtome.js").MemoryPlan) => void }} options
    */
   constructor(options) {
     this.options = options;
@@ -83,7 +83,7 @@ export class Host {
    */
   open() {
     const id = this.#nextId++;
-    const { onProgress, onNotice, ...opening } = this.options;
+    const { onProgress, onNotice, onPlan, ...opening } = this.options;
     return new Promise((resolve, reject) => {
       /** @param {LabError} error */
       const fail = (error) => {
@@ -117,6 +117,7 @@ export class Host {
         if (message.id !== id) return this.#receive(message);
         if (message.kind === "load") onProgress?.(message.progress);
         if (message.kind === "notice") onNotice?.(message.notice);
+        if (message.kind === "plan") onPlan?.(message.plan);
         // The next worker reads them where they lie, even if this one kept them in memory.
         if (message.kind === "files") this.options.files = message.files;
         if (message.kind === "threads") {
@@ -171,7 +172,7 @@ export class Host {
       const job = { id: this.#nextId++, work, resolve, reject, onProgress, onPartial };
       signal?.addEventListener("abort", () => this.#cancel(job, signal), { once: true });
       // A figure, an estimate or a token list is wanted now and takes no time: it goes before the sweeps that wait.
-      if (work.kind === "run") this.#queue.push(job);
+      if (work.kind === "run" || work.kind === "published") this.#queue.push(job);
       else if (work.kind === "figure" && this.#active?.work.kind === "run") this.#aside(job);
       else this.#queue.unshift(job);
       this.#pump();

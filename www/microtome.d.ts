@@ -131,6 +131,10 @@ export interface EngineInfo {
    * Kept in `localStorage`, since only with the same ones does the same input give the same bits.
    */
   kernels?: string;
+  /** What the matrices are kept as; arithmetic is in f32. */
+  precision: "f32" | "f16";
+  /** What f16 weights changed, at most, where it was measured: a shipped model's golden experiments. Absent for f32. */
+  precision_effect?: { model: string; log_prob: number; logit_diff: number };
   /** Why this backend was taken. */
   reason: string;
   build: string;
@@ -285,6 +289,27 @@ export interface StoredModel {
 /** `found`: the SHA-256 of the bytes that are stored; null where they cannot be read. */
 export interface VerifiedFile { file: string; ok: boolean; expected: string; found: string | null }
 
+/** What a model needs of memory at its peak. */
+export interface MemoryPlan {
+  precision: "f32" | "f16";
+  /** On the engine, for good. */
+  weights_bytes: number;
+  /** Besides, while loading and while running a sweep of middling size: not at the same time. */
+  loading_bytes: number;
+  running_bytes: number;
+  peak_bytes: number;
+  /** What there is; null where nobody can tell, as of a GPU. */
+  room_bytes: number | null;
+  fits: boolean;
+  instead: string | null;
+}
+
+/** Memory that is taken: the module's, which never shrinks, what it was at the start, and what the engine holds of the GPU's or of the module's. */
+export interface MemoryUse { heap_bytes: number; start_bytes: number; engine_bytes: number }
+
+/** One figure that the notebook published for GPT-2 small, beside the computed one. */
+export interface PublishedCheck { name: string; published: string; computed: string; agrees: boolean }
+
 export interface OpenOptions {
   /**
    * `hf:owner/name[@revision]`, a model of the Hugging Face Hub; a folder below the page, such as `./models/pronoun/`, with
@@ -314,6 +339,8 @@ export interface OpenOptions {
   /** Called again when a stopped worker is replaced and loads the model once more. */
   onProgress?: (progress: LoadProgress) => void;
   onNotice?: (notice: Notice) => void;
+  /** Called with what the model needs of memory, before its weights are asked for. One that does not fit is refused with code `model.too_large`. */
+  onPlan?: (plan: MemoryPlan) => void;
   /** Ends the opening within 200 ms, with code `run.cancelled`; what was downloaded is kept for the next time. */
   signal?: AbortSignal;
 }
@@ -348,6 +375,10 @@ export class Lab {
   /** The figure of an `ablate` or `patch` result, or of what is done of one; null for any other. */
   figure(result: Drawable): Promise<Figure | null>;
   tokenize(text: string, prependBos?: boolean): Promise<Token[]>;
+  /** Memory that is taken at the moment; waits its turn. */
+  memory(): Promise<MemoryUse>;
+  /** Computes every figure that the notebook published for GPT-2 small; on any other weights some differ. Rejects with `LabError`. */
+  verify(options?: RunOptions): Promise<PublishedCheck[]>;
   /** Ends the worker; everything still under way rejects with code `lab.closed`. */
   close(): void;
 }

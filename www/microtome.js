@@ -26,7 +26,7 @@ export class Lab {
   }
 
   /** @param {OpenOptions} options */
-  static async open({ model, files, backend = "auto", precision = "f32", allowNotFinite = false, threads, hub, allowHosts, timeScale, onProgress, onNotice, signal }) {
+  static async open({ model, files, backend = "auto", precision = "f32", allowNotFinite = false, threads, hub, allowHosts, timeScale, onProgress, onNotice, onPlan, signal }) {
     if (signal?.aborted) throw cancelled(signal);
     if (!["auto", "gpu", "cpu"].includes(backend)) {
       throw new LabError("input.backend", `The backend is “auto”, “gpu” or “cpu”, not “${backend}”.`);
@@ -42,7 +42,7 @@ export class Lab {
     if (source.address === "local" && !local) {
       throw new LabError("input.no_files", "The address “local” stands for files that are picked or dropped, and there are none.", "Pick the model’s files.");
     }
-    const host = new Host({ model: source, files: local?.files, backend, precision, allowNotFinite, threads, onProgress, onNotice });
+    const host = new Host({ model: source, files: local?.files, backend, precision, allowNotFinite, threads, onProgress, onNotice, onPlan });
     const abort = () => host.abandon(cancelled(/** @type {AbortSignal} */ (signal)));
     signal?.addEventListener("abort", abort, { once: true });
     try {
@@ -110,6 +110,19 @@ export class Lab {
    */
   tokenize(text, prependBos = true) {
     return this.#host.call({ kind: "tokenize", text, prependBos });
+  }
+
+  /** @returns {Promise<import("./microtome.js").MemoryUse>} */
+  memory() {
+    return this.#host.call({ kind: "memory" });
+  }
+
+  /**
+   * @param {RunOptions} [options]
+   * @returns {Promise<import("./microtome.js").PublishedCheck[]>}
+   */
+  verify(options) {
+    return this.#host.call({ kind: "published" }, options);
   }
 
   close() {

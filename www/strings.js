@@ -33,6 +33,8 @@ export const S = {
     panels: "Panels of one scale. Arrow keys choose one, Enter keeps it, Escape lets go.",
     panelsRole: "panel chooser",
     took: (/** @type {string} */ time, /** @type {string} */ backend) => `Computed in ${time} on the ${backend} engine`,
+    /** @param {{ model: string, log_prob: number, logit_diff: number } | undefined} effect */
+    halves: (effect) => effect ? `16-bit weights: in the model “${effect.model}” they changed logit differences by up to ${effect.logit_diff}, log-probabilities by up to ${effect.log_prob}` : "16-bit weights",
     table: "Numbers as a table",
     tooMany: (/** @type {string} */ cells) => `${cells} cells are too many for a table here. The JavaScript API gives them all.`,
     pointAt: "Point at a cell, or move through the cells with the arrow keys.",
@@ -65,6 +67,15 @@ export const S = {
     pickFolder: "Choose a folder …",
     precision: "Weights kept as",
     precisions: /** @type {[string, string][]} */ ([["f32", "32 bit"], ["f16", "16 bit, half the memory"]]),
+    published: {
+      start: "Compare with the published figures",
+      again: "Compare again",
+      running: "Computing every figure that the notebook published for GPT-2 small …",
+      /** @param {number} all @param {number} bad */
+      verdict: (all, bad) => bad ? `${bad} of ${all} figures differ: these are not the weights of GPT-2 small.` : `All ${all} figures agree.`,
+      columns: ["Figure", "Published", "Computed", ""],
+      agrees: "agrees", differs: "differs",
+    },
     consent: {
       title: (/** @type {string} */ host) => `Load a model from ${host}?`,
       words: (/** @type {string} */ host) => `${host} is neither this site nor the Hugging Face Hub. It will see your internet address and that you load this model. A model is only numbers and text here: nothing in it is executed.`,
@@ -94,7 +105,7 @@ export const S = {
     }),
     facts: /** @type {Record<string, string>} */ ({
       name: "Name", size: "Size", shape: "Residual stream", vocab: "Vocabulary", context: "Longest prompt",
-      sha256: "Weights (SHA-256)", engine: "Engine", adapter: "Runs on", build: "Build",
+      sha256: "Weights (SHA-256)", engine: "Engine", adapter: "Runs on", precision: "Weights kept as", build: "Build",
     }),
     size: (/** @type {string} */ params, /** @type {number} */ layers, /** @type {number} */ heads) =>
       `${params} parameters, ${layers} layers × ${heads} heads`,

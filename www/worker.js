@@ -18,6 +18,8 @@ const PARTIAL_EVERY = 450;
 
 /** @type {Engine | null} */
 let engine = null;
+/** Bytes of the module's memory before it had anything to do. */
+let startBytes = 0;
 /** The job under way that may be cancelled. @type {{ id: number, cancelled: boolean, abort?: AbortController } | null} */
 let current = null;
 
@@ -45,6 +47,8 @@ async function handle(message) {
       return post({ id, kind: "done", value: engine.tokenize(message.text, message.prependBos) });
     }
     if (kind === "figure") return post({ id, kind: "done", value: engine.figure(message.result) });
+    if (kind === "memory") return post({ id, kind: "done", value: { ...engine.memory(), start_bytes: startBytes } });
+    if (kind === "published") return post({ id, kind: "done", value: await published(engine, id) });
     if (kind === "estimate") return post({ id, kind: "done", value: engine.estimate(message.experiment) });
     const value = await run(engine, message);
     post({ id, kind: "done", value }, buffersOf(value));
@@ -75,13 +79,15 @@ async function open({ id, model, backend, precision, allowNotFinite, threads, ke
     console.warn(`microtome: no threads, ${cause.message}`);
     return start(SINGLE);
   });
+  startBytes = glue.heapBytes();
   signal.throwIfAborted();
   const address = glue.parseAddress(model.address);
   // The engine gets its kernels ready while the files are on their way.
   const preparing = glue.Engine.prepare(backend, kernels, precision);
   preparing.catch(() => {}); // heard below, unless the files fail first
+  const onConfig = async (/** @type {Uint8Array} */ config) => post({ id, kind: "plan", plan: (await preparing).plan(config, precision) });
   const files = await readable(given) ?? await bring(glue, {
-    ...model, address, signal, onProgress: report, onNotice: (notice) => post({ id, kind: "notice", notice }),
+    ...model, address, signal, onProgress: report, onNotice: (notice) => post({ id, kind: "notice", notice }), onConfig,
   });
   // Whoever replaces this worker starts from these.
   post({ id, kind: "files", files });
@@ -113,6 +119,17 @@ async function verify({ id, key }, signal) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
   return verifyStored(await loadModule(SINGLE, () => {}, () => {}), key, signal, report);
+}
+
+/** @param {Engine} engine @param {number} id */
+async function published(engine, id) {
+  const job = { id, cancelled: false };
+  current = job;
+  try {
+    return await engine.verify((done, total) => post({ id, kind: "progress", done, total }), () => job.cancelled);
+  } finally {
+    current = null;
+  }
 }
 
 /** @param {Engine} engine @param {Extract<ToWorker, { kind: "run" }>} message */

@@ -102,6 +102,15 @@ impl Backend for Cpu {
         None
     }
 
+    fn held_bytes(&self) -> u64 {
+        let weights = self.weights.values().map(|table| match table {
+            Table::Plain(data) => 4 * data.len() as u64,
+            Table::Matrix(matrix) => matrix.bytes(),
+        });
+        let buffers = self.buffers.values().map(|buffer| 4 * buffer.len() as u64);
+        weights.sum::<u64>() + buffers.sum::<u64>()
+    }
+
     fn room(&self) -> Option<Room> {
         room_here()
     }

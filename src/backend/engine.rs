@@ -93,6 +93,13 @@ impl Backend for Engine {
         }
     }
 
+    fn held_bytes(&self) -> u64 {
+        match self {
+            Engine::Cpu(cpu) => cpu.held_bytes(),
+            Engine::Gpu(gpu) => gpu.held_bytes(),
+        }
+    }
+
     fn room(&self) -> Option<Room> {
         match self {
             Engine::Cpu(cpu) => cpu.room(),

@@ -154,6 +154,10 @@ impl Sink for Gpu {
 }
 
 impl Backend for Gpu {
+    fn held_bytes(&self) -> u64 {
+        self.memory.bytes()
+    }
+
     /// `unembed_rows` holds for the model that was uploaded; before, for the widest there can be.
     fn limits(&self) -> Limits {
         const WIDEST: usize = 8192;

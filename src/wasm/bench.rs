@@ -34,7 +34,7 @@ pub async fn bench(
     on_partial: Function,
     is_cancelled: Function,
 ) -> std::result::Result<JsValue, JsValue> {
-    let control = JsControl::new(on_progress, on_partial, is_cancelled);
+    let control = JsControl::new(on_progress, Some(on_partial), is_cancelled);
     run(&options, &on_event, &control).await.map_err(|error| error_to_js(&error))
 }
 

@@ -106,6 +106,13 @@ impl Numbers {
         }
     }
 
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::F32(list) => 4 * list.len() as u64,
+            Self::F16(list) => 2 * list.len() as u64,
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -22,7 +22,16 @@ const EXPOSED = "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total
 export const COMMIT = "607a30d783dfa663caf39e06633721c8d4cfcd7e";
 
 /** @param {Uint8Array} bytes */
-export const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+export const sha256 = (bytes) => remembered(bytes, "sha256", () => createHash("sha256").update(bytes).digest("hex"));
+
+/** Hashes of large files take seconds. @type {WeakMap<Uint8Array, Record<string, string>>} */
+const hashes = new WeakMap();
+/** @param {Uint8Array} bytes @param {string} kind @param {() => string} compute */
+function remembered(bytes, kind, compute) {
+  const known = hashes.get(bytes) ?? {};
+  hashes.set(bytes, known);
+  return known[kind] ??= compute();
+}
 /** Large files are kept apart from the repository, under their own hash. @param {string} file */
 const isLarge = (file) => /\.(safetensors|bin)$/.test(file);
 
@@ -160,7 +169,7 @@ export async function startHub(repositories) {
 /** @typedef {Awaited<ReturnType<typeof startHub>>} Hub */
 
 /** @param {Uint8Array} bytes */
-const gitHash = (bytes) => createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+const gitHash = (bytes) => remembered(bytes, "git", () => createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex"));
 /** Git's own hash for small files, the content's for large ones. @param {string} file @param {Uint8Array} bytes */
 const etagOf = (file, bytes) => `"${isLarge(file) ? sha256(bytes) : gitHash(bytes)}"`;
 

@@ -269,6 +269,10 @@ impl<B: Backend> Backend for Lent<'_, B> {
         self.0.adapter()
     }
 
+    fn held_bytes(&self) -> u64 {
+        self.0.held_bytes()
+    }
+
     fn room(&self) -> Option<Room> {
         self.0.room()
     }

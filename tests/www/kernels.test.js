@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 
 const engine = (/** @type {object} */ rest) =>
-  ({ backend: /** @type {const} */ ("gpu"), adapter: "A", reason: "", build: "1", kernels: "a/b/c", ...rest });
+  ({ backend: /** @type {const} */ ("gpu"), precision: /** @type {const} */ ("f32"), adapter: "A", reason: "", build: "1", kernels: "a/b/c", ...rest });
 
 test("what was measured on an adapter is there at the next visit", () => {
   assert.deepEqual(recall(), {});

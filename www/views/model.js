@@ -7,6 +7,7 @@ import { consentDialog } from "./consent.js";
 import { el, fill } from "./dom.js";
 import { button, checkbox, choice } from "./fields.js";
 import { errorBox, section } from "./section.js";
+import { publishedView } from "./published.js";
 import { sourcesView } from "./sources.js";
 import { storedView } from "./stored.js";
 
@@ -30,7 +31,7 @@ export function modelView(store, session) {
     el("div", { class: "row" }, engine.root, precision.root), processing(store));
   const notices = el("div", { class: "notices", role: "status" });
   frame.status.before(notices);
-  frame.root.append(consentDialog(store, session));
+  frame.root.append(publishedView(store, session), consentDialog(store, session));
 
   const progress = el("progress", { "aria-label": S.model.title });
   const words = el("span", { class: "words" });
@@ -108,6 +109,7 @@ function facts({ model, engine }) {
     [names.context, context(showCount(model.n_ctx))],
     [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}: ${engine.reason}`],
     [names.adapter, engine.adapter ?? S.model.wasm],
+    [names.precision, engine.precision === "f16" ? S.common.halves(engine.precision_effect) : S.model.precisions[0][1]],
     [names.build, engine.build],
     [names.sha256, model.sha256 ?? "–"],
   ];

@@ -93,8 +93,9 @@ export function computed({ store, key, live, render, engineOf }) {
       case "waiting": return [el("span", {}, S.common.waiting)];
       case "done": {
         if (job.value === null) return [];
-        const { milliseconds, backend } = engineOf(job.value);
-        return [el("span", { class: "took" }, S.common.took(showTime(milliseconds), S.common.backends[backend] ?? backend))];
+        const { milliseconds, backend, precision, precision_effect } = engineOf(job.value);
+        const took = S.common.took(showTime(milliseconds), S.common.backends[backend] ?? backend);
+        return [el("span", { class: "took" }, precision === "f16" ? `${took} · ${S.common.halves(precision_effect)}` : took)];
       }
     }
   }

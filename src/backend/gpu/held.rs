@@ -55,6 +55,12 @@ pub struct Held {
 }
 
 impl Held {
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        let shards = self.tables.values().flat_map(|table| &table.shards);
+        shards.chain(self.planes.values().map(|planes| &planes.buffer)).map(wgpu::Buffer::size).sum()
+    }
+
     /// Elements of a weight.
     ///
     /// # Errors

@@ -85,6 +85,12 @@ impl Memory {
         self.plane
     }
 
+    /// Bytes of all buffers that outlive a run.
+    pub fn bytes(&self) -> u64 {
+        let tables = [&self.qkv, &self.index, &self.params].into_iter().flatten();
+        self.weights.bytes() + self.arena.values().chain(tables).map(wgpu::Buffer::size).sum::<u64>()
+    }
+
     /// Makes room for a program and writes its tables.
     ///
     /// # Errors

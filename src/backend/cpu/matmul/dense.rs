@@ -83,6 +83,14 @@ impl Matrix {
         copied.filter(|()| self.transposed).ok_or_else(|| super::no_row(row))
     }
 
+    /// Bytes of its elements.
+    pub fn bytes(&self) -> u64 {
+        match &self.data {
+            Data::Growing(data) | Data::Halves(data) => data.bytes(),
+            Data::Whole(_) => 4 * (self.k * self.n) as u64,
+        }
+    }
+
     /// `[k, n]`.
     pub fn shape(&self) -> [usize; 2] {
         [self.k, self.n]

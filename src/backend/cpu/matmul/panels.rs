@@ -88,6 +88,12 @@ impl Matrix {
         copied.ok_or_else(|| super::no_row(row))
     }
 
+    /// Bytes of its elements, the zeros that fill up the last panel included.
+    pub fn bytes(&self) -> u64 {
+        let (Data::Panels(data) | Data::Rows(data)) = &self.data;
+        data.bytes()
+    }
+
     /// `[k, n]`.
     pub fn shape(&self) -> [usize; 2] {
         [self.k, self.n]

@@ -205,6 +205,10 @@ fn rows_of_a_transposed_matrix_are_copied_as_they_were_written() {
             panels.write(Weight::Embed, at, &data[at..(at + 8).min(12)]).unwrap();
             dense.write(Weight::Embed, at, &data[at..(at + 8).min(12)]).unwrap();
         }
+        assert_eq!(
+            (panels.bytes(), dense.bytes()),
+            (12 * storage.bytes() as u64, 12 * storage.bytes() as u64)
+        );
         for (i, expected) in data.chunks(4).enumerate() {
             panels.row(i, &mut row).unwrap();
             assert_eq!(row, expected);
