@@ -183,7 +183,7 @@ export async function downloadFaultChecks(browser, folder, golden) {
     hub.reset();
     const strict = await serveWithHub(folder, hub.url, { "/worker.js": async (response) => {
       const { readFile } = await import("node:fs/promises");
-      response.writeHead(200, { "content-type": "text/javascript", "content-security-policy": `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${hub.url}` });
+      response.writeHead(200, { "content-type": "text/javascript", "content-security-policy": `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' ${hub.url}` });
       response.end(await readFile(`${folder}/worker.js`));
     } });
     const page = await openPage(browser, strict.url);
