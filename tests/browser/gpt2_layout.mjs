@@ -1,5 +1,6 @@
-// A file laid out exactly as openai-community/gpt2's model.safetensors, byte for byte but for the values: the header of
-// 14,283 bytes, so that the data begins at an odd place, the masks, 548,105,171 bytes in all. Values are seeded.
+// A file laid out as openai-community/gpt2's model.safetensors: its 160 tensors, masks included, its header of 14,283 bytes, so
+// that the data begins at an odd place, 548,105,171 bytes in all. Values are seeded. The order of the tensors is one that a
+// header of that length can state (vectors first); the published one is not known here.
 
 /** @typedef {[name: string, shape: number[]]} Tensor */
 
@@ -15,7 +16,7 @@ export const CONFIG = JSON.stringify({
   n_layer: LAYERS, n_head: 12, n_embd: D, n_positions: CONTEXT, n_ctx: CONTEXT, vocab_size: VOCAB, bos_token_id: 50_256,
 });
 
-/** @returns {Tensor[]} in the order of the file, which is that of the names */
+/** @returns {Tensor[]} in the order of the file */
 function tensors() {
   /** @type {Tensor[]} */
   const all = [["wte.weight", [VOCAB, D]], ["wpe.weight", [CONTEXT, D]], ["ln_f.weight", [D]], ["ln_f.bias", [D]]];
@@ -26,7 +27,8 @@ function tensors() {
       ["mlp.c_fc.bias", 4 * D], ["mlp.c_fc.weight", D, 4 * D], ["mlp.c_proj.bias", D], ["mlp.c_proj.weight", 4 * D, D],
     ])) all.push([`h.${layer}.${name}`, shape]);
   }
-  return all.sort(([a], [b]) => (a < b ? -1 : 1));
+  const size = (/** @type {number[]} */ shape) => shape.reduce((a, b) => a * b, 1);
+  return all.sort(([a, x], [b, y]) => Number(x.length > 1) - Number(y.length > 1) || size(x) - size(y) || (a < b ? -1 : 1));
 }
 
 /** The file. Takes a second or two, and half a gigabyte. @param {number} seed */
@@ -42,7 +44,9 @@ export function gpt2Layout(seed) {
   });
   const file = Buffer.alloc(8 + HEADER + at, " ");
   file.writeBigUInt64LE(BigInt(HEADER), 0);
-  file.write(JSON.stringify(header), 8);
+  const text = JSON.stringify(header);
+  if (text.length > HEADER) throw new Error(`the header has ${text.length} bytes`);
+  file.write(text, 8);
   let state = seed | 0;
   let offset = 8 + HEADER;
   for (const { name, length } of list) {

@@ -1,10 +1,7 @@
 // GPT-2 small's own layout through the whole page: from the stand-in for the Hub into the browser's storage and onto each
 // engine, within the promised memory, and there again without the network. The numbers are those of the native command.
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { CONFIG, FILE_BYTES, PARAMETER_BYTES, gpt2Layout } from "./gpt2_layout.mjs";
+import { native } from "./formats.mjs";
 import { check, ensure, withProfile } from "./harness.mjs";
 import { startHub } from "./hub.mjs";
 import { openPage, serveWithHub } from "./download_page.mjs";
@@ -29,7 +26,7 @@ export async function largeModelChecks(browser, folder, binary, hasWebGpu) {
   await check(name("the file has the published length"), async () => {
     ensure(weights.length === FILE_BYTES, `it has ${weights.length} bytes, not ${FILE_BYTES}`);
   });
-  const golden = native(binary, weights);
+  const golden = native(binary, { "config.json": Buffer.from(CONFIG), "model.safetensors": weights }, EXPERIMENT).slice(0, 10);
   const hub = await startHub({ "tests/gpt2": { "config.json": Buffer.from(CONFIG), "model.safetensors": weights } });
   const site = await serveWithHub(folder, hub.url, {}, 1);
   await withProfile(async (context) => {
@@ -70,19 +67,6 @@ export async function largeModelChecks(browser, folder, binary, hasWebGpu) {
   });
   site.close();
   hub.close();
-}
-
-/** The native CPU engine's answer. @param {string} binary @param {Uint8Array} weights @returns {{ id: number, prob: number }[]} */
-function native(binary, weights) {
-  const model = mkdtempSync(join(tmpdir(), "microtome-gpt2-"));
-  try {
-    writeFileSync(join(model, "config.json"), CONFIG);
-    writeFileSync(join(model, "model.safetensors"), weights);
-    const output = execFileSync(binary, ["run", "-", "--model", model, "--backend", "cpu"], { input: JSON.stringify(EXPERIMENT), maxBuffer: 1 << 24 });
-    return JSON.parse(output.toString()).top.slice(0, 10);
-  } finally {
-    rmSync(model, { recursive: true });
-  }
 }
 
 /** @param {import("playwright-core").Page} page @param {string} hub @param {"cpu" | "gpu"} backend */
