@@ -50,7 +50,6 @@ export const S = {
     intro: "Everything on this page is measured on the model below. The switches rewrite its weights without changing what it predicts, so that its parts become easier to compare: the first preset is what TransformerLens does when it loads a model.",
     list: "Models to choose from",
     load: "Load",
-    loadModel: (/** @type {string} */ name) => `Load ${name}`,
     download: (/** @type {string} */ bytes) => `Download ${bytes}`,
     current: "in use",
     amount: (/** @type {string} */ params) => `${params} parameters`,

@@ -6,14 +6,16 @@
 const SIZES = { n_layers: 4, n_heads: 8, d_model: 128, d_head: 16, d_mlp: 512, d_vocab: 2048, n_ctx: 128, n_params: 1_076_736 };
 
 // Downloads are the real module's, which is served below real/.
-export { Download, Hasher, parseAddress } from "./real/microtome.js";
+export { Download, Hasher, heapBytes, parseAddress } from "./real/microtome.js";
 import real from "./real/microtome.js";
 
 export default () => real({ module_or_path: new URL("./real/microtome_bg.wasm", import.meta.url) });
 
 export class Engine {
   static async prepare(backend) {
-    return { backend };
+    const room = 2 ** 32;
+    const plan = (config, precision) => ({ precision, weights_bytes: 4e6, loading_bytes: 2e7, running_bytes: 6e7, peak_bytes: 6.4e7, room_bytes: room, fits: true, instead: null });
+    return { backend, plan };
   }
 
   static async open(files, { backend }) {
@@ -27,8 +29,12 @@ export class Engine {
   info() {
     return {
       model: { name: this.name, ...SIZES, act_fn: "gelu_new", sha256: "0".repeat(64), has_tokenizer: true },
-      engine: { backend: this.backend, adapter: "stand-in", reason: this.reason, build: "test" },
+      engine: { backend: this.backend, adapter: "stand-in", reason: this.reason, build: "test", precision: "f32" },
     };
+  }
+
+  memory() {
+    return { heap_bytes: 2e7, engine_bytes: 4e6 };
   }
 
   tokenize(text, prependBos) {

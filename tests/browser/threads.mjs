@@ -221,7 +221,8 @@ async function faultyThreads(browser, folder, fakes, name) {
 /** Cells 0 and 1 of the shared memory: the thread is to fail; never set. */
 const FAKE_THREADS = `
   import { Engine } from "../microtome.js";
-  export { Engine, default } from "../microtome.js";
+  export { default } from "../microtome.js";
+  export * from "../microtome.js";
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   let cells = new Int32Array(memory.buffer);
   export const sharedModule = () => [new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])), memory];

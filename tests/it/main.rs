@@ -18,6 +18,7 @@ mod gpt2_tokens;
 mod header;
 mod kernels;
 mod laws;
+mod medium;
 mod pack;
 mod published;
 mod server;

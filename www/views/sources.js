@@ -28,9 +28,12 @@ export function sourcesView(store, session) {
       return el("li", { "aria-current": current && "true" },
         el("div", {}, el("strong", {}, model.title), el("p", {}, note)),
         current ? el("span", { class: "current" }, S.model.current)
-          : button(local || kept ? S.model.load : S.model.download(showBytes(model.bytes)), () => session.open({ address: model.address }),
-            { label: `${S.model.loadModel(model.title)}${local || kept ? "" : `, ${showBytes(model.bytes)}`}` }));
+          : loadButton(local || kept ? S.model.load : S.model.download(showBytes(model.bytes)), model));
     }));
+  }
+  /** A label begins with what is to be seen, so that it can be said to a computer. @param {string} words @param {{ title: string, address: string }} model */
+  function loadButton(words, { title, address }) {
+    return button(words, () => session.open({ address }), { label: `${words}: ${title}` });
   }
   store.subscribe("model", draw);
   draw();
