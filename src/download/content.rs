@@ -4,6 +4,7 @@
 use super::masks::Mask;
 use crate::error::{Error, Result};
 use crate::weights::header::Header;
+use crate::weights::manifest::hex;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha1::{Digest, Sha1};
@@ -78,7 +79,7 @@ impl Content {
         let mut hash = Sha1::new();
         hash.update(format!("blob {}\0", self.kept.len()));
         hash.update(&self.kept);
-        Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(&hash.finalize()))
     }
 
     /// Whether it is a web page: many servers send one, with status 200, for a file that is absent.

@@ -4,6 +4,7 @@ use super::{error_to_js, json, set, to_js};
 use crate::address::Address;
 use crate::download::{FailureKind, Manifest, Response, Spec, Step};
 use crate::error::{Error, Result};
+use crate::weights::manifest::hex;
 use js_sys::Uint8Array;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -136,7 +137,7 @@ impl Hasher {
 
     /// Of what came so far, in lower-case hexadecimal.
     pub fn hex(&self) -> String {
-        self.inner.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.inner.clone().finalize())
     }
 }
 

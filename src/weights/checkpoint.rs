@@ -6,6 +6,7 @@
 
 use super::files::{INDEX, ModelFiles, ShardIndex, TORCH};
 use super::header::{Dtype, Header};
+use super::manifest::hex;
 use super::raw::{Raw, Rows, as_rows};
 use super::source::Source;
 use super::{Part, Weight, torch};
@@ -142,7 +143,7 @@ impl Checkpoint {
                 read(done, total)?;
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&hash.finalize()))
     }
 
     async fn read(&self, parts: &[Weight], rows: Range<usize>) -> Result<Vec<f32>> {

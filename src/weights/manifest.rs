@@ -131,6 +131,11 @@ pub fn is_plain_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
 }
 
+/// A hash in lower-case hexadecimal, as files and servers write it.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whether a text is a SHA-256 in hexadecimal.
 pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())

@@ -5,11 +5,10 @@
 //
 // PART: ort-single, ort-threads, ort-gpu, single, threads, gpu. The GPU here is often a software one: one prompt length, one
 // forward pass, one small sweep and no repeats there. A part that fails is reported as such, and the others go on.
-import { createReadStream, statSync } from "node:fs";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launch, newPage } from "../browser/harness.mjs";
-import { answer, serve } from "../browser/server.mjs";
+import { answer, file, serve } from "../browser/server.mjs";
 
 const { values: options } = parseArgs({ options: {
   site: { type: "string", default: "target/site" }, ort: { type: "string" }, model: { type: "string" },
@@ -18,15 +17,6 @@ const { values: options } = parseArgs({ options: {
 } });
 const lengths = options.tokens.split(",").map(Number);
 const say = (/** @type {string} */ text) => console.error(`  ${text}`);
-
-/** A file as it lies on the disk, sent in pieces: the model has half a gigabyte. @param {string} path @returns {import("../browser/server.mjs").Answer} */
-const file = (path) => (response) => {
-  const type = { ".mjs": "text/javascript", ".wasm": "application/wasm" }[extname(path)] ?? "application/octet-stream";
-  const { size } = statSync(path, { throwIfNoEntry: false }) ?? {};
-  if (size === undefined) return void response.writeHead(404).end();
-  response.writeHead(200, { "content-type": type, "content-length": size });
-  createReadStream(path).pipe(response);
-};
 
 const server = await serve(options.site, {
   "/ort/": (response, request) => file(join(options.ort ?? "", new URL(request.url ?? "/", "http://x").pathname.slice(5)))(response, request),

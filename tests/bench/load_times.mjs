@@ -5,13 +5,13 @@
 //
 // Both read a file that was put into the page's private file system before; both have a shape of 124 million parameters with
 // random weights. Memory is what the browser's processes take beyond what they took on the empty page, by Linux's PSS.
-import { createReadStream, readFileSync, readdirSync, statSync } from "node:fs";
-import { extname, join } from "node:path";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CONFIG, gpt2Layout } from "../browser/gpt2_layout.mjs";
 import { withProfile, watchedPage } from "../browser/harness.mjs";
 import { startHub } from "../browser/hub.mjs";
-import { answer, serve } from "../browser/server.mjs";
+import { answer, file, serve } from "../browser/server.mjs";
 
 const { values: options } = parseArgs({ options: {
   site: { type: "string", default: "target/site" }, ort: { type: "string" }, model: { type: "string" },
@@ -19,15 +19,6 @@ const { values: options } = parseArgs({ options: {
 } });
 if (!options.ort || !options.model) throw new Error("--ort DIR and --model FILE.onnx are needed; tests/bench/peers makes both");
 const { ort, model } = { ort: options.ort, model: options.model };
-
-/** @param {string} path @returns {import("../browser/server.mjs").Answer} */
-const file = (path) => (response) => {
-  const type = { ".mjs": "text/javascript", ".wasm": "application/wasm" }[extname(path)] ?? "application/octet-stream";
-  const { size } = statSync(path, { throwIfNoEntry: false }) ?? {};
-  if (size === undefined) return void response.writeHead(404).end();
-  response.writeHead(200, { "content-type": type, "content-length": size });
-  createReadStream(path).pipe(response);
-};
 
 const hub = await startHub({ "bench/gpt2": { "config.json": Buffer.from(CONFIG), "model.safetensors": gpt2Layout(7) } });
 const server = await serve(options.site, {

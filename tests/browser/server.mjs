@@ -1,4 +1,5 @@
 // A static file server for the tests: a folder, with some paths answered otherwise.
+import { createReadStream, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -79,6 +80,15 @@ export async function standIn(here, site) {
     "/models/pronoun/model.safetensors": answer("application/octet-stream", weights(300_000)),
   };
 }
+
+/** A file as it lies on the disk, sent in pieces: the model has half a gigabyte. @param {string} path @returns {Answer} */
+export const file = (path) => (response) => {
+  const type = { ".mjs": "text/javascript", ".wasm": "application/wasm" }[extname(path)] ?? "application/octet-stream";
+  const { size } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  if (size === undefined) return void response.writeHead(404).end();
+  response.writeHead(200, { "content-type": type, "content-length": size });
+  createReadStream(path).pipe(response);
+};
 
 /** A safetensors file of so many bytes with one tensor of zeros. @param {number} size */
 export function weights(size) {

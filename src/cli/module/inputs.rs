@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::io_error;
 use crate::error::Result;
+use crate::weights::manifest::hex;
 
 /// What cargo itself reads.
 pub const OF_CARGO: [&str; 4] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", super::THREADS_CONFIG];
@@ -47,7 +48,7 @@ pub fn digest(root: &Path, inputs: &[String]) -> Result<String> {
         hasher.update(name);
         hasher.update(&bytes);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 /// Whether a file was edited while rustc may have been reading it, so that its digest may not be what was compiled.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::io_error;
 use crate::error::Result;
-use crate::weights::manifest::{File, Part};
+use crate::weights::manifest::{File, Part, hex};
 
 pub struct PartWriter {
     dir: PathBuf,
@@ -82,7 +82,7 @@ impl PartWriter {
         if !self.divided {
             self.parts.clear();
         }
-        Ok(File { name: self.name, size: self.size, sha256: hex(self.hash), parts: self.parts })
+        Ok(File { name: self.name, size: self.size, sha256: hex(&self.hash.finalize()), parts: self.parts })
     }
 
     fn part_name(&self) -> String {
@@ -97,11 +97,7 @@ impl PartWriter {
         let name = self.part_name();
         let Some((handle, size, hash)) = self.open.take() else { return Ok(()) };
         handle.sync_all().map_err(|e| io_error(&self.dir.join(&name), &e))?;
-        self.parts.push(Part { name, size, sha256: hex(hash) });
+        self.parts.push(Part { name, size, sha256: hex(&hash.finalize()) });
         Ok(())
     }
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

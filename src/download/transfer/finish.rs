@@ -4,6 +4,7 @@ use super::super::Step;
 use super::super::response::Promise;
 use super::{Outcome, Transfer};
 use crate::error::Error;
+use crate::weights::manifest::hex;
 use sha2::{Digest, Sha256};
 
 impl Transfer {
@@ -68,8 +69,4 @@ impl Transfer {
             (self.pos, self.stored) = (0, self.total.unwrap_or(0));
         }
     }
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
