@@ -1,0 +1,193 @@
+// What is measured at every checkpoint of a training, and the curves in the answers. Pure.
+import { ablate, filled, processingOf } from "./experiments.js";
+import { initialState } from "./state.js";
+
+/** @typedef {import("./state.js").Settings} Settings */
+/** @typedef {import("./errors.js").PlainError} PlainError */
+/** @typedef {import("./microtome.js").Experiment} Experiment */
+/** @typedef {{ prompt: string, correct: string, incorrect: string }} Question */
+/**
+ * One checkpoint of a training result: the fields of each inner experiment's own result, or why there are none.
+ * @typedef {{ step: number, model: { name: string, sha256: string | null } | null, answers: any[] | null, error: PlainError | null }} Checkpoint
+ */
+/**
+ * Every list runs over `steps`; null where a checkpoint was skipped, or is not done. Lists of heads are in the order of
+ * `heads`: layer by layer. `changes`: of the pronouns' mean logit difference, when the head is switched off.
+ * @typedef {(number | null)[]} Curve
+ * @typedef {{ steps: number[], done: boolean[], errors: (PlainError | null)[], heads: string[], shape: [number, number],
+ *   loss: Curve, kinds: Record<Kind, Curve>, tasks: { pronouns: Curve, objects: Curve }, changes: Curve[],
+ *   detectors: Record<Detector, Curve[]> }} Series
+ */
+
+/** @typedef {"tags" | "objects" | "everyday"} Kind */
+/** Sentences of the kinds that the default model was trained on: what the loss is measured on. @type {Record<Kind, string[]>} */
+export const SENTENCES = {
+  tags: ["Mary is a great friend, isn’t she?", "John is an amazing person, isn’t he?"],
+  objects: [
+    "When John and Tom went to the store, Tom gave a drink to John.",
+    "After John and Mary went to the park, John handed a book to Mary.",
+  ],
+  everyday: ["Tom lost his key, so he was sad.", "Anna went to the beach because she was happy."],
+};
+const KINDS = /** @type {Kind[]} */ (Object.keys(SENTENCES));
+
+/**
+ * Who is given something? Two prompts of each frame of the default model's corpus; their pairs of names are held out of
+ * its training with that frame, which a test of this table computes. Each answer is one token of GPT-2, too.
+ * @type {[prompt: string, receiver: string, giver: string][]}
+ */
+export const OBJECT_QUESTIONS = [
+  ["When John and Tom went to the store, Tom gave a drink to", " John", " Tom"],
+  ["When Mary and Amy went to the garden, Mary sold a ring to", " Amy", " Mary"],
+  ["After John and Mary went to the park, John handed a book to", " Mary", " John"],
+  ["After Kate and Tom went to the museum, Tom sent the letter to", " Kate", " Tom"],
+  ["Then, Mary and Alice went to the school. Alice passed a ball to", " Mary", " Alice"],
+  ["Then, Dan and Peter went to the beach. Dan gave the cup to", " Peter", " Dan"],
+  ["While Anna and John were working at the station, John offered a cake to", " Anna", " John"],
+  ["While Mark and Laura were working at the bank, Mark showed the map to", " Laura", " Mark"],
+  ["John and Alice were at the library, and Alice gave a pen to", " John", " Alice"],
+  ["David and Paul were at the hotel, and David brought the box to", " Paul", " David"],
+  ["When Jane and John had lunch at the restaurant, John gave a gift to", " Jane", " John"],
+  ["When Dan and Kate had lunch at the cafe, Dan passed the bag to", " Kate", " Dan"],
+  ["Then, Mary and John had a long day at the zoo. John showed a photo to", " Mary", " John"],
+  ["Then, Amy and Dan had a long day at the farm. Amy handed the key to", " Dan", " Amy"],
+  ["Yesterday David and Amy met at the market. Later Amy gave a flower to", " David", " Amy"],
+  ["Yesterday Paul and Tom met at the church. Later Paul sent the ticket to", " Tom", " Paul"],
+];
+
+/** @typedef {"previous_token" | "duplicate_token" | "induction"} Detector */
+export const DETECTORS = /** @type {Detector[]} */ (["previous_token", "duplicate_token", "induction"]);
+/** Rows of random tokens, the tokens of one copy, and how often it comes: the first copy repeats nothing. */
+const REPEATED = { rows: 3, period: 25, copies: 5, seed: 7 };
+
+/**
+ * Rows of random tokens that repeat, for the head detectors: the same ones for the same model.
+ * @param {{ d_vocab: number, n_ctx: number, bos_token_id: number | null }} model
+ * @returns {number[][]} token ids, after the BOS token where there is one
+ */
+export function repeatedTokens({ d_vocab, n_ctx, bos_token_id }) {
+  const { rows, copies, seed } = REPEATED;
+  const start = bos_token_id === null ? [] : [bos_token_id];
+  const period = Math.max(1, Math.min(REPEATED.period, Math.floor((n_ctx - start.length) / copies)));
+  const next = random(seed);
+  return Array.from({ length: rows }, () => {
+    const copy = Array.from({ length: period }, () => Math.floor(next() * d_vocab));
+    return [...start, ...Array.from({ length: copies }, () => copy).flat()];
+  });
+}
+
+/** Numbers from 0 to 1, the same for the same seed. @param {number} seed */
+function random(seed) {
+  return () => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 2 ** 32;
+  };
+}
+
+/**
+ * What is measured at every checkpoint, in this order: the notebook's 25 prompts, indirect objects, each head switched off
+ * on the 25 prompts, the head detectors, and a loss for each sentence.
+ * @param {import("./microtome.js").ModelInfo} model
+ * @param {Settings} settings
+ * @returns {Experiment[]}
+ */
+export function experimentsOf(model, settings) {
+  const { grid, ablate: preset } = initialState();
+  const base = { version: /** @type {const} */ (1), processing: processingOf(settings.processing), prepend_bos: settings.prepend_bos };
+  return /** @type {Experiment[]} */ (/** @type {unknown} */ ([
+    { ...base, kind: "logit_diff", prompts: filled(grid.inputs) },
+    { ...base, kind: "logit_diff", prompts: OBJECT_QUESTIONS.map(([prompt, correct, incorrect]) => ({ prompt, correct, incorrect })) },
+    ablate({ ...preset.inputs, metric: "logit_diff", batch: "grid" }, settings, grid.inputs),
+    { ...base, kind: "detect", prompts: repeatedTokens(model), patterns: DETECTORS, measure: "mul", exclude_bos: true, exclude_current_token: true },
+    ...KINDS.flatMap((kind) => SENTENCES[kind].map((prompt) => ({ ...base, kind: "predict", prompt, top_k: 1 }))),
+  ]));
+}
+
+/** All of them at every checkpoint of the open model's family. @param {import("./microtome.js").ModelInfo} model @param {Settings} settings */
+export const training = (model, settings) =>
+  ({ version: /** @type {const} */ (1), kind: /** @type {const} */ ("training"), experiments: experimentsOf(model, settings), steps: /** @type {const} */ ("all") });
+
+/** @param {unknown} value @returns {number | null} */
+const finite = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
+
+/** The mean, or null where a part of it is missing. @param {(number | null)[]} values */
+const mean = (values) => (values.length && values.every((value) => value !== null)
+  ? /** @type {number[]} */ (values).reduce((sum, value) => sum + value, 0) / values.length : null);
+
+/** @param {number} index @param {number} heads of a layer */
+export const headName = (index, heads) => `L${Math.floor(index / heads)}H${index % heads}`;
+
+/**
+ * The curves in a result, or in what is done of one.
+ * @param {Checkpoint[]} checkpoints
+ * @param {number[]} [steps] all that there will be; default: those of the checkpoints
+ * @returns {Series}
+ */
+export function seriesOf(checkpoints, steps = checkpoints.map(({ step }) => step)) {
+  const all = [...steps].sort((a, b) => a - b);
+  const at = all.map((step) => checkpoints.find((checkpoint) => checkpoint.step === step));
+  const answers = at.map((checkpoint) => checkpoint?.answers ?? null);
+  const [layers, heads] = answers.find((list) => list)?.[2].shape ?? [0, 0];
+  const count = layers * heads;
+  /** @param {(list: any[]) => unknown} read */
+  const curve = (read) => answers.map((list) => (list ? finite(read(list)) : null));
+  const kinds = /** @type {Record<Kind, Curve>} */ ({});
+  let first = 4;
+  for (const kind of KINDS) {
+    const from = first;
+    first += SENTENCES[kind].length;
+    const to = first;
+    kinds[kind] = curve((list) => mean(list.slice(from, to).map(({ loss }) => finite(loss))));
+  }
+  const each = (/** @type {(list: any[], head: number) => unknown} */ read) =>
+    Array.from({ length: count }, (_, head) => curve((list) => read(list, head)));
+  return {
+    steps: all,
+    done: at.map(Boolean),
+    errors: at.map((checkpoint) => checkpoint?.error ?? null),
+    heads: Array.from({ length: count }, (_, head) => headName(head, heads)),
+    shape: [layers, heads],
+    loss: all.map((_, i) => mean(KINDS.map((kind) => kinds[kind][i]))),
+    kinds,
+    tasks: { pronouns: curve(([pronouns]) => pronouns.mean), objects: curve(([, objects]) => objects.mean) },
+    changes: each(([, , { values, baseline }], head) => (finite(values[head]) === null ? null : values[head] - baseline)),
+    detectors: /** @type {Record<Detector, Curve[]>} */ (Object.fromEntries(DETECTORS.map((name, i) =>
+      [name, each(([, , , { values }], head) => values[i * count + head])]))),
+  };
+}
+
+/** The last checkpoint that has answers, or -1. @param {Series} series */
+export const lastDone = ({ tasks, errors, done }) => tasks.pronouns.findLastIndex((_, i) => done[i] && !errors[i]);
+
+/** Heads by a value, highest first; those without one are left out. @param {Curve[]} curves @param {number} at @param {1 | -1} [sign] */
+export const ranked = (curves, at, sign = 1) => curves
+  .flatMap((curve, head) => (curve[at] === null || curve[at] === undefined ? [] : [{ head, value: sign * curve[at] }]))
+  .sort((a, b) => b.value - a.value || a.head - b.head);
+
+/**
+ * Every number as a row of its own, for spreadsheets and data frames; numbers with all their digits and a full stop.
+ * @param {Series} series
+ */
+export function csvOf({ steps, done, errors, heads, loss, kinds, tasks, changes, detectors }) {
+  /** @type {[string, string, Curve][]} */
+  const curves = [
+    ["loss", "mean", loss],
+    ...KINDS.map((kind) => /** @type {[string, string, Curve]} */ (["loss", kind, kinds[kind]])),
+    ["logit_diff", "pronouns", tasks.pronouns], ["logit_diff", "objects", tasks.objects],
+    ...heads.map((head, i) => /** @type {[string, string, Curve]} */ (["ablation_change", head, changes[i]])),
+    ...DETECTORS.flatMap((name) => heads.map((head, i) => /** @type {[string, string, Curve]} */ ([name, head, detectors[name][i]]))),
+  ];
+  const rows = steps.flatMap((step, i) => {
+    const error = errors[i];
+    if (error) return [[String(step), "skipped", "", "", text(`${error.code}: ${error.message}`)]];
+    if (!done[i]) return [];
+    return curves.map(([measure, name, curve]) => [String(step), measure, text(name), curve[i] === null ? "" : String(curve[i]), ""]);
+  });
+  return [["step", "measure", "name", "value", "note"], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
+}
+
+/** A cell of text: quoted where it must be, and never a formula to a spreadsheet. @param {string} words */
+export function text(words) {
+  const safe = /^[=+\-@\t\r]/.test(words) ? `'${words}` : words;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
