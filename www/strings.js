@@ -339,7 +339,7 @@ export const S = {
       loss: { title: "Loss", unit: "nats per token, on six sentences", lines: { mean: "Mean", tags: "Tag questions", objects: "Indirect objects", everyday: "Everyday" } },
       tasks: { title: "Logit difference", unit: "mean over the prompts of a task", lines: { pronouns: "Pronouns (25)", objects: "Indirect objects (16)" } },
       induction: { title: "Induction score", unit: "of each head, on tokens that repeat", others: (/** @type {number} */ n) => `${n} other heads` },
-      effect: { title: "Without a head", unit: "change of the pronouns’ logit difference", head: "Head", others: (/** @type {number} */ n) => `${n} other heads` },
+      effect: { title: "Without head", unit: "change of the pronouns’ logit difference", head: "Head", others: (/** @type {number} */ n) => `${n} other heads` },
     },
     chartRole: "interactive line chart",
     chart: (/** @type {string} */ title) => `${title} over training. Arrow keys move from step to step, Enter moves the slider there.`,

@@ -103,9 +103,36 @@ export function experimentsOf(model, settings) {
   ]));
 }
 
-/** All of them at every checkpoint of the open model's family. @param {import("./microtome.js").ModelInfo} model @param {Settings} settings */
-export const training = (model, settings) =>
-  ({ version: /** @type {const} */ (1), kind: /** @type {const} */ ("training"), experiments: experimentsOf(model, settings), steps: /** @type {const} */ ("all") });
+/** So many checkpoints are measured in one go. */
+const MOST = 24;
+
+/**
+ * The steps that a run measures: all, or of a long family those that lie evenly on the axis, its ends among them.
+ * @param {number[]} steps rising
+ */
+export function measured(steps) {
+  if (steps.length <= MOST) return steps;
+  const unit = unitOf(steps);
+  const [from, to] = [place(steps[0], unit), place(steps[steps.length - 1], unit)];
+  const wanted = Array.from({ length: MOST }, (_, i) => from + (i * (to - from)) / (MOST - 1));
+  const near = (/** @type {number} */ at) => steps.reduce((best, step) => (Math.abs(place(step, unit) - at) < Math.abs(place(best, unit) - at) ? step : best));
+  return [...new Set(wanted.map(near))];
+}
+
+/** The step at which the axis begins to be logarithmic: the first after 0. @param {number[]} steps */
+export const unitOf = (steps) => steps.find((step) => step > 0) ?? 1;
+
+/** Where a step lies on the axis: log(1 + step / unit), so that step 0 has a place. @param {number} step @param {number} unit */
+export const place = (step, unit) => Math.log2(1 + step / unit);
+
+/**
+ * All of them at these checkpoints of the open model's family.
+ * @param {import("./microtome.js").ModelInfo} model
+ * @param {Settings} settings
+ * @param {number[]} steps
+ */
+export const training = (model, settings, steps) =>
+  ({ version: /** @type {const} */ (1), kind: /** @type {const} */ ("training"), experiments: experimentsOf(model, settings), steps });
 
 /** @param {unknown} value @returns {number | null} */
 const finite = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);

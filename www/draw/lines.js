@@ -4,6 +4,7 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { widthOf } from "./axis.js";
 import { LABEL, labelFont } from "./paint.js";
 import { showCount, writerFor } from "../format.js";
+import { place, unitOf } from "../training.js";
 
 /** @typedef {import("./paint.js").Theme} Theme */
 /** @typedef {{ name: string, curve: import("../training.js").Curve, style: number | null }} Line `style`: null is a thin one among many */
@@ -13,13 +14,7 @@ import { showCount, writerFor } from "../format.js";
 export const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 const HEIGHT = 210;
 /** Room beside the plot, in CSS pixels: right, so that the last label is not cut, and below for labels and title. */
-const PAD = { top: 8, right: 14, bottom: 42 };
-
-/** The step at which the axis begins to be logarithmic: the first after 0. @param {number[]} steps */
-export const unitOf = (steps) => steps.find((step) => step > 0) ?? 1;
-
-/** Where a step lies on the axis: log(1 + step / unit), so that step 0 has a place. @param {number} step @param {number} unit */
-export const place = (step, unit) => Math.log2(1 + step / unit);
+const PAD = { top: 8, right: 24, bottom: 38 };
 
 /**
  * The steps that get a label, so that no two labels touch: the first and the last, then the roundest that fit.
@@ -89,6 +84,10 @@ export function linesOf({ steps, lines, skipped, current }, width, theme, words,
   // Thin ones first, so that they lie below.
   const order = [...lines.filter((line) => !lit(line)), ...lines.filter(lit)];
   const grid = { stroke: theme.line, width: 1 };
+  let pointed = /** @type {number | null} */ (null);
+  // It knows its own measures only when it has drawn itself for the first time, which is a moment later.
+  let ready = false;
+  const show = () => plot.setCursor(pointed === null ? { left: -10, top: -10 } : { left: plot.valToPos(x[pointed], "x"), top: 0 }, false);
   const plot = new uPlot({
     width, height: HEIGHT,
     padding: [PAD.top, PAD.right, 0, 0],
@@ -106,12 +105,13 @@ export function linesOf({ steps, lines, skipped, current }, width, theme, words,
       stroke: style === null ? theme.muted : theme.series[style % theme.series.length],
       width: style === null ? 1 : 2, alpha: style === null ? 0.35 : 1, dash: style === null ? [] : DASHES[style % DASHES.length],
     }))],
-    hooks: { draw: [(self) => marks(self, theme, { skipped: skipped.map((i) => x[i]), current: current === null ? null : x[current] })] },
+    hooks: { ready: [() => { ready = true; show(); }], draw: [(self) => marks(self, theme, { skipped: skipped.map((i) => x[i]), current: current === null ? null : x[current] })] },
   }, [x, ...order.map(({ curve }) => curve)], root);
   return {
     /** Shows a step. @param {number | null} index */
     point(index) {
-      plot.setCursor(index === null ? { left: -10, top: -10 } : { left: plot.valToPos(x[index], "x"), top: 0 }, false);
+      pointed = index;
+      if (ready) show();
     },
     /** The step nearest to a place of the page. @param {number} clientX */
     at(clientX) {

@@ -60,7 +60,7 @@ export function curvesView(store, { pick, current }) {
   };
 
   const { charts } = S.training;
-  const heads = select(charts.effect.head, [], "", (head) => store.edit("training", { head }));
+  const heads = select(charts.effect.head, [], "", (head) => store.edit("training", { head }), { hiddenLabel: true });
   const views = {
     loss: linesView(charts.loss, hands), tasks: linesView(charts.tasks, hands),
     induction: linesView(charts.induction, hands), effect: linesView(charts.effect, hands, [heads.root]),

@@ -46,9 +46,8 @@ export function headsView(store, session) {
   fill(list, el("table", { class: "heads" }, caption, el("thead", {}, head), body));
   const effectNote = el("p", { class: "note" });
   const sweepButton = button(S.heads.sweep, sweepAll, { quiet: true });
-  fill(frame.body, row(most.root), list, row(effectNote, sweepButton));
   const finding = el("p", { class: "finding" });
-  frame.body.append(finding);
+  fill(frame.body, finding, row(most.root), list, row(effectNote, sweepButton));
 
   /** The last detection. @type {any} */
   let scores = null;

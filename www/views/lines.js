@@ -35,7 +35,7 @@ export function linesView({ title, unit }, hands, beside = []) {
     keydown: hands.key,
   });
   const root = el("div", { class: "chart" },
-    el("div", { class: "heading" }, el("h3", {}, title), el("span", { class: "note" }, unit), ...beside), keys, plot);
+    el("div", { class: "heading" }, el("h3", {}, title), ...beside, el("span", { class: "note" }, unit)), keys, plot);
 
   function draw() {
     drawn?.destroy();

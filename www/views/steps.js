@@ -7,6 +7,8 @@ import { checkbox } from "./fields.js";
 
 /** Milliseconds that the slider must rest before a checkpoint is asked for. */
 const REST = 150;
+/** More of them are no longer told apart. */
+const MOST_TICKS = 80;
 
 /**
  * @param {import("../state.js").Store} store
@@ -73,10 +75,11 @@ export function stepSlider(store, session) {
       : here === null ? S.training.finished : S.training.shows(showCount(here));
     if (key === drawn) return;
     drawn = key;
-    fill(ticks, ...all.map((step, i) => {
+    fill(ticks, ...all.flatMap((step, i) => {
+      if (all.length > MOST_TICKS && !(step in errors)) return [];
       const tick = el("span", { class: step in errors ? "tick skipped" : "tick", title: step in errors ? errors[step].message : showCount(step) });
       tick.style.setProperty("--at", String(all.length > 1 ? i / (all.length - 1) : 0));
-      return tick;
+      return [tick];
     }));
     fill(marks, ...Object.entries(errors).map(([step, { code, message }]) =>
       el("li", { "data-code": code, "data-step": step }, S.training.skipped(showCount(Number(step)), message))));

@@ -3,7 +3,7 @@ import { S } from "../strings.js";
 import { toPlain } from "../errors.js";
 import { lesson, lessonWords } from "../lesson.js";
 import { timeLeft } from "../live.js";
-import { csvOf, experimentsOf, seriesOf, training } from "../training.js";
+import { csvOf, experimentsOf, measured, seriesOf, training } from "../training.js";
 import { showAbout, showBytes, showCount, showLarge } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button } from "./fields.js";
@@ -24,8 +24,9 @@ export function trainingView(store, session) {
     run: S.training.run, cells: S.training.cells, kept: S.training.kept,
     cost: (/** @type {import("../microtome.js").Estimate} */ { seconds, flops }) => {
       const family = now().family ?? [];
-      const bytes = family.reduce((sum, checkpoint) => sum + (checkpoint.bytes ?? 0), 0);
-      return S.training.cost(seconds === null ? S.common.untimed : showAbout(seconds), family.length, showLarge(flops), bytes ? showBytes(bytes) : null);
+      const steps = stepsOf(family);
+      const bytes = family.reduce((sum, { step, bytes }) => sum + (steps.includes(step) ? bytes ?? 0 : 0), 0);
+      return S.training.cost(seconds === null ? S.common.untimed : showAbout(seconds), steps.length, showLarge(flops), bytes ? showBytes(bytes) : null);
     },
   };
   const frame = computed({ store, key: "training", live: run, render, say, engineOf: (/** @type {Value} */ { result }) => result.engine });
@@ -74,6 +75,9 @@ export function trainingView(store, session) {
   return frame.root;
 }
 
+/** The steps that a run measures. @param {{ step: number }[]} family */
+const stepsOf = (family) => measured(family.map(({ step }) => step));
+
 /**
  * Looks the checkpoints up when a model is ready, says what a run over them would cost, and runs it when it is asked for.
  * @param {import("../state.js").Store} store
@@ -112,12 +116,13 @@ function runner(store, session) {
     set({ status: "held", error: null, fresh: false, sofar: null });
     const estimates = await Promise.all(experimentsOf(lab.info.model, settings()).map((experiment) => lab.estimate(experiment))).catch(() => []);
     if (lab !== session.lab() || !estimates.length) return;
-    const sum = (/** @type {"cells" | "runs" | "flops" | "weight_bytes_read"} */ key) => estimates.reduce((all, estimate) => all + estimate[key], 0) * family.length;
+    const count = stepsOf(family).length;
+    const sum = (/** @type {"cells" | "runs" | "flops" | "weight_bytes_read"} */ key) => estimates.reduce((all, estimate) => all + estimate[key], 0) * count;
     const seconds = estimates.map((estimate) => estimate.seconds);
     set({ estimate: {
       cells: sum("cells"), runs: sum("runs"), flops: sum("flops"), weight_bytes_read: sum("weight_bytes_read"),
       memory_bytes: Math.max(...estimates.map(({ memory_bytes }) => memory_bytes)),
-      seconds: seconds.includes(null) ? null : /** @type {number[]} */ (seconds).reduce((all, part) => all + part, 0) * family.length,
+      seconds: seconds.includes(null) ? null : /** @type {number[]} */ (seconds).reduce((all, part) => all + part, 0) * count,
     } });
   }
 
@@ -128,14 +133,14 @@ function runner(store, session) {
     controller?.abort();
     const mine = new AbortController();
     controller = mine;
-    const steps = family.map(({ step }) => step);
+    const steps = stepsOf(family);
     const left = timeLeft();
     set({ status: "running", progress: null, error: null, value: null, fresh: true, sofar: { done: 0, cells: steps.length } });
     /** @param {any} partial @param {any} result */
     const show = ({ checkpoints }, result) => set({ value: { checkpoints, series: seriesOf(checkpoints, steps), result }, fresh: true,
       sofar: result ? null : { done: checkpoints.length, cells: steps.length } });
     try {
-      const result = await lab.run(training(lab.info.model, settings()), {
+      const result = await lab.run(training(lab.info.model, settings(), steps), {
         signal: mine.signal,
         onProgress: (done, total) => controller === mine && set({ progress: { done, total, left: left(done / total, performance.now()) } }),
         onPartial: (partial) => void (controller === mine && show(partial, null)),
