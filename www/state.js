@@ -119,8 +119,8 @@ export function initialState() {
     },
     training: {
       inputs: /** @type {TrainingInputs} */ ({ head: "" }),
-      /** The checkpoints of the open model's family, from its first step to its last; null until they were looked up. */
-      family: /** @type {{ step: number, bytes: number | null }[] | null} */ (null),
+      /** The steps of the open model's training that can be gone to, rising; null until they were looked up. */
+      family: /** @type {number[] | null} */ (null),
       /** The step that is on its way to the engine. */
       wanted: /** @type {number | null} */ (null),
       /** Steps that could not be put onto the engine. */

@@ -330,8 +330,8 @@ export const S = {
     skipped: (/** @type {string} */ step, /** @type {string} */ message) => `Step ${step} was skipped: ${message}`,
     skippedMark: "skipped",
     run: "Run over training",
-    cost: (/** @type {string} */ time, /** @type {number} */ checkpoints, /** @type {string} */ flops, /** @type {string | null} */ bytes) =>
-      `Estimate: ${time} for ${checkpoints} checkpoints and ${flops} operations${bytes ? `, after a download of ${bytes} at most` : ""}.`,
+    cost: (/** @type {string} */ time, /** @type {number} */ checkpoints, /** @type {string} */ flops) =>
+      `Estimate: ${time} for ${checkpoints} checkpoints and ${flops} operations, besides their downloads.`,
     cells: (/** @type {string} */ done, /** @type {string} */ all) => `${done} of ${all} checkpoints`,
     kept: (/** @type {string} */ done, /** @type {string} */ all) => `Cancelled: ${done} of ${all} checkpoints are done.`,
     axis: (/** @type {string} */ unit) => `Training step, at log(1 + step / ${unit})`,

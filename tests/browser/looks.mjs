@@ -6,7 +6,7 @@ import { check, ensure, newPage } from "./harness.mjs";
 import { allSettled, recomputed, settled, type } from "./lab_page.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const SECTIONS = ["model", "predict", "grid", "attention", "ablate", "patch", "bias"];
+const SECTIONS = ["model", "predict", "grid", "attention", "ablate", "patch", "bias", "heads", "training"];
 /** @type {Record<string, import("playwright-core").BrowserContextOptions>} */
 const LOOKS = {
   light: { colorScheme: "light" },
@@ -35,7 +35,7 @@ export async function lookChecks(browser, url, slow, shots) {
       for (const id of SECTIONS) await page.locator(`#${id}`).screenshot({ path: join(shots, `${id}-${look}.png`) });
     });
     await check(`looks: ${look}: canvases have one pixel for each of the screen's`, async () => {
-      const off = await page.locator("canvas").evaluateAll((nodes) => nodes.map((node) => {
+      const off = await page.locator("canvas:visible").evaluateAll((nodes) => nodes.map((node) => {
         const canvas = /** @type {HTMLCanvasElement} */ (node);
         return Math.abs(canvas.width - canvas.getBoundingClientRect().width * devicePixelRatio);
       }));

@@ -17,7 +17,7 @@ const MOST_TICKS = 80;
  */
 export function stepSlider(store, session) {
   const now = () => store.get("training");
-  const steps = () => (now().family ?? []).map(({ step }) => step);
+  const steps = () => now().family ?? [];
   const id = uniqueId();
   const input = el("input", { id, type: "range", min: 0, step: 1, input: () => slide(steps()[Number(input.value)], REST) });
   const said = el("output", { for: id });

@@ -4,7 +4,7 @@ import { toPlain } from "../errors.js";
 import { lesson, lessonWords } from "../lesson.js";
 import { timeLeft } from "../live.js";
 import { csvOf, experimentsOf, measured, seriesOf, training } from "../training.js";
-import { showAbout, showBytes, showCount, showLarge } from "../format.js";
+import { showAbout, showLarge } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button } from "./fields.js";
 import { curvesView } from "./curves.js";
@@ -23,10 +23,8 @@ export function trainingView(store, session) {
   const say = {
     run: S.training.run, cells: S.training.cells, kept: S.training.kept,
     cost: (/** @type {import("../microtome.js").Estimate} */ { seconds, flops }) => {
-      const family = now().family ?? [];
-      const steps = stepsOf(family);
-      const bytes = family.reduce((sum, { step, bytes }) => sum + (steps.includes(step) ? bytes ?? 0 : 0), 0);
-      return S.training.cost(seconds === null ? S.common.untimed : showAbout(seconds), steps.length, showLarge(flops), bytes ? showBytes(bytes) : null);
+      const { length } = measured(now().family ?? []);
+      return S.training.cost(seconds === null ? S.common.untimed : showAbout(seconds), length, showLarge(flops));
     },
   };
   const frame = computed({ store, key: "training", live: run, render, say, engineOf: (/** @type {Value} */ { result }) => result.engine });
@@ -75,9 +73,6 @@ export function trainingView(store, session) {
   return frame.root;
 }
 
-/** The steps that a run measures. @param {{ step: number }[]} family */
-const stepsOf = (family) => measured(family.map(({ step }) => step));
-
 /**
  * Looks the checkpoints up when a model is ready, says what a run over them would cost, and runs it when it is asked for.
  * @param {import("../state.js").Store} store
@@ -104,7 +99,7 @@ function runner(store, session) {
     set({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null });
     const family = await lab.checkpoints().catch(() => []);
     if (lab !== seen) return;
-    store.update("training", { family: [...family].sort((a, b) => a.step - b.step) });
+    store.update("training", { family });
     await offer();
   }
 
@@ -116,7 +111,7 @@ function runner(store, session) {
     set({ status: "held", error: null, fresh: false, sofar: null });
     const estimates = await Promise.all(experimentsOf(lab.info.model, settings()).map((experiment) => lab.estimate(experiment))).catch(() => []);
     if (lab !== session.lab() || !estimates.length) return;
-    const count = stepsOf(family).length;
+    const count = measured(family).length;
     const sum = (/** @type {"cells" | "runs" | "flops" | "weight_bytes_read"} */ key) => estimates.reduce((all, estimate) => all + estimate[key], 0) * count;
     const seconds = estimates.map((estimate) => estimate.seconds);
     set({ estimate: {
@@ -133,7 +128,7 @@ function runner(store, session) {
     controller?.abort();
     const mine = new AbortController();
     controller = mine;
-    const steps = stepsOf(family);
+    const steps = measured(family);
     const left = timeLeft();
     set({ status: "running", progress: null, error: null, value: null, fresh: true, sofar: { done: 0, cells: steps.length } });
     /** @param {any} partial @param {any} result */
