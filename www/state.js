@@ -33,7 +33,8 @@ import { FIRST } from "./presets.js";
  * @typedef {{ tokens: [string, string] }} BiasInputs
  * @typedef {{ on: "repeated" | "prompt", pattern: "named" | "own", own: string, measure: "mul" | "abs",
  *   exclude_bos: boolean, exclude_current_token: boolean }} HeadsInputs `own`: a row of numbers a line
- * @typedef {{ head: string }} TrainingInputs `head`: whose effect is drawn strong; "" for the strongest
+ * @typedef {{ head: string, addresses: string, steps: string }} TrainingInputs `head`: whose effect is drawn strong, "" for
+ *   the strongest; `addresses`: of other checkpoints than the open model's
  */
 
 /** TransformerLens 2.x' defaults of `load_and_process_state_dict`, and the raw weights. */
@@ -118,7 +119,7 @@ export function initialState() {
       job: idle(),
     },
     training: {
-      inputs: /** @type {TrainingInputs} */ ({ head: "" }),
+      inputs: /** @type {TrainingInputs} */ ({ head: "", addresses: "", steps: "" }),
       /** The steps of the open model's training that can be gone to, rising; null until they were looked up. */
       family: /** @type {number[] | null} */ (null),
       /** The step that is on its way to the engine. */

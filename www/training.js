@@ -1,6 +1,8 @@
 // What is measured at every checkpoint of a training, and the curves in the answers. Pure.
+import { LabError } from "./errors.js";
 import { ablate, filled, processingOf } from "./experiments.js";
 import { initialState } from "./state.js";
+import { S } from "./strings.js";
 
 /** @typedef {import("./state.js").Settings} Settings */
 /** @typedef {import("./errors.js").PlainError} PlainError */
@@ -126,13 +128,37 @@ export const unitOf = (steps) => steps.find((step) => step > 0) ?? 1;
 export const place = (step, unit) => Math.log2(1 + step / unit);
 
 /**
- * All of them at these checkpoints of the open model's family.
+ * Which checkpoints are measured: of the open model's family, unless others are named.
+ * @typedef {{ steps: number[], checkpoints?: string | string[] }} Places
+ */
+
+/**
+ * Checkpoints as they were typed: one address with `{step}` in it, and its steps; or an address a line, whose steps are then
+ * their places in the list.
+ * @param {string} addresses
+ * @param {string} steps
+ * @returns {Places | null} null where nothing was typed
+ */
+export function parsePlaces(addresses, steps) {
+  const lines = addresses.split("\n").map((line) => line.trim()).filter(Boolean);
+  if (!lines.length) return null;
+  if (lines.length > 1 || !lines[0].includes("{step}")) return { checkpoints: lines, steps: lines.map((_, i) => i) };
+  const words = steps.split(/[\s,;]+/).filter(Boolean);
+  const wrong = words.find((word) => !/^\d{1,15}$/.test(word));
+  if (wrong !== undefined || !words.length) throw new LabError("input.steps", wrong === undefined ? S.training.noSteps : S.training.noStep(wrong));
+  return { checkpoints: lines[0], steps: [...new Set(words.map(Number))].sort((a, b) => a - b) };
+}
+
+/**
+ * All of them at these checkpoints.
  * @param {import("./microtome.js").ModelInfo} model
  * @param {Settings} settings
- * @param {number[]} steps
+ * @param {Places} places
  */
-export const training = (model, settings, steps) =>
-  ({ version: /** @type {const} */ (1), kind: /** @type {const} */ ("training"), experiments: experimentsOf(model, settings), steps });
+export const training = (model, settings, { steps, checkpoints }) => ({
+  version: /** @type {const} */ (1), kind: /** @type {const} */ ("training"), experiments: experimentsOf(model, settings), steps,
+  ...(checkpoints === undefined ? {} : { checkpoints }),
+});
 
 /** @param {unknown} value @returns {number | null} */
 const finite = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);

@@ -6,7 +6,7 @@ import { labelled, nearest, rangeOf } from "../../www/draw/lines.js";
 import { drawStrip, hitStep, stripLayout, stripOf, tileAt } from "../../www/draw/strip.js";
 import { lesson, lessonWords } from "../../www/lesson.js";
 import { PRESETS } from "../../www/state.js";
-import { csvOf, experimentsOf, lastDone, measured, OBJECT_QUESTIONS, place, ranked, repeatedTokens, SENTENCES, seriesOf, text, training } from "../../www/training.js";
+import { csvOf, experimentsOf, lastDone, measured, OBJECT_QUESTIONS, parsePlaces, place, ranked, repeatedTokens, SENTENCES, seriesOf, text, training } from "../../www/training.js";
 import { checkpoint, LEARNS, LEARNS_NOTHING, missing } from "./synthetic_training.js";
 import { theme } from "./theme.js";
 
@@ -18,7 +18,7 @@ const LEARNED = seriesOf(LEARNS.map(checkpoint));
 // --- What is asked ---------------------------------------------------------------------------------------------------
 
 test("one experiment asks everything of every checkpoint: 25 prompts, indirect objects, every head, detectors, sentences", () => {
-  const asked = training(MODEL, SETTINGS, [0, 50]);
+  const asked = training(MODEL, SETTINGS, { steps: [0, 50] });
   assert.deepEqual([asked.kind, asked.steps], ["training", [0, 50]]);
   const [pronouns, objects, ablation, detect, ...losses] = /** @type {any[]} */ (asked.experiments);
   assert.equal(pronouns.prompts.length, 25);
@@ -78,6 +78,19 @@ test("of a long family the steps that lie evenly on the axis are measured, its e
   assert.deepEqual([steps[0], steps.at(-1)], [0, family.at(-1)]);
   assert.ok(steps.every((step, i) => family.includes(step) && (i === 0 || step > steps[i - 1])));
   assert.deepEqual(measured([0, 50, 100]), [0, 50, 100]);
+});
+
+test("other checkpoints are a template with its steps, or a list whose steps are its places", () => {
+  assert.equal(parsePlaces(" \n", "5"), null);
+  const places = parsePlaces("hf:a/b@checkpoint-{step}\n", "400, 0 100;100");
+  assert.deepEqual(places, { checkpoints: "hf:a/b@checkpoint-{step}", steps: [0, 100, 400] });
+  const asked = training(MODEL, SETTINGS, /** @type {any} */ (places));
+  assert.deepEqual([asked.checkpoints, asked.steps], ["hf:a/b@checkpoint-{step}", [0, 100, 400]]);
+  assert.ok(!("checkpoints" in training(MODEL, SETTINGS, { steps: [1] })));
+  assert.deepEqual(parsePlaces("./{step}/\n./b/", "7"), { checkpoints: ["./{step}/", "./b/"], steps: [0, 1] });
+  assert.deepEqual(parsePlaces("./a/\n ./b/ ", ""), { checkpoints: ["./a/", "./b/"], steps: [0, 1] });
+  assert.throws(() => parsePlaces("hf:a/b@{step}", ""), { code: "input.steps" });
+  assert.throws(() => parsePlaces("hf:a/b@{step}", "1, -2"), { code: "input.steps", message: /“-2”/ });
 });
 
 // --- Curves ----------------------------------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ export function curvesView(store, { pick, current }) {
       show();
     },
     pick: (/** @type {number} */ index) => {
-      if (series && now().job.status !== "running") pick(series.steps[index]);
+      const { job, family } = now();
+      if (series && job.status !== "running" && job.value?.own && family?.includes(series.steps[index])) pick(series.steps[index]);
     },
     key: (/** @type {KeyboardEvent} */ event) => {
       if (!series) return;

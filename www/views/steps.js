@@ -63,7 +63,7 @@ export function stepSlider(store, session) {
     const shown = wanted ?? here ?? all[all.length - 1];
     const index = Math.max(0, all.indexOf(shown));
     const busy = job.status === "running";
-    const errors = { ...skippedOf(job.value), ...failed };
+    const errors = { ...(job.value?.own ? skippedOf(job.value) : {}), ...failed };
     const key = JSON.stringify([all, errors]);
     input.max = String(all.length - 1);
     if (Number(input.value) !== index) input.value = String(index);
@@ -81,8 +81,7 @@ export function stepSlider(store, session) {
       tick.style.setProperty("--at", String(all.length > 1 ? i / (all.length - 1) : 0));
       return [tick];
     }));
-    fill(marks, ...Object.entries(errors).map(([step, { code, message }]) =>
-      el("li", { "data-code": code, "data-step": step }, S.training.skipped(showCount(Number(step)), message))));
+    fill(marks, ...skips(failed));
   }
   store.subscribe("training", update);
   store.subscribe("model", update);
@@ -94,4 +93,8 @@ export function stepSlider(store, session) {
 export const stepOf = (store) => store.get("model").info?.model.step ?? null;
 
 /** Why steps were skipped. @param {{ checkpoints: import("../training.js").Checkpoint[] } | null} value @returns {Record<number, import("../errors.js").PlainError>} */
-const skippedOf = (value) => Object.fromEntries((value?.checkpoints ?? []).flatMap(({ step, error }) => (error ? [[step, error]] : [])));
+export const skippedOf = (value) => Object.fromEntries((value?.checkpoints ?? []).flatMap(({ step, error }) => (error ? [[step, error]] : [])));
+
+/** A line for each. @param {Record<number, import("../errors.js").PlainError>} errors */
+export const skips = (errors) => Object.entries(errors).map(([step, { code, message }]) =>
+  el("li", { "data-code": code, "data-step": step }, S.training.skipped(showCount(Number(step)), message)));
