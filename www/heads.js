@@ -2,7 +2,8 @@
 import { LabError } from "./errors.js";
 import { processingOf } from "./experiments.js";
 import { S } from "./strings.js";
-import { DETECTORS, headName, repeatedTokens } from "./training.js";
+import { headName } from "./series.js";
+import { DETECTORS, repeatedTokens } from "./training.js";
 
 /** @typedef {import("./state.js").HeadsInputs} HeadsInputs */
 /** @typedef {{ layer: number, head: number, name: string, values: Record<string, number | null> }} Row `values`: by column */

@@ -1,11 +1,11 @@
 // Reads the curves of a training: when each task is learned, which head it hangs on, what the loss does meanwhile. Every
 // number and name of the lesson is computed here; strings.js has the sentences around them. Pure.
 import { S } from "./strings.js";
-import { lastDone, ranked } from "./training.js";
+import { lastDone, ranked } from "./series.js";
 import { showCount, showNumber, showPercent } from "./format.js";
 
-/** @typedef {import("./training.js").Series} Series */
-/** @typedef {import("./training.js").Curve} Curve */
+/** @typedef {import("./series.js").Series} Series */
+/** @typedef {import("./series.js").Curve} Curve */
 
 /** A task counts as learned from a logit difference of 1 on: the right answer is e times as likely as the other. */
 const LEARNED = 1;

@@ -7,13 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { lesson, lessonWords } from "../../www/lesson.js";
-import { csvOf, seriesOf } from "../../www/training.js";
+import { csvOf, seriesOf } from "../../www/series.js";
 import { check, ensure, newPage } from "./harness.mjs";
 import { choose, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
 import { answer, serve, weights } from "./server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
-/** @typedef {import("../../www/training.js").Series} Series */
+/** @typedef {import("../../www/series.js").Series} Series */
 
 /** A run over the shipped checkpoints must not take longer, in milliseconds. */
 const MOST = 60_000;
@@ -152,18 +152,19 @@ export async function trainingChecks(browser, url, binary, model) {
 export async function brokenChecks(browser, folder) {
   await check("training: a checkpoint that is missing, damaged or of another shape is skipped with a mark and a message, the rest goes on", async () => {
     const files = join(folder, "models/pronoun");
-    const bytes = await readFile(join(files, "step-500.safetensors"));
+    const manifest = JSON.parse(await readFile(join(files, "microtome.json"), "utf8"));
+    const [absent, damaged, reshaped] = [2, 4, 6].map((i) => manifest.checkpoints[i].step);
+    const bytes = await readFile(join(files, `step-${damaged}.safetensors`));
     const flipped = Buffer.from(bytes);
     flipped[flipped.length - 9] ^= 0xff;
     const site = await serve(folder, {
-      ...at("step-100.safetensors", (response) => void response.writeHead(404).end("not found")),
-      ...at("step-500.safetensors", answer("application/octet-stream", flipped)),
-      ...at("step-1000.safetensors", answer("application/octet-stream", weights(bytes.length))),
+      ...at(`step-${absent}.safetensors`, (response) => void response.writeHead(404).end("not found")),
+      ...at(`step-${damaged}.safetensors`, answer("application/octet-stream", flipped)),
+      ...at(`step-${reshaped}.safetensors`, answer("application/octet-stream", weights(bytes.length))),
     });
     // Another shape with the right hash: what the folder states is of this file.
-    const manifest = JSON.parse(await readFile(join(files, "microtome.json"), "utf8"));
     const other = weights(bytes.length);
-    const entry = manifest.files.find((/** @type {any} */ file) => file.name === "step-1000.safetensors");
+    const entry = manifest.files.find((/** @type {any} */ file) => file.name === `step-${reshaped}.safetensors`);
     Object.assign(entry, { size: other.length, sha256: createHash("sha256").update(other).digest("hex") });
     Object.assign(site.answers, at("microtome.json", answer("application/json", JSON.stringify(manifest))));
     const page = await newPage(browser);
@@ -175,26 +176,26 @@ export async function brokenChecks(browser, folder) {
     const { checkpoints } = (await part(page, "training")).job.value;
     const bad = checkpoints.filter((/** @type {any} */ one) => one.error);
     console.log(`  (${bad.map((/** @type {any} */ one) => `step ${one.step}: ${one.error.code}`).join(", ")})`);
-    ensure(bad.map((/** @type {any} */ one) => one.step).join() === "100,500,1000", JSON.stringify(bad));
+    ensure(bad.map((/** @type {any} */ one) => one.step).join() === [absent, damaged, reshaped].join(), JSON.stringify(bad));
     ensure(checkpoints.every((/** @type {any} */ one) => Boolean(one.error) !== Boolean(one.answers)), "a checkpoint is neither skipped nor measured");
     ensure(checkpoints.length - bad.length >= 7, `${checkpoints.length} in all`);
     const said = await section.locator(".body .skips li").allInnerTexts();
-    ensure(said.length === 3 && said[0].startsWith("Step 100 was skipped: ") && said.every((text) => text.length > 40), said.join("; "));
+    ensure(said.length === 3 && said[0].startsWith(`Step ${absent.toLocaleString("en")} was skipped: `) && said.every((text) => text.length > 40), said.join("; "));
     ensure((await section.locator(".tick.skipped").count()) === 3, "the slider has no marks");
     ensure((await section.locator(".lesson .finding").count()) >= 3, "there is no lesson");
     await section.locator(".plot").first().press("Home");
     for (let i = 0; i < 2; i++) await section.locator(".plot").first().press("ArrowRight");
-    ensure((await section.locator(".readout").innerText()).startsWith("Step 100 was skipped: "), await section.locator(".readout").innerText());
+    ensure((await section.locator(".readout").innerText()).startsWith(`Step ${absent.toLocaleString("en")} was skipped: `), await section.locator(".readout").innerText());
     // The slider goes there in vain, says why, and comes back.
     await section.getByRole("slider").focus();
     const { family } = await part(page, "training");
     await section.getByRole("slider").press("Home");
     await arrived(page, 0);
-    for (let i = 0; i < family.indexOf(100); i++) await section.getByRole("slider").press("ArrowRight");
-    await page.waitForFunction(() => {
+    for (let i = 0; i < family.indexOf(absent); i++) await section.getByRole("slider").press("ArrowRight");
+    await page.waitForFunction((absent) => {
       const { failed, wanted } = /** @type {any} */ (globalThis).microtome.store.get("training");
-      return failed[100] && wanted === null;
-    });
+      return failed[absent] && wanted === null;
+    }, absent);
     ensure((await section.getByRole("slider").getAttribute("aria-valuetext")) === "step 0", "the slider stays where it could not go");
     ensure((await part(page, "model")).info.model.step === 0, "another model is on the engine");
     await page.context().close();

@@ -1,7 +1,7 @@
 // A training result with the shapes of a real one and curves that a test chooses.
 import { DETECTORS, SENTENCES } from "../../www/training.js";
 
-/** @typedef {import("../../www/training.js").Checkpoint} Checkpoint */
+/** @typedef {import("../../www/series.js").Checkpoint} Checkpoint */
 /**
  * What one checkpoint does. `effects`: what the pronouns lose without the first heads, in order; all others lose nothing.
  * `induction`: the scores of the first heads.

@@ -6,7 +6,8 @@ import { labelled, nearest, rangeOf } from "../../www/draw/lines.js";
 import { drawStrip, hitStep, stripLayout, stripOf, tileAt } from "../../www/draw/strip.js";
 import { lesson, lessonWords } from "../../www/lesson.js";
 import { PRESETS } from "../../www/state.js";
-import { csvOf, experimentsOf, lastDone, measured, OBJECT_QUESTIONS, parsePlaces, place, ranked, repeatedTokens, SENTENCES, seriesOf, text, training } from "../../www/training.js";
+import { csvOf, lastDone, ranked, seriesOf, text } from "../../www/series.js";
+import { experimentsOf, measured, OBJECT_QUESTIONS, parsePlaces, place, repeatedTokens, SENTENCES, training } from "../../www/training.js";
 import { checkpoint, LEARNS, LEARNS_NOTHING, missing } from "./synthetic_training.js";
 import { theme } from "./theme.js";
 

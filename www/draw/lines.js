@@ -7,7 +7,7 @@ import { showCount, writerFor } from "../format.js";
 import { place, unitOf } from "../training.js";
 
 /** @typedef {import("./paint.js").Theme} Theme */
-/** @typedef {{ name: string, curve: import("../training.js").Curve, style: number | null }} Line `style`: null is a thin one among many */
+/** @typedef {{ name: string, curve: import("../series.js").Curve, style: number | null }} Line `style`: null is a thin one among many */
 /** @typedef {{ steps: number[], lines: Line[], skipped: number[], current: number | null }} Chart `skipped`, `current`: indices of steps */
 
 /** The dashes of the styles, in CSS pixels: each differs from the others without its colour. */

@@ -23,7 +23,7 @@ const BAR = { w: 180, h: 10 };
 
 /**
  * The changes of every head as maps, on the smallest common scale that is symmetric about 0.
- * @param {import("../training.js").Series} series
+ * @param {import("../series.js").Series} series
  * @returns {Strip}
  */
 export function stripOf({ steps, shape: [rows, cols], changes, errors, done }) {

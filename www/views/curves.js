@@ -1,15 +1,15 @@
 // The figures of section 9: four line charts, a strip of small heatmaps and their numbers. A step that is pointed at in
-// one of them is shown in all.
+// one of them is shown in all. Longer than most files: they share the step.
 import { S } from "../strings.js";
 import { drawStrip, hitStep, stripLayout, stripOf } from "../draw/strip.js";
-import { lastDone, ranked } from "../training.js";
+import { lastDone, ranked } from "../series.js";
 import { showCount, showExact, showNumber } from "../format.js";
 import { el, fill, scrollable, table } from "./dom.js";
 import { select } from "./fields.js";
 import { linesView } from "./lines.js";
 import { surface } from "./surface.js";
 
-/** @typedef {import("../training.js").Series} Series */
+/** @typedef {import("../series.js").Series} Series */
 /** Heads that are drawn strong in the chart of all heads. */
 const STRONG = 4;
 
@@ -104,8 +104,8 @@ export function curvesView(store, { pick, current }) {
     if (!series) return;
     const { steps, errors, heads: names, loss, kinds, tasks, detectors, changes } = series;
     const frame = { steps, skipped: errors.flatMap((error, i) => (error ? [i] : [])), current: here() };
-    const line = (/** @type {string} */ name, /** @type {import("../training.js").Curve} */ curve, /** @type {number | null} */ style) => ({ name, curve, style });
-    const of = (/** @type {Record<string, string>} */ lines, /** @type {Record<string, import("../training.js").Curve>} */ curves) =>
+    const line = (/** @type {string} */ name, /** @type {import("../series.js").Curve} */ curve, /** @type {number | null} */ style) => ({ name, curve, style });
+    const of = (/** @type {Record<string, string>} */ lines, /** @type {Record<string, import("../series.js").Curve>} */ curves) =>
       Object.entries(lines).map(([key, name], i) => line(name, curves[key], i));
     views.loss.show({ ...frame, lines: of(charts.loss.lines, { mean: loss, ...kinds }) });
     views.tasks.show({ ...frame, lines: of(charts.tasks.lines, tasks) });

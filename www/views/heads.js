@@ -1,4 +1,5 @@
-// Section 8: every head with its scores, sortable; a click shows it in the attention view.
+// Section 8: every head with its scores, sortable; a click shows it in the attention view. Longer than most files:
+// what is asked and what is listed decide on each other.
 import { S } from "../strings.js";
 import { ablate } from "../experiments.js";
 import { detect, effectsOf, rowsOf, sorted } from "../heads.js";

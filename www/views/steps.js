@@ -92,7 +92,7 @@ export function stepSlider(store, session) {
 /** The step of the model on the engine; null where it is not one of a training. @param {import("../state.js").Store} store */
 export const stepOf = (store) => store.get("model").info?.model.step ?? null;
 
-/** Why steps were skipped. @param {{ checkpoints: import("../training.js").Checkpoint[] } | null} value @returns {Record<number, import("../errors.js").PlainError>} */
+/** Why steps were skipped. @param {{ checkpoints: import("../series.js").Checkpoint[] } | null} value @returns {Record<number, import("../errors.js").PlainError>} */
 export const skippedOf = (value) => Object.fromEntries((value?.checkpoints ?? []).flatMap(({ step, error }) => (error ? [[step, error]] : [])));
 
 /** A line for each. @param {Record<number, import("../errors.js").PlainError>} errors */
