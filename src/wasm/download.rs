@@ -23,6 +23,7 @@ pub fn parse_address(text: &str) -> Js<JsValue> {
         host: Option<&'a str>,
         repo: Option<String>,
         revision: Option<&'a str>,
+        step: Option<u64>,
     }
     let parsed = || -> Result<JsValue> {
         let address: Address = text.parse()?;
