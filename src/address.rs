@@ -4,6 +4,7 @@
 //! ```text
 //! hf:owner/name[@revision]   a repository of the Hugging Face Hub
 //! ./folder/                  a folder below the page
+//! ./folder/@1300             step 1,300 of the training of the model in that folder
 //! https://host/folder/       a folder on another host
 //! local                      files that the visitor picks or drops
 //! ```
@@ -19,8 +20,8 @@ pub const CAP_ADDRESS: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     Hub(Repo),
-    /// Folder names below the page, outermost first; empty for the page's own folder.
-    Folder(Vec<String>),
+    /// Below the page.
+    Folder(Folder),
     Web(Web),
     Local,
 }
@@ -39,7 +40,23 @@ pub struct Repo {
 pub struct Web {
     /// Lower case, with its port where it has one.
     pub host: String,
-    pub folder: Vec<String>,
+    pub folder: Folder,
+}
+
+/// A folder that holds a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// Outermost first; empty for the page's or the host's own folder.
+    pub names: Vec<String>,
+    /// A checkpoint of the model's training.
+    pub step: Option<u64>,
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.names.iter().try_for_each(|name| write!(f, "{name}/"))?;
+        self.step.iter().try_for_each(|step| write!(f, "@{step}"))
+    }
 }
 
 impl Repo {
@@ -57,11 +74,23 @@ impl fmt::Display for Repo {
 }
 
 impl Address {
-    /// The address without a revision.
+    /// The address without a revision or a step.
     pub fn source(&self) -> String {
-        match self {
+        match self.clone() {
             Address::Hub(repo) => format!("hf:{repo}"),
-            other => other.to_string(),
+            Address::Folder(folder) => Address::Folder(Folder { step: None, ..folder }).to_string(),
+            Address::Web(Web { host, folder }) => {
+                Address::Web(Web { host, folder: Folder { step: None, ..folder } }).to_string()
+            }
+            Address::Local => Address::Local.to_string(),
+        }
+    }
+
+    /// The step of a folder's checkpoint.
+    pub fn step(&self) -> Option<u64> {
+        match self {
+            Address::Folder(folder) | Address::Web(Web { folder, .. }) => folder.step,
+            Address::Hub(_) | Address::Local => None,
         }
     }
 }
@@ -73,14 +102,8 @@ impl fmt::Display for Address {
                 write!(f, "hf:{repo}")?;
                 repo.revision.iter().try_for_each(|revision| write!(f, "@{revision}"))
             }
-            Address::Folder(names) => {
-                f.write_str("./")?;
-                names.iter().try_for_each(|name| write!(f, "{name}/"))
-            }
-            Address::Web(web) => {
-                write!(f, "https://{}/", web.host)?;
-                web.folder.iter().try_for_each(|name| write!(f, "{name}/"))
-            }
+            Address::Folder(folder) => write!(f, "./{folder}"),
+            Address::Web(Web { host, folder }) => write!(f, "https://{host}/{folder}"),
             Address::Local => f.write_str("local"),
         }
     }
@@ -153,12 +176,17 @@ fn revision(text: &str) -> Result<String> {
         .with_action("Expected a branch, a tag, refs/pr/1 or a commit of 40 hexadecimal digits."))
 }
 
-/// Folder names between slashes. Letters of any script, digits, spaces and `-._~+`; no name starts or ends with a dot, so
+/// Folder names between slashes, and maybe `@` and the number of a step. Letters of any script, digits, spaces and `-._~+`; no name starts or ends with a dot, so
 /// that none leads upwards or to a hidden file, and no escape is read twice.
-fn folder(path: &str, whole: &str) -> Result<Vec<String>> {
+fn folder(path: &str, whole: &str) -> Result<Folder> {
     let path = path.strip_suffix('/').unwrap_or(path);
+    let last = path.rsplit_once('/').map_or(("", path), |(before, last)| (before, last));
+    let (path, step) = match last.1.strip_prefix('@') {
+        Some(step) => (last.0, Some(self::step(step, whole)?)),
+        None => (path, None),
+    };
     if path.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Folder { names: Vec::new(), step });
     }
     let named = |name: &&str| {
         let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | ' ');
@@ -166,12 +194,25 @@ fn folder(path: &str, whole: &str) -> Result<Vec<String>> {
         !name.is_empty() && name.chars().all(allowed) && !name.starts_with(edge) && !name.ends_with(edge)
     };
     match path.split('/').find(|name| !named(name)) {
-        None => Ok(path.split('/').map(str::to_owned).collect()),
+        None => Ok(Folder { names: path.split('/').map(str::to_owned).collect(), step }),
         Some(name) => {
             let message = format!("'{}': '{}' is not a folder's name", shown(whole), shown(name));
             Err(Error::input("address.folder", message)
                 .with_action("Expected names of letters, digits, spaces and -._~+ between slashes."))
         }
+    }
+}
+
+/// A step: digits, without zeros in front, so that each has one way to be written.
+fn step(text: &str, whole: &str) -> Result<u64> {
+    let digits = (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(step) if digits && (text == "0" || !text.starts_with('0')) => Ok(step),
+        _ => Err(Error::input(
+            "address.folder",
+            format!("'{}': '@{}' is not a step", shown(whole), shown(text)),
+        )
+        .with_action("Expected @ and the number of a step of training.")),
     }
 }
 
@@ -238,6 +279,9 @@ mod tests {
             "hf:NeelNanda/GELU_1L512W_C4_Code",
             "./",
             "./models/pronoun/",
+            "./models/pronoun/@1300",
+            "./@0",
+            "https://example.org/pronoun/@4000",
             "./modèles/gpt2 petit/",
             "https://example.org/",
             "https://example.org:8443/models/gpt2/",
@@ -249,6 +293,8 @@ mod tests {
         assert_eq!("https://Example.org".parse::<Address>().unwrap().to_string(), "https://example.org/");
         let pinned = "hf:a/b@v1".parse::<Address>().unwrap();
         assert_eq!(pinned.source(), "hf:a/b");
+        let step = "./m/@7/".parse::<Address>().unwrap();
+        assert_eq!((step.source(), step.step()), ("./m/".into(), Some(7)));
     }
 
     #[test]
@@ -349,6 +395,13 @@ mod tests {
                     "./a\u{202e}b/",
                     "./a\0/",
                     "./a/ /",
+                    "./a/@",
+                    "./a/@x",
+                    "./a/@-1",
+                    "./a/@01",
+                    "./a/@1/b/",
+                    "./a@1/",
+                    "./a/@9999999999999999",
                     "https://example.org/a?b=c",
                     "https://example.org/a/../b/",
                     "https://example.org//b/",

@@ -84,6 +84,7 @@ pub fn model(shape: Shape, seed: u64) -> Result<Model> {
         raw: Box::new(weights),
         sha256: None,
         tokenizer: None,
+        step: None,
     })
 }
 

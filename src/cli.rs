@@ -15,6 +15,7 @@ pub mod server;
 pub mod source;
 pub mod toolchain;
 pub mod train;
+mod training;
 pub mod verify;
 
 use std::process::ExitCode;

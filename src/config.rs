@@ -101,6 +101,14 @@ const CAPS: [(&str, u64); 6] = [
 ];
 
 impl Config {
+    /// The sizes, as people compare them.
+    pub fn shape(&self) -> String {
+        let Self { n_layers, n_heads, d_model, d_mlp, d_vocab, n_ctx, .. } = self;
+        format!(
+            "{n_layers} layers of {n_heads} heads, d_model {d_model}, d_mlp {d_mlp}, d_vocab {d_vocab}, n_ctx {n_ctx}"
+        )
+    }
+
     /// Reads `config.json`.
     ///
     /// # Errors

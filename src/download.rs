@@ -19,6 +19,8 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use transfer::{Outcome, Transfer};
 
+use crate::weights::manifest;
+
 pub use crate::weights::manifest::{MANIFEST, Manifest};
 use place::Place;
 pub use response::{Headers, Response};
@@ -99,6 +101,14 @@ pub struct FileInfo {
     pub sha256: Option<String>,
 }
 
+/// A checkpoint of the model's training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Checkpoint {
+    pub step: u64,
+    /// Beside the model's own; `None` where nobody states them.
+    pub bytes: Option<u64>,
+}
+
 /// What is to be done next; `www/engine.d.ts` says it in full.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -146,6 +156,7 @@ pub enum Step {
     Done {
         revision: String,
         files: Vec<FileInfo>,
+        checkpoints: Vec<Checkpoint>,
     },
     Fail {
         #[serde(skip)]
@@ -206,7 +217,7 @@ impl Download {
     /// `address.consent` for a host that was not agreed to.
     pub fn new(spec: &Spec) -> Result<Self> {
         let place = Place::new(spec)?;
-        let plan = Plan::new(place.preset());
+        let plan = Plan::new(place.preset(), place.step());
         let options = Options {
             verify: spec.verify,
             time_scale: spec.time_scale.clamp(0.0, 1e3),
@@ -235,8 +246,11 @@ impl Download {
                 return last.clone();
             }
             let Some((role, transfer)) = &mut self.current else {
-                self.last =
-                    Some(Step::Done { revision: self.place.revision.clone(), files: self.done.clone() });
+                self.last = Some(Step::Done {
+                    revision: self.place.revision.clone(),
+                    files: self.done.clone(),
+                    checkpoints: self.checkpoints(),
+                });
                 continue;
             };
             match transfer.next() {
@@ -300,6 +314,16 @@ impl Download {
         self.plan.after(role, found, transfer.kept()).map_err(|e| e.at(self.place.source()))?;
         self.start_next();
         Ok(())
+    }
+
+    /// The family's steps, and how many bytes each is beside the model.
+    fn checkpoints(&self) -> Vec<Checkpoint> {
+        let size = |name: &String| self.plan.entry(name).and_then(|entry| entry.size);
+        let checkpoint = |step: &manifest::Step| Checkpoint {
+            step: step.step,
+            bytes: step.file.as_ref().map_or(Some(0), size),
+        };
+        self.plan.checkpoints().iter().map(checkpoint).collect()
     }
 
     /// Begins the next file that the plan wants; none is left when `current` stays empty.

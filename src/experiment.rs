@@ -118,9 +118,7 @@ impl Experiment {
     /// `input.json`, `input.version`, `input.kind`, `input.unknown_field`, `input.missing_field`, `input.invalid`: each
     /// names the place and what was expected there.
     pub fn from_json(text: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))?;
-        Self::from_value(value)
+        Self::from_value(parse(text)?)
     }
 
     /// As [`Experiment::from_json`], from a value that is already parsed.
@@ -149,7 +147,7 @@ impl Experiment {
                 let found = found.map_or("missing".into(), |v| v.to_string());
                 return Err(Error::input(
                     "input.kind",
-                    format!("kind is {found}, expected one of {}", Kind::NAMES.join(", ")),
+                    format!("kind is {found}, expected one of {}, training", Kind::NAMES.join(", ")),
                 ));
             }
         };
@@ -168,7 +166,7 @@ impl Experiment {
             other => {
                 return Err(Error::input(
                     "input.kind",
-                    format!("unknown kind '{other}', expected one of {}", Kind::NAMES.join(", ")),
+                    format!("unknown kind '{other}', expected one of {}, training", Kind::NAMES.join(", ")),
                 ));
             }
         };
@@ -201,8 +199,17 @@ impl Experiment {
     }
 }
 
+/// Reads JSON.
+///
+/// # Errors
+/// `input.json`
+pub fn parse(text: &str) -> Result<Value> {
+    serde_json::from_str(text)
+        .map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
+}
+
 /// Reads one part; the error names the path to what is wrong.
-fn read<T: serde::de::DeserializeOwned>(place: &str, value: Value) -> Result<T> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(place: &str, value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|e| {
         let path = match (place, e.path().to_string().as_str()) {
             ("", ".") => String::new(),

@@ -19,7 +19,7 @@ use crate::outcome::{EngineInfo, ModelInfo, Outcome, PrecisionEffect, build};
 use crate::plan::{Answer, Batch};
 use crate::processing::{Processed, Processing};
 use crate::tokens::Tokenizer;
-use crate::weights::{Checkpoint, MemoryPlan, ModelFiles, Raw, Sink, Storage, Weight};
+use crate::weights::{Checkpoint, Delta, MemoryPlan, ModelFiles, Raw, Sink, Storage, Weight, delta};
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -29,6 +29,8 @@ pub struct Model {
     pub raw: Box<dyn Raw>,
     pub sha256: Option<String>,
     pub tokenizer: Option<Tokenizer>,
+    /// Of its training, where it is a checkpoint of a family.
+    pub step: Option<u64>,
 }
 
 impl Model {
@@ -47,8 +49,19 @@ impl Model {
         if let Some(tokenizer) = &tokenizer {
             tokenizer.check_rows(checkpoint.cfg().d_vocab)?;
         }
-        let sha256 = checkpoint.sha256(hashed).await?;
-        Ok(Self { name: files.name.clone(), raw: Box::new(checkpoint), sha256: Some(sha256), tokenizer })
+        let difference = files.step.and_then(|step| files.find(&delta::file_name(step)));
+        let (raw, sha256): (Box<dyn Raw>, _) = match difference {
+            Some(file) => {
+                let raw = Delta::open(checkpoint, files, file).await?;
+                let sha256 = raw.sha256(hashed).await?;
+                (Box::new(raw), sha256)
+            }
+            None => {
+                let sha256 = checkpoint.sha256(hashed).await?;
+                (Box::new(checkpoint), sha256)
+            }
+        };
+        Ok(Self { name: files.name.clone(), raw, sha256: Some(sha256), tokenizer, step: files.step })
     }
 
     pub fn cfg(&self) -> &Config {
@@ -62,6 +75,7 @@ impl Model {
             cfg: self.cfg().clone(),
             sha256: self.sha256.clone(),
             has_tokenizer: self.tokenizer.is_some(),
+            step: self.step,
         }
     }
 }
@@ -171,6 +185,21 @@ impl<B: Backend> Lab<B> {
             let processed = processing.apply(&*self.model.raw, self.storage, &mut sink).await?;
             self.prepared = Some(Prepared { processing, processed });
         }
+        Ok(())
+    }
+
+    /// Puts another model in the place of this one, of the same shape; its weights follow with the next experiment. The
+    /// engine and its kernels stay.
+    ///
+    /// # Errors
+    /// `checkpoint.shape` names what differs.
+    pub fn replace(&mut self, model: Rc<Model>) -> Result<()> {
+        let (found, expected) = (model.cfg().shape(), self.model.cfg().shape());
+        if found != expected {
+            let message = format!("{}: {found}, expected {expected}", model.name);
+            return Err(Error::input("checkpoint.shape", message));
+        }
+        (self.model, self.prepared) = (model, None);
         Ok(())
     }
 

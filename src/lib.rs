@@ -37,6 +37,8 @@ pub mod outcome;
 
 pub mod lab;
 
+pub mod training;
+
 pub mod bench;
 pub mod figure;
 pub mod published;

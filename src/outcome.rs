@@ -105,6 +105,9 @@ pub struct ModelInfo {
     /// Of the weight file's bytes.
     pub sha256: Option<String>,
     pub has_tokenizer: bool,
+    /// Of its training, where it is a checkpoint of a family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
 }
 
 /// Which engine ran, why that one, how long, and the counted work.

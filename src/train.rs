@@ -21,9 +21,12 @@ pub mod words;
 
 use crate::config::{ActFn, Config};
 use crate::error::{Error, Result};
+use crate::lab::Model;
+use crate::weights::{ModelFiles, Weights};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
 /// What to train, on how much, how fast.
@@ -51,7 +54,13 @@ pub struct Settings {
     pub d_mlp: usize,
     pub d_vocab: usize,
     pub n_ctx: usize,
+    /// Steps after which the weights are kept as checkpoints, beside the last; 0 is before the first step. Rising.
+    pub checkpoints: Vec<usize>,
 }
+
+/// The default model's checkpoints: about as many in each doubling, and more where its circuits form (pronouns from step 250
+/// to 450, indirect objects from 1,250 to 1,550, induction from 1,700 to 2,600).
+const CHECKPOINTS: [usize; 12] = [0, 50, 200, 300, 400, 700, 1250, 1500, 1800, 2100, 2400, 3000];
 
 impl Default for Settings {
     fn default() -> Self {
@@ -71,6 +80,7 @@ impl Default for Settings {
             d_mlp: 512,
             d_vocab: 2048,
             n_ctx: 128,
+            checkpoints: CHECKPOINTS.to_vec(),
         }
     }
 }
@@ -105,6 +115,10 @@ impl Settings {
         at_least("len", self.len, 8)?;
         at_least("n_ctx", self.n_ctx, self.len)?;
         at_least("d_vocab", self.d_vocab, 512)?;
+        if !self.checkpoints.is_sorted_by(|a, b| a < b) {
+            let message = format!("checkpoints are {:?}, expected steps that rise", self.checkpoints);
+            return Err(Error::input("train.settings", message));
+        }
         if !(0.0..=1.0).contains(&self.repeats) {
             return Err(Error::input(
                 "train.settings",
@@ -136,6 +150,8 @@ pub struct Trainer {
     vectors: AdamW,
     vars: Vec<Var>,
     step: usize,
+    /// The weights after the steps that were asked for.
+    checkpoints: Vec<(u64, Weights)>,
 }
 
 impl Trainer {
@@ -158,7 +174,7 @@ impl Trainer {
         let adam = |vars, weight_decay| {
             AdamW::new(vars, ParamsAdamW { lr: 0.0, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay })
         };
-        Ok(Self {
+        let mut trainer = Self {
             exam: evaluate::Exam::new(&tokenizer, bos, cfg.d_vocab, cfg.n_ctx)?,
             batches: batch::Batches::new(tokenizer.clone(), &rng, cfg.d_vocab, bos, settings.repeats),
             matrices: adam(matrices, settings.weight_decay)?,
@@ -168,7 +184,18 @@ impl Trainer {
             tokenizer,
             vars,
             step: 0,
-        })
+            checkpoints: Vec::new(),
+        };
+        trainer.keep()?;
+        Ok(trainer)
+    }
+
+    /// Keeps the weights where a checkpoint is wanted.
+    fn keep(&mut self) -> Result<()> {
+        if !self.finished() && self.settings.checkpoints.contains(&self.step) {
+            self.checkpoints.push((self.step as u64, self.params.weights()?));
+        }
+        Ok(())
     }
 
     /// Steps taken.
@@ -198,6 +225,7 @@ impl Trainer {
             optimiser.step(&grads)?;
         }
         self.step += 1;
+        self.keep()?;
         let loss = loss.to_scalar::<f32>()?;
         if loss.is_finite() {
             Ok(loss)
@@ -212,24 +240,25 @@ impl Trainer {
         self.exam.evaluate(&self.params.weights()?)
     }
 
-    /// What the model can do as its file holds it, rounded to f16.
-    pub fn evaluate_as_written(&self) -> Result<evaluate::Scores> {
-        let mut weights = self.params.weights()?;
-        let rounded: Vec<_> = weights
-            .iter()
-            .map(|(name, values)| {
-                (name, values.iter().map(|v| half::f16::from_f32(*v).to_f32()).collect::<Vec<f32>>())
-            })
-            .collect();
-        for (name, values) in rounded {
-            weights.set(name, values)?;
-        }
-        self.exam.evaluate(&weights)
+    /// What the model can do as the files in `dir` hold it, and before it its checkpoints, each after its step.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn evaluate_as_written(&self, dir: &Path) -> Result<Vec<(u64, evaluate::Scores)>> {
+        let steps = self.checkpoints.iter().map(|(step, _)| (*step, dir.join(format!("@{step}"))));
+        let evaluate = |(step, dir): (u64, PathBuf)| {
+            let files = ModelFiles::from_dir_at(&dir)?;
+            let open =
+                async { Weights::read(&*Model::open(&files, false, &mut |_, _| Ok(())).await?.raw).await };
+            Ok((step, self.exam.evaluate(&pollster::block_on(open)?)?))
+        };
+        steps.chain([(self.step as u64, dir.to_owned())]).map(evaluate).collect()
     }
 
-    /// Writes the model into `dir`; the file holds the weights rounded to f16.
-    pub fn save(&self, dir: &std::path::Path) -> Result<()> {
-        save::save(&self.params.weights()?, &self.tokenizer, dir)
+    /// Writes the model into `dir`, its weights rounded to f16, and its checkpoints.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let step = self.step as u64;
+        save::save(&self.params.weights()?, step, &self.checkpoints, &self.tokenizer, dir)
     }
 }
 

@@ -6,6 +6,7 @@ mod download;
 mod source;
 #[cfg(feature = "threads")]
 mod threads;
+mod training;
 
 use crate::backend::engine::{Engine as Backend, Opened};
 use crate::backend::{Backend as _, Control};
@@ -17,6 +18,7 @@ use crate::lab::{Lab, Model};
 use crate::outcome::{Answer, EngineInfo, Outcome, Tensor, build};
 use crate::processing::Processing;
 use crate::published::verify;
+use crate::training::Family;
 use crate::weights::{MemoryPlan, ModelFiles, Storage};
 use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect};
 use serde::{Deserialize, Serialize};
@@ -38,7 +40,10 @@ pub fn start() {
 /// A model on an engine.
 #[wasm_bindgen]
 pub struct Engine {
-    model: Rc<Model>,
+    /// What figures and tokens are of: the open model, or the checkpoint that was gone to.
+    model: RefCell<Rc<Model>>,
+    /// The checkpoints of the open model.
+    family: Family,
     info: EngineInfo,
     /// `None` while an experiment runs.
     lab: RefCell<Option<Lab<Backend>>>,
@@ -120,7 +125,7 @@ impl Engine {
             model: crate::outcome::ModelInfo,
             engine: &'a EngineInfo,
         }
-        to_js(&Info { model: self.model.info(), engine: &self.info }).map_err(|e| error_to_js(&e))
+        to_js(&Info { model: self.model().info(), engine: &self.info }).map_err(|e| error_to_js(&e))
     }
 
     /// Runs an experiment; the result is the contract's, tensors as `Float32Array`. `on_partial` gets what is done of a
@@ -186,15 +191,16 @@ impl Engine {
             let Some(experiment) = result.get("experiment") else { return Ok(JsValue::NULL) };
             let experiment = Experiment::from_value(experiment.clone())?;
             let Ok(sweep) = serde_json::from_value::<SweepResult>(result) else { return Ok(JsValue::NULL) };
-            to_js(&Figure::heatmap(&self.model, &experiment, &sweep))
+            to_js(&Figure::heatmap(&self.model(), &experiment, &sweep))
         };
         figure().map_err(|e| error_to_js(&e))
     }
 
     /// `[{id, text}]`
     pub fn tokenize(&self, text: String, prepend_bos: bool) -> std::result::Result<JsValue, JsValue> {
-        let tokens = self.model.tokens(&Prompt::Text(text), prepend_bos);
-        let tokens = tokens.map(|ids| ids.iter().map(|id| self.model.text(*id)).collect::<Vec<_>>());
+        let model = self.model();
+        let tokens = model.tokens(&Prompt::Text(text), prepend_bos);
+        let tokens = tokens.map(|ids| ids.iter().map(|id| model.text(*id)).collect::<Vec<_>>());
         tokens.and_then(|tokens| to_js(&tokens)).map_err(|e| error_to_js(&e))
     }
 }
@@ -206,11 +212,9 @@ impl Engine {
         options: &JsValue,
         control: JsControl,
     ) -> Result<Engine> {
-        let options: Options = serde_json::from_value(json(options)?)
-            .map_err(|e| Error::input("input.invalid", format!("options: {e}")))?;
-        let name = Reflect::get(files, &"name".into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
-        let list = Reflect::get(files, &"files".into()).unwrap_or(JsValue::UNDEFINED);
-        let files = ModelFiles { name, source: Rc::new(Blobs::new(&list)?) };
+        let options = self::options(options)?;
+        let family = family(files)?;
+        let files = model_files(files)?;
         let phase = |phase: &str| control.on_progress.bind1(&JsValue::NULL, &phase.into()).unchecked_into();
         let verify: Function = phase("verify");
         let mut hashed = |done: u64, total: u64| {
@@ -223,7 +227,12 @@ impl Engine {
         let on_progress: Function = phase(if name == "gpu" { "upload" } else { "convert" });
         let mut lab = Lab::new(Rc::clone(&model), engine, name, reason).with_storage(options.precision);
         lab.prepare(Processing::default(), &JsControl { on_progress, ..control }).await?;
-        Ok(Engine { model, info: lab.engine_info(), lab: RefCell::new(Some(lab)) })
+        let model = RefCell::new(model);
+        Ok(Engine { model, family, info: lab.engine_info(), lab: RefCell::new(Some(lab)) })
+    }
+
+    fn model(&self) -> Rc<Model> {
+        Rc::clone(&self.model.borrow())
     }
 
     async fn run_experiment(&self, experiment: &JsValue, control: JsControl) -> Result<JsValue> {
@@ -235,6 +244,29 @@ impl Engine {
         self.lab.replace(Some(lab));
         outcome_to_js(result?)
     }
+}
+
+fn options(options: &JsValue) -> Result<Options> {
+    serde_json::from_value(json(options)?).map_err(|e| Error::input("input.invalid", format!("options: {e}")))
+}
+
+fn field(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// From `ModelFiles` of `www/engine.d.ts`.
+fn model_files(files: &JsValue) -> Result<ModelFiles> {
+    let step = field(files, "step").as_f64().map(|step| step as u64);
+    let name = field(files, "name").as_string().unwrap_or_default();
+    Ok(ModelFiles { name, source: Rc::new(Blobs::new(&field(files, "files"))?), step })
+}
+
+/// The checkpoints that belong to a model, by its address and what its folder says.
+fn family(files: &JsValue) -> Result<Family> {
+    let Some(address) = field(files, "address").as_string() else { return Ok(Family::Unknown) };
+    let steps = field(files, "steps").dyn_into::<Array>().unwrap_or_default();
+    let steps = steps.iter().filter_map(|step| step.as_f64()).map(|step| step as u64).collect();
+    Ok(Family::of_model(&address.parse()?, steps))
 }
 
 fn busy() -> Error {

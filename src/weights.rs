@@ -15,9 +15,10 @@
 //! `crate::processing`).
 
 mod checkpoint;
+pub mod delta;
 mod files;
 #[cfg(not(target_arch = "wasm32"))]
-mod folder;
+pub mod folder;
 pub mod header;
 pub mod manifest;
 mod memory;
@@ -29,6 +30,7 @@ pub mod torch;
 #[cfg(feature = "cli")]
 pub(crate) use checkpoint::table;
 pub use checkpoint::{Checkpoint, PIECE_BYTES, Sha256Hex};
+pub use delta::Delta;
 pub use files::{ModelFiles, ShardIndex};
 pub use memory::{MemoryPlan, Room};
 pub use raw::{Raw, Sink, as_rows};

@@ -4,6 +4,7 @@
 import { LabError } from "./errors.js";
 import { Progress } from "./progress.js";
 import { alone, entriesOf, memory, room, shelves, whole } from "./store.js";
+import { Memory } from "./store/memory.js";
 
 /** @typedef {import("./store.js").Shelf} Shelf @typedef {import("./store.js").Slot} Slot @typedef {import("./store.js").Entry} Entry */
 /** @typedef {import("./engine.js").DownloadStep} Step @typedef {import("./engine.js").DownloadFile} DownloadFile */
@@ -12,8 +13,10 @@ import { alone, entriesOf, memory, room, shelves, whole } from "./store.js";
 /**
  * @typedef {{ address: import("./engine.js").ModelAddress, base: string, hub?: string, allowHosts?: string[], timeScale?: number,
  *   signal: AbortSignal, onProgress: (progress: import("./microtome.js").LoadProgress) => void,
- *   onNotice: (notice: import("./microtome.js").Notice) => void, onConfig?: (bytes: Uint8Array) => Promise<void> }} Wanted
- *   `onConfig` gets config.json before anything larger is asked for, and may refuse the model
+ *   onNotice: (notice: import("./microtome.js").Notice) => void, onConfig?: (bytes: Uint8Array) => Promise<void>, passing?: boolean }} Wanted
+ *   `onConfig` gets config.json before anything larger is asked for, and may refuse the model. `passing`: it is looked at once,
+ *   and what is large of it is kept in memory alone, for as long as somebody holds the files: 600 checkpoints fill a disk
+ * @typedef {{ files: ModelFile[], steps: number[] }} Brought `steps`: of the model's training, as its folder names them
  */
 
 /** Bytes are made safe at least this often: so much is lost, at most, of a tab that is closed. */
@@ -22,6 +25,8 @@ const COMMIT_EVERY = { bytes: 8 * 1024 * 1024, milliseconds: 1_000 };
 const QUIET = 3_000;
 /** Milliseconds of work without a pause, in which messages such as a cancel are heard. */
 const BREATH = 40;
+/** Files of a checkpoint of this page's own site that are stored although it is only passing: bytes. */
+const SMALL = 16 * 1024 * 1024;
 
 /** What a store failed with: the download goes on without it. */
 class StoreFailed {
@@ -35,7 +40,7 @@ class StoreFailed {
  * The files of a model, from a store or through one.
  * @param {Glue} glue
  * @param {Wanted} wanted
- * @returns {Promise<ModelFile[]>} in the order in which the model names them
+ * @returns {Promise<Brought>} the files in the order in which the model names them
  */
 export function bring(glue, wanted) {
   const progress = new Progress(wanted.onProgress);
@@ -44,7 +49,7 @@ export function bring(glue, wanted) {
     // A revision that is a commit never changes: what is stored of it and was checked needs no network.
     const pinned = /^[0-9a-f]{40}$/.test(wanted.address.revision ?? "");
     const kept = pinned ? await storedModel(wanted) : null;
-    if (kept?.checked) return kept.files;
+    if (kept?.checked) return { files: kept.files, steps: [] };
     try {
       return await new Bringer(glue, wanted, progress).run();
     } catch (thrown) {
@@ -52,7 +57,7 @@ export function bring(glue, wanted) {
       const stored = UNREACHABLE.has(error?.code) ? await storedModel(wanted) : null;
       if (!stored) throw thrown;
       wanted.onNotice({ code: "net.offline", message: `${error.message} The copy that is stored here is used.` });
-      return stored.files;
+      return { files: stored.files, steps: [] };
     }
   });
 }
@@ -67,12 +72,13 @@ const UNREACHABLE = new Set(["net.unreachable", "net.stalled", "net.busy", "net.
  */
 async function storedModel({ address, base }) {
   const source = sourceOf(address.text.split("@")[0], base);
-  const { revision } = address;
+  const { revision, step } = address;
   /** @type {Entry[]} */
   const found = [];
   for (const shelf of await shelves()) {
     for (const entry of await shelf.list().catch(() => [])) {
-      if (entry.source === source && entry.files && (!revision || entry.revision === revision)) found.push(entry);
+      const that = entry.source === source && (!revision || entry.revision === revision);
+      if (that && entry.files && (step === null || entry.files.includes(`step-${step}.safetensors`))) found.push(entry);
     }
   }
   for (const { source, revision, files } of found.sort((a, b) => b.at - a.at)) {
@@ -105,8 +111,11 @@ class Bringer {
   #held = null;
   /** Where a policy kept a request from going. @type {string | null} */ #blocked = null;
 
+  /** Where files go that are not stored. @type {Memory} */ #memory;
+
   /** @param {Glue} glue @param {Wanted} wanted @param {Progress} progress */
   constructor(glue, wanted, progress) {
+    this.#memory = wanted.passing ? new Memory() : memory;
     this.glue = glue;
     this.wanted = wanted;
     this.progress = progress;
@@ -155,7 +164,7 @@ class Bringer {
     return false;
   }
 
-  /** @returns {Promise<ModelFile[]>} */
+  /** @returns {Promise<Brought>} */
   async #steps() {
     for (;;) {
       this.signal.throwIfAborted();
@@ -174,7 +183,7 @@ class Bringer {
         case "close": await this.#close(step); break;
         case "keep": await this.#keep(); break;
         case "drop": await this.#drop(); break;
-        case "done": return this.#done(step.files);
+        case "done": return { files: await this.#done(step.files), steps: step.checkpoints.map(({ step }) => step) };
         case "fail": throw new LabError(step.error.code, step.error.message, step.error.action);
       }
       await this.#breathe();
@@ -192,7 +201,7 @@ class Bringer {
   async #open({ name, source, revision, size }) {
     const place = { source: sourceOf(source, this.wanted.base), revision, file: name };
     this.progress.tell({ status: "initiate", ...this.progress.counted(this.#download.progress()) });
-    const found = await whole(place);
+    const found = await whole(place, this.#memory);
     if (found) {
       const { have, note } = found.entry;
       this.#file = { place, size, shelf: found.shelf, slot: null, blob: found.blob, have, note };
@@ -210,8 +219,9 @@ class Bringer {
    * @param {number | null} size
    */
   async #slot(place, size) {
-    const lasting = this.#degraded ? [] : await shelves();
-    if (!lasting.length) this.#notice("This browser lets the page store nothing.");
+    const passing = this.wanted.passing && !(this.wanted.address.kind === "folder" && size !== null && size <= SMALL);
+    const lasting = this.#degraded || passing ? [] : await shelves();
+    if (!lasting.length && !passing) this.#notice("This browser lets the page store nothing.");
     for (const shelf of lasting) {
       const slot = await shelf.slot(place).catch(() => null);
       if (!slot) continue;
@@ -224,7 +234,7 @@ class Bringer {
       }
       return this.#use(place, size, shelf, slot);
     }
-    this.#use(place, size, memory, await memory.slot(place));
+    this.#use(place, size, this.#memory, await this.#memory.slot(place));
   }
 
   /** @param {import("./store.js").Place} place @param {number | null} size @param {Shelf} shelf @param {Slot} slot */
@@ -251,7 +261,7 @@ class Bringer {
     this.#notice(why);
     if (file?.slot) {
       const { have, note, size } = file;
-      const into = await memory.slot(file.place);
+      const into = await this.#memory.slot(file.place);
       try {
         for (let at = 0; at < have; at += 1 << 20) await into.write(at, await file.slot.read(at, Math.min(at + (1 << 20), have)));
         await into.commit({ ...file.slot.entry, size, have, note, complete: false, checked: false, files: null });
@@ -430,7 +440,7 @@ class Bringer {
    */
   async #toldOf(place) {
     if (place.file !== "config.json") return;
-    const found = await whole(place);
+    const found = await whole(place, this.#memory);
     if (found) await this.wanted.onConfig?.(new Uint8Array(await found.blob.arrayBuffer()));
   }
 
@@ -456,12 +466,12 @@ class Bringer {
     const names = files.map(({ name }) => name);
     const parts = [];
     for (const { name, source, revision } of files) {
-      const found = await whole({ source: sourceOf(source, this.wanted.base), revision, file: name });
+      const found = await whole({ source: sourceOf(source, this.wanted.base), revision, file: name }, this.#memory);
       if (!found) throw new StoreFailed(new LabError("store.unreadable", `${name} was stored a moment ago and is gone.`, "Load the model again."));
       parts.push(found);
     }
     // Only what is there as a whole is offered without a network.
-    const lasting = parts.every(({ shelf }) => shelf !== memory);
+    const lasting = parts.every(({ shelf }) => shelf.kind !== "memory");
     for (const [i, { shelf, entry }] of parts.entries()) {
       const next = { ...entry, checked: entry.checked || (this.#verify && this.#kept.has(entry.file)), files: i === 0 && lasting ? names : entry.files };
       if (JSON.stringify(next) !== JSON.stringify(entry)) await shelf.mark(next).catch(() => {});

@@ -1,5 +1,5 @@
 /** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
-import type { Drawable, EngineInfo, Estimate, Experiment, Figure, MemoryPlan, MemoryUse, ModelInfo, PartialSweep, PublishedCheck, Result, Token } from "./microtome.js";
+import type { CheckpointResult, Drawable, EngineInfo, Estimate, Experiment, Figure, MemoryPlan, MemoryUse, ModelInfo, PartialSweep, PublishedCheck, Result, Token, TrainingExperiment, TrainingResult } from "./microtome.js";
 
 /** One file of a model: a file of the browser's storage, of the visitor's disk or of memory, read a slice at a time. */
 export interface ModelFile {
@@ -14,6 +14,11 @@ export interface ModelFile {
 export interface ModelFiles {
   name: string;
   files: ModelFile[];
+  /** The step of training that is meant; `step-N.safetensors` of it is then added to the model. */
+  step?: number | null;
+  /** Where they come from, and the steps that its folder names: the family of `Engine.family`. */
+  address?: string;
+  steps?: number[];
 }
 
 /** How a model is opened. */
@@ -75,6 +80,43 @@ export class Engine {
   /** May be called while an experiment runs. */
   figure(result: Drawable): Figure | null;
   tokenize(text: string, prependBos: boolean): Token[];
+  /** The steps of the open model's training that can be gone to, rising. */
+  family(): Float64Array;
+  /** The address of one of them. */
+  checkpointAt(step: number): string | undefined;
+  /** Reads an experiment over checkpoints and checks its questions against the open model. Throws `input.*`, `checkpoint.*`. */
+  training(experiment: TrainingExperiment): TrainingRun;
+  /**
+   * Asks everything of the next checkpoint of the run. One that cannot be used is skipped; what stops all of them is thrown:
+   * `run.*`, `gpu.*`, `engine.busy`. `total` of `onProgress` is not the same for every experiment.
+   */
+  askCheckpoint(
+    run: TrainingRun,
+    files: ModelFiles,
+    options: Pick<OpenOptions, "allow_not_finite">,
+    onProgress: (done: number, total: number) => void,
+    isCancelled: () => boolean,
+  ): Promise<void>;
+  /** Puts a checkpoint of the same shape in the place of the open model; on failure that stays. */
+  goTo(
+    files: ModelFiles,
+    options: Pick<OpenOptions, "allow_not_finite">,
+    onProgress: (done: number, total: number) => void,
+    isCancelled: () => boolean,
+  ): Promise<{ model: ModelInfo; engine: EngineInfo }>;
+  free(): void;
+}
+
+/** An experiment over checkpoints under way; `src/wasm/training.rs` implements it. */
+export class TrainingRun {
+  private constructor();
+  /** The checkpoints in the order in which they are to be asked. */
+  wanted(): { step: number; address: string }[];
+  /** Skips the next one. */
+  skip(code: string, message: string): void;
+  partial(): { kind: "training"; checkpoints: CheckpointResult[] };
+  /** The result; ends the run. */
+  finish(engine: Engine): TrainingResult;
   free(): void;
 }
 
@@ -135,6 +177,8 @@ export interface ModelAddress {
   repo: string | null;
   /** Of kind `hub`: as it was written; `null` means `main`. */
   revision: string | null;
+  /** Of kinds `folder` and `web`: the step of training that is meant, `./folder/@1300`. */
+  step: number | null;
 }
 export function parseAddress(text: string): ModelAddress;
 
@@ -228,8 +272,8 @@ export type DownloadStep =
   | { do: "keep"; file: DownloadFile }
   /** The open file is wrong or not wanted: remove it with its note. */
   | { do: "drop" }
-  /** All files are there. `files` in the order in which they came; `revision`: 40 hex digits where known, else as addressed. */
-  | { do: "done"; revision: string; files: DownloadFile[] }
+  /** All files are there. `files` in the order in which they came; `checkpoints` of the model's training, as its folder names them; `revision`: 40 hex digits where known, else as addressed. */
+  | { do: "done"; revision: string; files: DownloadFile[]; checkpoints: { step: number; bytes: number | null }[] }
   /** It cannot be done. What the store holds of the open file stays, unless a `drop` came first. */
   | { do: "fail"; error: { code: string; message: string; action?: string } };
 

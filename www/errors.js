@@ -10,7 +10,7 @@ export class LabError extends Error {
     this.name = "LabError";
     this.code = code;
     this.action = action;
-    /** What was done of a sweep that was cancelled. @type {import("./microtome.js").PartialSweep | undefined} */
+    /** What was done of a job that was cancelled. @type {import("./microtome.js").PartialSweep | import("./microtome.js").PartialTraining | undefined} */
     this.partial = undefined;
   }
 }

@@ -6,7 +6,7 @@ import { spawn } from "./spawn.js";
 
 /** @typedef {import("./microtome.js").LoadProgress} LoadProgress */
 /** @typedef {import("./microtome.js").Experiment} Experiment */
-/** @typedef {import("./microtome.js").PartialSweep} PartialSweep */
+/** @typedef {import("./microtome.js").PartialSweep | import("./microtome.js").PartialTraining} Partial */
 /** @typedef {{ model: import("./microtome.js").ModelInfo, engine: import("./microtome.js").EngineInfo }} Info */
 /** @typedef {"auto" | "gpu" | "cpu"} Backend */
 /** @typedef {import("./download.js").ModelFile} ModelFile */
@@ -14,25 +14,26 @@ import { spawn } from "./spawn.js";
  * Where a model comes from: an address (`src/address.rs`), what `./` in it means, and how it may be fetched. `name`: what
  * it is called, if not after its address.
  * @typedef {{ address: string, base: string, name?: string, hub?: string, allowHosts?: string[], timeScale?: number }} ModelSource
- * @typedef {{ model: ModelSource, files?: ModelFile[], backend: Backend, precision: "f32" | "f16",
+ * @typedef {{ model: ModelSource, files?: ModelFile[], steps?: number[], backend: Backend, precision: "f32" | "f16",
  *   allowNotFinite: boolean, threads?: number }} Opening
- *   `files`: where they are there already
+ *   `files`: where they are there already, with the `steps` that their folder names
  */
 /**
- * @typedef {{ kind: "run", experiment: Experiment } | { kind: "estimate", experiment: Experiment }
+ * @typedef {{ kind: "run", experiment: Experiment | import("./microtome.js").TrainingExperiment } | { kind: "estimate", experiment: Experiment }
  *   | { kind: "figure", result: import("./microtome.js").Drawable }
- *   | { kind: "tokenize", text: string, prependBos: boolean } | { kind: "memory" } | { kind: "published" }} Work
+ *   | { kind: "tokenize", text: string, prependBos: boolean } | { kind: "memory" } | { kind: "published" }
+ *   | { kind: "family" } | { kind: "goTo", step: number }} Work
  * @typedef {{ id: number } & (Work | { kind: "open", kernels: import("./engine.js").Remembered } & Opening
  *   | { kind: "stored" } | { kind: "forget", key: string } | { kind: "verify", key: string } | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
- *   | { kind: "threads", alarms: MessagePort[] } | { kind: "files", files: ModelFile[] } | { kind: "plan", plan: import("./microtome.js").MemoryPlan }
+ *   | { kind: "threads", alarms: MessagePort[] } | { kind: "files", files: ModelFile[], steps: number[] } | { kind: "plan", plan: import("./microtome.js").MemoryPlan }
  *   | { kind: "notice", notice: import("./microtome.js").Notice }
- *   | { kind: "progress", done: number, total: number } | { kind: "partial", partial: PartialSweep }
+ *   | { kind: "progress", done: number, total: number } | { kind: "partial", partial: Partial }
  *   | { kind: "done", value: any }
  *   | { kind: "error", error: import("./errors.js").PlainError & { fatal?: boolean } })} FromWorker
  * @typedef {{ id: number, work: Work, resolve: (value: any) => void, reject: (error: LabError) => void,
- *   onProgress?: (done: number, total: number) => void, onPartial?: (sofar: PartialSweep) => void,
- *   partial?: PartialSweep }} Job `partial`: the last of what was done
+ *   onProgress?: (done: number, total: number) => void, onPartial?: (sofar: any) => void,
+ *   partial?: Partial }} Job `partial`: the last of what was done
  */
 
 /**
@@ -119,7 +120,7 @@ export class Host {
         if (message.kind === "notice") onNotice?.(message.notice);
         if (message.kind === "plan") onPlan?.(message.plan);
         // The next worker reads them where they lie, even if this one kept them in memory.
-        if (message.kind === "files") this.options.files = message.files;
+        if (message.kind === "files") Object.assign(this.options, { files: message.files, steps: message.steps });
         if (message.kind === "threads") {
           for (const alarm of message.alarms) alarm.onmessage = ({ data }) => failed(fromPlain(data));
         }
@@ -250,6 +251,11 @@ export class Host {
     if (!aside) clearTimeout(this.#grace);
     this.#forget(job);
     if (message.kind === "done" && job.work.kind === "run") remember(message.value.engine);
+    // A worker that replaces this one starts from the checkpoint.
+    if (message.kind === "done" && job.work.kind === "goTo") {
+      Object.assign(this.options, message.value.opening);
+      this.info = message.value = message.value.info;
+    }
     if (message.kind === "done") job.resolve(message.value);
     else job.reject(fromPlain(message.error));
     this.#pump();
@@ -302,7 +308,7 @@ export class Host {
 
 /**
  * @param {AbortSignal} signal
- * @param {PartialSweep} [partial]
+ * @param {Partial} [partial]
  */
 export function cancelled(signal, partial) {
   if (signal.reason instanceof LabError) return signal.reason;

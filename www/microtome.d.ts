@@ -107,6 +107,17 @@ export type Experiment =
   | PredictExperiment | LogitDiffExperiment | TraceExperiment
   | AblateExperiment | PatchExperiment | UnembedBiasExperiment;
 
+/**
+ * The same questions of one checkpoint of a training after another. `experiments`, or one `experiment`: any kind with a number
+ * or a heatmap. `checkpoints`: a model address with `{step}` in it, or a list of addresses, whose steps are then their places
+ * in it; default: the open model's own family. `processing` and `prepend_bos` are for experiments that do not say.
+ */
+export type TrainingExperiment = Omit<ExperimentBase, "kind"> & {
+  kind: "training"; steps?: "all" | number[]; checkpoints?: string | string[];
+} & ({ experiment: InnerExperiment } | { experiments: InnerExperiment[] });
+type Unversioned<E> = E extends Experiment ? Omit<E, "version"> & { version?: 1 } : never;
+export type InnerExperiment = Unversioned<Exclude<Experiment, TraceExperiment>>;
+
 /** `text` is for display: bytes that are no UTF-8 by themselves are written like `\xE2`. Null without a tokenizer. */
 export interface Token { id: number; text: string | null }
 
@@ -120,6 +131,8 @@ export interface ModelInfo {
   /** Of the weights file, where it is known. */
   sha256: string | null;
   has_tokenizer: boolean;
+  /** Of its training, where it is a checkpoint of a family. */
+  step?: number;
 }
 
 export interface EngineInfo {
@@ -195,6 +208,22 @@ export interface UnembedBiasResult extends ResultBase<UnembedBiasExperiment> {
 
 export type Result =
   | PredictResult | LogitDiffResult | TraceResult | AblateResult | PatchResult | UnembedBiasResult;
+
+/** What a kind of experiment gives, without what all results share. */
+type AnswerOf<R> = R extends Result ? Omit<R, "version" | "experiment" | "model" | "engine"> : never;
+export type Answer = AnswerOf<Result>;
+/** What became of one checkpoint: an answer for each experiment; or why it was skipped, which stops no other. */
+export type CheckpointResult =
+  | { step: number; model: { name: string; sha256: string | null }; answers: Answer[]; error?: undefined }
+  | { step: number; error: { code: string; message: string }; model?: undefined; answers?: undefined };
+export interface TrainingResult {
+  version: 1; kind: "training"; checkpoints: CheckpointResult[];
+  experiment: TrainingExperiment; model: ModelInfo;
+  /** The work of all checkpoints together. */
+  engine: EngineReport;
+}
+/** What is done of an experiment over checkpoints. */
+export interface PartialTraining { kind: "training"; checkpoints: CheckpointResult[] }
 
 /** The result that belongs to an experiment: `run({ kind: "predict", … })` gives a `PredictResult`. */
 export type ResultOf<E extends Experiment> = Extract<Result, { kind: E["kind"] }>;
@@ -370,6 +399,12 @@ export class Lab {
   readonly info: { model: ModelInfo; engine: EngineInfo };
   /** Runs one experiment; jobs wait their turn. Rejects with `LabError`. */
   run<E extends Experiment>(experiment: E, options?: RunOptions): Promise<ResultOf<E>>;
+  /** The same over checkpoints: `onPartial` hears after each of them. */
+  run(experiment: TrainingExperiment, options?: Omit<RunOptions, "onPartial"> & { onPartial?: (sofar: PartialTraining) => void }): Promise<TrainingResult>;
+  /** The steps of the open model's training that can be gone to, rising; none where it comes without checkpoints. */
+  checkpoints(): Promise<number[]>;
+  /** Puts a checkpoint in the place of the open model: what is run afterwards is of it, and so is `info`. */
+  goTo(step: number, options?: RunOptions): Promise<{ model: ModelInfo; engine: EngineInfo }>;
   /** What an experiment would cost; runs nothing. Rejects with `LabError`. */
   estimate(experiment: Experiment, options?: { signal?: AbortSignal }): Promise<Estimate>;
   /** The figure of an `ablate` or `patch` result, or of what is done of one; null for any other. */
@@ -391,5 +426,5 @@ export class LabError extends Error {
   /** What can be done about it, where there is something. */
   readonly action?: string;
   /** Of `run.cancelled`: the last of what was done of the sweep, undefined where nothing was. */
-  readonly partial?: PartialSweep;
+  readonly partial?: PartialSweep | PartialTraining;
 }

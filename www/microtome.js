@@ -78,8 +78,8 @@ export class Lab {
   }
 
   /**
-   * @param {Experiment} experiment
-   * @param {RunOptions} [options]
+   * @param {Experiment | import("./microtome.js").TrainingExperiment} experiment
+   * @param {any} [options] RunOptions
    * @returns {Promise<any>} the result of the experiment's kind; microtome.d.ts says which
    */
   async run(experiment, options) {
@@ -110,6 +110,20 @@ export class Lab {
    */
   tokenize(text, prependBos = true) {
     return this.#host.call({ kind: "tokenize", text, prependBos });
+  }
+
+  /** @returns {Promise<number[]>} */
+  checkpoints() {
+    return this.#host.call({ kind: "family" });
+  }
+
+  /**
+   * @param {number} step
+   * @param {RunOptions} [options]
+   * @returns {Promise<import("./host.js").Info>}
+   */
+  goTo(step, options) {
+    return this.#host.call({ kind: "goTo", step }, options);
   }
 
   /** @returns {Promise<import("./microtome.js").MemoryUse>} */

@@ -51,3 +51,10 @@ async function fetchWasm(url, report) {
   });
   return new Response(response.body.pipeThrough(count), { headers: response.headers });
 }
+
+/** What a model is called after its address. @param {import("./engine.js").ModelAddress} address */
+export function nameOf({ repo, revision, step, host, text }) {
+  const folder = text.replace(/@\d+$/, "").split("/").filter(Boolean).at(-1)?.replace(/^\.$/, "");
+  const at = repo ? revision : step;
+  return `${repo ?? folder ?? host ?? text}${at === null || /^[0-9a-f]{40}$/.test(String(at)) ? "" : `@${at}`}`;
+}

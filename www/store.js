@@ -76,10 +76,11 @@ export async function forget(key) {
 /**
  * A whole file that is stored.
  * @param {Place} place
+ * @param {Shelf} [own] where else to look
  * @returns {Promise<{ shelf: Shelf, entry: Entry, blob: Blob } | null>}
  */
-export async function whole(place) {
-  for (const shelf of [...await shelves(), memory]) {
+export async function whole(place, own = memory) {
+  for (const shelf of new Set([...await shelves(), memory, own])) {
     const entry = await shelf.find(place).catch(() => null);
     const blob = entry?.complete ? await shelf.file(place).catch(() => null) : null;
     if (entry && blob) return { shelf, entry, blob };

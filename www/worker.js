@@ -1,10 +1,11 @@
 // The engine's worker: owns the wasm, does one job at a time, holds no interface logic.
 import { bring, verifyStored } from "./download.js";
 import { LabError, toPlain } from "./errors.js";
-import { loadModule } from "./module.js";
+import { loadModule, nameOf } from "./module.js";
 import { lastWords } from "./panic.js";
 import { forget, stored } from "./store.js";
 import { SINGLE, choose } from "./threads.js";
+import { goTo, runTraining } from "./training_run.js";
 
 /** @typedef {import("./host.js").ToWorker} ToWorker */
 /** @typedef {import("./host.js").FromWorker} FromWorker */
@@ -18,6 +19,8 @@ const PARTIAL_EVERY = 450;
 
 /** @type {Engine | null} */
 let engine = null;
+/** How the open model was opened, for its checkpoints. @type {Pick<import("./training_run.js").Scene, "glue" | "model" | "allowNotFinite"> | null} */
+let opened = null;
 /** Bytes of the module's memory before it had anything to do. */
 let startBytes = 0;
 /** The job under way that may be cancelled. @type {{ id: number, cancelled: boolean, abort?: AbortController } | null} */
@@ -42,7 +45,7 @@ async function handle(message) {
     if (kind === "stored") return post({ id, kind: "done", value: await stored() });
     if (kind === "forget") return post({ id, kind: "done", value: await forget(message.key) });
     if (kind === "verify") return post({ id, kind: "done", value: await cancellable(id, (signal) => verify(message, signal)) });
-    if (!engine) throw new LabError("engine.not_open", "No model is loaded.");
+    if (!engine || !opened) throw new LabError("engine.not_open", "No model is loaded.");
     if (kind === "tokenize") {
       return post({ id, kind: "done", value: engine.tokenize(message.text, message.prependBos) });
     }
@@ -50,6 +53,14 @@ async function handle(message) {
     if (kind === "memory") return post({ id, kind: "done", value: { ...engine.memory(), start_bytes: startBytes } });
     if (kind === "published") return post({ id, kind: "done", value: await published(engine, id) });
     if (kind === "estimate") return post({ id, kind: "done", value: engine.estimate(message.experiment) });
+    if (kind === "family") return post({ id, kind: "done", value: [...engine.family()] });
+    if (kind === "goTo" || message.experiment?.kind === "training") {
+      const scene = { ...opened, engine, onProgress: reporter(id), onNotice: (/** @type {import("./microtome.js").Notice} */ notice) => post({ id, kind: "notice", notice }) };
+      /** @param {AbortSignal} signal @returns {Promise<object>} */
+      const work = (signal) => (message.kind === "goTo" ? goTo({ ...scene, signal }, message.step)
+        : runTraining({ ...scene, signal }, /** @type {any} */ (message.experiment), (partial) => post({ id, kind: "partial", partial })));
+      return post({ id, kind: "done", value: await cancellable(id, work) });
+    }
     const value = await run(engine, message);
     post({ id, kind: "done", value }, buffersOf(value));
   } catch (thrown) {
@@ -69,7 +80,7 @@ async function cancellable(id, body) {
 }
 
 /** @param {Extract<ToWorker, { kind: "open" }>} message @param {AbortSignal} signal */
-async function open({ id, model, backend, precision, allowNotFinite, threads, kernels, files: given }, signal) {
+async function open({ id, model, backend, precision, allowNotFinite, threads, kernels, files: given, steps: givenSteps = [] }, signal) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
   const build = await choose(threads);
@@ -86,19 +97,21 @@ async function open({ id, model, backend, precision, allowNotFinite, threads, ke
   const preparing = glue.Engine.prepare(backend, kernels, precision);
   preparing.catch(() => {}); // heard below, unless the files fail first
   const onConfig = async (/** @type {Uint8Array} */ config) => post({ id, kind: "plan", plan: (await preparing).plan(config, precision) });
-  const files = await readable(given) ?? await bring(glue, {
+  const kept = await readable(given);
+  const { files, steps } = kept ? { files: kept, steps: givenSteps } : await bring(glue, {
     ...model, address, signal, onProgress: report, onNotice: (notice) => post({ id, kind: "notice", notice }), onConfig,
   });
   // Whoever replaces this worker starts from these.
-  post({ id, kind: "files", files });
+  post({ id, kind: "files", files, steps });
   signal.throwIfAborted();
   /** @param {"verify" | "convert" | "upload" | "compile"} phase @param {number} loaded @param {number | null} total */
   const onPhase = (phase, loaded, total) => report({
     status: "progress", phase, file: "", loaded, total, all_loaded: loaded, all_total: total, rate: null, left: null, message: null,
   });
   onPhase("compile", 0, null);
-  const named = { name: model.name ?? nameOf(address), files };
+  const named = { name: model.name ?? nameOf(address), files, step: address.step, address: address.text, steps };
   engine = await glue.Engine.open(named, await preparing, { precision, allow_not_finite: allowNotFinite }, onPhase, () => signal.aborted);
+  opened = { glue, model, allowNotFinite };
   return engine.info();
 }
 
@@ -110,9 +123,6 @@ async function readable(files) {
   const read = files?.map(({ blob }) => blob.slice(0, 1).arrayBuffer());
   return read && await Promise.all(read).then(() => files, () => undefined);
 }
-
-/** What a model is called after its address. @param {import("./engine.js").ModelAddress} address */
-const nameOf = ({ repo, host, text }) => repo ?? text.split("/").filter(Boolean).at(-1)?.replace(/^\.$/, "") ?? host ?? text;
 
 /** @param {Extract<ToWorker, { kind: "verify" }>} message @param {AbortSignal} signal */
 async function verify({ id, key }, signal) {
@@ -132,18 +142,23 @@ async function published(engine, id) {
   }
 }
 
+/** Tells how far a job is, not too often. @param {number} id */
+function reporter(id) {
+  let reported = 0;
+  return (/** @type {number} */ done, /** @type {number} */ total) => {
+    if (done < total && performance.now() - reported < REPORT_EVERY) return;
+    reported = performance.now();
+    post({ id, kind: "progress", done, total });
+  };
+}
+
 /** @param {Engine} engine @param {Extract<ToWorker, { kind: "run" }>} message */
 async function run(engine, { id, experiment }) {
   const job = { id, cancelled: false };
   current = job;
-  let reported = 0;
   let shown = performance.now();
   try {
-    return await engine.run(experiment, (done, total) => {
-      if (done < total && performance.now() - reported < REPORT_EVERY) return;
-      reported = performance.now();
-      post({ id, kind: "progress", done, total });
-    }, (sofar) => {
+    return await engine.run(/** @type {import("./microtome.js").Experiment} */ (experiment), reporter(id), (sofar) => {
       if (performance.now() - shown < PARTIAL_EVERY) return;
       shown = performance.now();
       const done = sofar.values.reduce((count, value) => count + (Number.isNaN(value) ? 0 : 1), 0);

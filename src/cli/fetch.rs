@@ -3,7 +3,7 @@
 mod folder;
 mod http;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,6 +33,26 @@ pub struct Args {
 }
 
 pub fn main(args: Args) -> Result<()> {
+    let (files, unverified) = download(args)?;
+    for file in &files {
+        let hash = file.sha256.as_deref().unwrap_or("-");
+        let note = if unverified.contains(&file.name) { "  (nobody states its hash)" } else { "" };
+        println!("{}  {}  SHA-256 {hash}{note}", file.name, bytes(file.size.unwrap_or(0)));
+    }
+    Ok(())
+}
+
+/// Downloads a model into a folder, from `HF_ENDPOINT` if that is set.
+///
+/// # Errors
+/// As the command's.
+pub fn bring(address: &str, out: &Path) -> Result<()> {
+    let endpoint = std::env::var("HF_ENDPOINT").ok();
+    let (address, out) = (address.to_owned(), out.to_owned());
+    download(Args { address, out, endpoint, verify: false, time_scale: 1.0 }).map(|_| ())
+}
+
+fn download(args: Args) -> Result<(Vec<FileInfo>, Vec<String>)> {
     let address: Address = args.address.parse()?;
     let consent = match &address {
         Address::Hub(_) => None,
@@ -52,13 +72,7 @@ pub fn main(args: Args) -> Result<()> {
     let bar = progress_bar();
     let fetched = fetch(&mut download, &mut folder, &Http::new(), &bar);
     bar.finish_and_clear();
-    let (files, unverified) = fetched?;
-    for file in &files {
-        let hash = file.sha256.as_deref().unwrap_or("-");
-        let note = if unverified.contains(&file.name) { "  (nobody states its hash)" } else { "" };
-        println!("{}  {}  SHA-256 {hash}{note}", file.name, bytes(file.size.unwrap_or(0)));
-    }
-    Ok(())
+    fetched
 }
 
 /// Does what the download says until it ends; the files, and the names of those whose hash nobody stated.

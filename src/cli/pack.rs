@@ -91,6 +91,8 @@ pub fn pack(model: &Path, dtype: &str, most: u64, out: &Path) -> Result<Manifest
         name: full.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         dtype: dtype.to_owned(),
         files,
+        // They are differences from the weights as they were, not as they are rounded and split here.
+        checkpoints: Vec::new(),
     };
     // Last: a folder without it is not a packed one.
     let json =

@@ -6,8 +6,10 @@ use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::lab::{Lab, Model};
 use crate::outcome::{Answer, Outcome};
+use crate::training::{KIND, Training};
 use crate::weights::ModelFiles;
 use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -29,9 +31,10 @@ pub struct Args {
 /// The model and the engine, the same for every command that runs one.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Directory with config.json, model.safetensors and, for text prompts, a tokenizer.
+    /// Directory with config.json, model.safetensors and, for text prompts, a tokenizer. DIR/@1300 is the checkpoint of step
+    /// 1,300 where its microtome.json names one.
     #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    pub(super) model: PathBuf,
     /// The engine.
     #[arg(long, default_value = "auto", value_parser = ["auto", "gpu", "cpu"])]
     backend: String,
@@ -40,7 +43,7 @@ pub struct ModelArgs {
     precision: String,
     /// Run a model of which some weights are no numbers.
     #[arg(long)]
-    allow_not_finite: bool,
+    pub(super) allow_not_finite: bool,
 }
 
 impl ModelArgs {
@@ -54,7 +57,7 @@ impl ModelArgs {
 
     fn load(&self) -> Result<Model> {
         pollster::block_on(Model::open(
-            &ModelFiles::from_dir(&self.model)?,
+            &ModelFiles::from_dir_at(&self.model)?,
             self.allow_not_finite,
             &mut |_, _| Ok(()),
         ))
@@ -68,16 +71,27 @@ impl ModelArgs {
 }
 
 pub fn main(args: Args) -> Result<()> {
-    let experiment = read_experiment(&args.experiment)?;
+    let (place, value) = read_value(&args.experiment)?;
     let model = args.model.load()?;
-    // Before an engine is opened: a driver may write to standard error, which then holds the one error alone.
-    model.resolve(&experiment)?;
-    let mut lab = args.model.open_with(model)?;
-    let mut outcome = pollster::block_on(lab.run(&experiment, &Unattended::default()))?;
-    if let Some(path) = &args.tensors {
-        write_tensors(path, &mut outcome)?;
+    let mut json = if Training::is(&value) {
+        let training = Training::from_value(value).map_err(|e| e.at(&place))?;
+        training.check(&model)?;
+        if args.tensors.is_some() {
+            return Err(no_tensors(KIND));
+        }
+        serde_json::to_vec(&super::training::run(&training, &args.model, &mut args.model.open_with(model)?)?)
+    } else {
+        let experiment = Experiment::from_value(value).map_err(|e| e.at(&place))?;
+        // Before an engine is opened: a driver may write to standard error, which then holds the one error alone.
+        model.resolve(&experiment)?;
+        let mut lab = args.model.open_with(model)?;
+        let mut outcome = pollster::block_on(lab.run(&experiment, &Unattended::default()))?;
+        if let Some(path) = &args.tensors {
+            write_tensors(path, &mut outcome)?;
+        }
+        serde_json::to_vec(&outcome)
     }
-    let mut json = serde_json::to_vec(&outcome).map_err(|e| Error::internal(format!("the result: {e}")))?;
+    .map_err(|e| Error::internal(format!("the result: {e}")))?;
     json.push(b'\n');
     match &args.out {
         Some(path) => std::fs::write(path, json).map_err(|e| cannot_write(path, &e)),
@@ -87,25 +101,29 @@ pub fn main(args: Args) -> Result<()> {
     }
 }
 
-fn read_experiment(path: &Path) -> Result<Experiment> {
+/// The experiment as JSON, and what it came from.
+fn read_value(path: &Path) -> Result<(String, Value)> {
     let cannot_read =
         |e: std::io::Error| Error::input("input.file", format!("{}: cannot be read: {e}", path.display()));
-    let mut text = String::new();
+    let (mut text, mut place) = (String::new(), path.display().to_string());
     if path.as_os_str() == "-" {
+        place = "standard input".into();
         std::io::stdin().read_to_string(&mut text).map_err(cannot_read)?;
-        return Experiment::from_json(&text).map_err(|e| e.at("standard input"));
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(cannot_read)?;
     }
-    std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(cannot_read)?;
-    Experiment::from_json(&text).map_err(|e| e.at(path.display()))
+    let value = crate::experiment::parse(&text).map_err(|e| e.at(&place))?;
+    Ok((place, value))
+}
+
+fn no_tensors(kind: &str) -> Error {
+    Error::input("input.tensors", format!("--tensors goes with kind 'trace', found '{kind}'"))
 }
 
 /// Moves the tensors of a trace into a safetensors file.
 fn write_tensors(path: &Path, outcome: &mut Outcome) -> Result<()> {
     let Answer::Trace { tensors } = &mut outcome.answer else {
-        return Err(Error::input(
-            "input.tensors",
-            format!("--tensors goes with kind 'trace', found '{}'", outcome.kind),
-        ));
+        return Err(no_tensors(outcome.kind));
     };
     let taken: Vec<_> = tensors.iter_mut().map(std::mem::take).collect();
     let named = taken

@@ -9,7 +9,7 @@ use crate::train::{Settings, Trainer};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder for config.json, model.safetensors and tokenizer.json; made where it is absent.
+    /// Folder for config.json, model.safetensors, tokenizer.json and the checkpoints; made where it is absent.
     #[arg(long)]
     out: PathBuf,
     /// Seed of the text, the vocabulary and the first weights.
@@ -42,14 +42,24 @@ pub struct Args {
     d_vocab: usize,
     #[arg(long, default_value_t = Settings::default().n_ctx)]
     n_ctx: usize,
+    /// Steps after which the weights are kept as checkpoints, beside the last; 0 is before the first. `none` keeps none.
+    #[arg(long, value_delimiter = ',', default_values_t = Settings::default().checkpoints.iter().map(usize::to_string))]
+    checkpoints: Vec<String>,
     /// Steps between two lines of the log.
     #[arg(long, default_value_t = 100)]
     log_every: usize,
 }
 
 impl Args {
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> Result<Settings> {
+        let step = |text: &String| {
+            let wrong =
+                || format!("--checkpoints: '{text}' is not a step, expected a list such as 0,100,1000");
+            text.parse().map_err(|_| Error::input("train.settings", wrong()))
+        };
+        let kept = self.checkpoints.iter().filter(|text| *text != "none").map(step);
+        Ok(Settings {
+            checkpoints: kept.collect::<Result<_>>()?,
             seed: self.seed,
             steps: self.steps,
             batch: self.batch,
@@ -63,11 +73,11 @@ impl Args {
             d_vocab: self.d_vocab,
             n_ctx: self.n_ctx,
             ..Settings::default()
-        }
+        })
     }
 }
 
-/// Trains, prints a line every so many steps, and writes the model at the end.
+/// Trains, prints a line every so many steps, and writes the model and its checkpoints at the end.
 ///
 /// # Errors
 /// `train.settings` before anything is trained; `train.diverged`; `train.write`.
@@ -76,7 +86,7 @@ pub fn main(args: Args) -> Result<()> {
     std::fs::create_dir_all(&args.out).map_err(|source| {
         Error::input("train.write", format!("{}: cannot be made: {source}", args.out.display()))
     })?;
-    let mut trainer = Trainer::new(args.settings())?;
+    let mut trainer = Trainer::new(args.settings()?)?;
     let cfg = &trainer.params.cfg;
     println!("{} parameters, vocabulary {}, {:?}", cfg.n_params(), cfg.d_vocab, trainer.settings);
     let start = Instant::now();
@@ -94,6 +104,8 @@ pub fn main(args: Args) -> Result<()> {
     }
     trainer.save(&args.out)?;
     println!("wrote {}", args.out.display());
-    println!("as written, in f16: {}", trainer.evaluate_as_written()?);
+    for (step, scores) in trainer.evaluate_as_written(&args.out)? {
+        println!("as written: step {step}  {scores}");
+    }
     Ok(())
 }

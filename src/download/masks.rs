@@ -42,7 +42,7 @@ impl Mask {
             Dtype::F32 => &[0x00, 0x00, 0x80, 0x3f],
             Dtype::F16 => &[0x00, 0x3c],
             Dtype::Bf16 => &[0x80, 0x3f],
-            Dtype::U8 | Dtype::Bool => &[1],
+            Dtype::I8 | Dtype::U8 | Dtype::Bool => &[1],
             Dtype::I64 => &[1, 0, 0, 0, 0, 0, 0, 0],
         };
         let size = one.len() as u64;

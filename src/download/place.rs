@@ -6,7 +6,7 @@ use super::response::{Promise, Redirects};
 use super::transfer::{Piece, Wanted};
 use super::wanted::{Catalog, Entry, Role};
 use super::{FileInfo, Spec};
-use crate::address::{Address, Repo, escape};
+use crate::address::{Address, Folder, Repo, escape};
 use crate::error::{Error, Result};
 use crate::tokens::CAP_FILE;
 use crate::weights::manifest::{CAP_MANIFEST, MANIFEST, Manifest};
@@ -33,8 +33,8 @@ pub struct Place {
 impl Place {
     pub fn new(spec: &Spec) -> Result<Self> {
         let address: Address = spec.address.parse()?;
-        let folder = |base: &str, names: &[String]| {
-            names.iter().fold(base.to_owned(), |url, name| format!("{url}{}/", escape(name)))
+        let folder = |base: &str, folder: &Folder| {
+            folder.names.iter().fold(base.to_owned(), |url, name| format!("{url}{}/", escape(name)))
         };
         let (base, redirects, revision) = match &address {
             Address::Local => {
@@ -54,7 +54,7 @@ impl Place {
                 let rule = if base == HUB { Redirects::Hub } else { Redirects::Mirror };
                 (base.to_owned(), rule, repo.revision().to_owned())
             }
-            Address::Folder(names) => {
+            Address::Folder(below) => {
                 let base = spec.base.as_deref().and_then(|base| base.rsplit_once('/')).map(|(base, _)| base);
                 let base = base.filter(|base| base.contains("://")).ok_or_else(|| {
                     Error::input(
@@ -62,7 +62,7 @@ impl Place {
                         format!("'{address}' is a folder below a page, and there is no page"),
                     )
                 })?;
-                (folder(&format!("{base}/"), names), Redirects::SameOrigin, String::new())
+                (folder(&format!("{base}/"), below), Redirects::SameOrigin, String::new())
             }
             Address::Web(web) => {
                 if spec.consent.as_deref() != Some(web.host.as_str()) {
@@ -82,6 +82,11 @@ impl Place {
         self.address.source()
     }
 
+    /// The checkpoint that is asked for.
+    pub fn step(&self) -> Option<u64> {
+        self.address.step()
+    }
+
     /// What is known beforehand of a repository at a commit.
     pub fn preset(&self) -> Option<Catalog> {
         let Address::Hub(repo) = &self.address else { return None };
@@ -96,7 +101,7 @@ impl Place {
                 Entry { size: Some(file.size), hash: Promise::from_hex(file.hash), parts: Vec::new() };
             (file.name.to_owned(), entry)
         });
-        Some(Catalog { files: files.collect(), commit: None })
+        Some(Catalog { files: files.collect(), ..Catalog::default() })
     }
 
     /// Reads what lists the files; `None` where a mirror answers with something else.
@@ -125,7 +130,7 @@ impl Place {
             Role::Config => Kind::Json { cap: CAP_CONFIG },
             Role::Tokenizer | Role::Vocab => Kind::Json { cap: CAP_FILE },
             Role::Merges => Kind::Text { cap: CAP_FILE },
-            Role::Weights | Role::Shard => Kind::Weights,
+            Role::Weights | Role::Shard | Role::Difference => Kind::Weights,
             Role::Torch => Kind::Torch,
         };
         let size = entry.and_then(|entry| entry.size);
@@ -208,7 +213,8 @@ fn repository(json: &[u8]) -> Option<Catalog> {
         let hash = hash.and_then(|hash| Promise::from_hex(&hash));
         (file.rfilename, Entry { size, hash, parts: Vec::new() })
     });
-    Some(Catalog { files: files.collect(), commit: model.sha.filter(|sha| is_commit(sha)) })
+    let commit = model.sha.filter(|sha| is_commit(sha));
+    Some(Catalog { files: files.collect(), commit, checkpoints: Vec::new() })
 }
 
 fn packed(manifest: &Manifest) -> Catalog {
@@ -217,7 +223,8 @@ fn packed(manifest: &Manifest) -> Catalog {
         let entry = Entry { size: Some(file.size), hash: Promise::from_hex(&file.sha256), parts };
         (file.name.clone(), entry)
     });
-    Catalog { files: files.collect(), commit: None }
+    let checkpoints = manifest.checkpoints.clone();
+    Catalog { files: files.collect(), commit: None, checkpoints }
 }
 
 #[cfg(test)]

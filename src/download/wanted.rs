@@ -4,6 +4,7 @@
 use super::response::Promise;
 use crate::error::{Error, Result};
 use crate::weights::ShardIndex;
+use crate::weights::manifest::{Step as Checkpoint, unknown_step};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a file is in its model.
@@ -19,13 +20,15 @@ pub enum Role {
     Index,
     Shard,
     Torch,
+    /// A checkpoint's difference from the model.
+    Difference,
 }
 
 impl Role {
     /// Where there is one file of this kind, its name.
     fn name(self) -> &'static str {
         match self {
-            Role::Listing | Role::Shard => "",
+            Role::Listing | Role::Shard | Role::Difference => "",
             Role::Config => "config.json",
             Role::Tokenizer => "tokenizer.json",
             Role::Vocab => "vocab.json",
@@ -52,6 +55,8 @@ pub struct Catalog {
     pub files: BTreeMap<String, Entry>,
     /// The commit that it describes.
     pub commit: Option<String>,
+    /// Of the model's training.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// What is still wanted.
@@ -61,12 +66,14 @@ pub struct Plan {
     next: VecDeque<(Role, String)>,
     /// What was there instead of a file.
     web_page: Option<Error>,
+    /// The checkpoint that is wanted.
+    step: Option<u64>,
 }
 
 impl Plan {
     /// Begins with the listing, unless what there is is known.
-    pub fn new(catalog: Option<Catalog>) -> Self {
-        let mut plan = Self { catalog, next: VecDeque::new(), web_page: None };
+    pub fn new(catalog: Option<Catalog>, step: Option<u64>) -> Self {
+        let mut plan = Self { catalog, next: VecDeque::new(), web_page: None, step };
         if plan.catalog.is_some() {
             plan.listing_done();
         } else {
@@ -81,6 +88,19 @@ impl Plan {
 
     pub fn listing_done(&mut self) {
         self.want(Role::Config);
+    }
+
+    /// The checkpoints of the family, as far as they are known.
+    pub fn checkpoints(&self) -> &[Checkpoint] {
+        self.catalog.as_ref().map_or(&[], |catalog| &catalog.checkpoints)
+    }
+
+    /// The file that makes the model the checkpoint that is wanted; `None` where it is that already.
+    fn difference(&self) -> Result<Option<String>> {
+        let Some(step) = self.step else { return Ok(None) };
+        let found = self.checkpoints().iter().find(|checkpoint| checkpoint.step == step);
+        let known = self.checkpoints().iter().map(|checkpoint| checkpoint.step);
+        found.map(|checkpoint| checkpoint.file.clone()).ok_or_else(|| unknown_step(step, known))
     }
 
     pub fn web_page(&mut self, error: Error) {
@@ -99,7 +119,7 @@ impl Plan {
     /// Whether a model without this file is none: what a listing has must be there as well.
     pub fn is_required(&self, role: Role) -> bool {
         match role {
-            Role::Config | Role::Merges | Role::Shard => true,
+            Role::Config | Role::Merges | Role::Shard | Role::Difference => true,
             Role::Listing => false,
             other => self.entry(other.name()).is_some(),
         }
@@ -126,6 +146,14 @@ impl Plan {
         if role == Role::Index && found {
             let index = ShardIndex::from_json(text)?;
             self.next.extend(index.shards().into_iter().map(|shard| (Role::Shard, shard.to_owned())));
+            return Ok(());
+        }
+        if role == Role::Config {
+            // Before anything larger is asked for.
+            self.difference()?;
+        }
+        if role == Role::Weights && found {
+            self.next.extend(self.difference()?.map(|name| (Role::Difference, name)));
             return Ok(());
         }
         let mut at = (role, found);
@@ -163,7 +191,7 @@ impl Plan {
     pub fn outlook(&self, role: Role) -> Option<Vec<Option<u64>>> {
         let size = |name: &str| self.entry(name).and_then(|entry| entry.size);
         let mut rest: Vec<Option<u64>> = self.next.iter().map(|(_, name)| size(name)).collect();
-        if matches!(role, Role::Shard | Role::Torch) {
+        if matches!(role, Role::Shard | Role::Torch | Role::Difference) {
             return Some(rest);
         }
         let Some(catalog) = &self.catalog else {
@@ -176,6 +204,11 @@ impl Plan {
                 rest.push(size(role.name()));
             }
             at = role;
+        }
+        if at == Role::Weights
+            && let Ok(Some(name)) = self.difference()
+        {
+            rest.push(size(&name));
         }
         if at == Role::Index {
             let shard = |name: &&String| name.starts_with("model-") && name.ends_with(".safetensors");
@@ -195,7 +228,7 @@ fn following(role: Role, found: bool) -> Option<Role> {
         (Role::Tokenizer, true) | (Role::Vocab, false) | (Role::Merges, _) => Some(Role::Weights),
         (Role::Weights, false) => Some(Role::Index),
         (Role::Index, false) => Some(Role::Torch),
-        (Role::Weights | Role::Index, true) | (Role::Shard | Role::Torch, _) => None,
+        (Role::Weights | Role::Index, true) | (Role::Shard | Role::Torch | Role::Difference, _) => None,
     }
 }
 
@@ -205,7 +238,7 @@ mod tests {
 
     /// The names asked for when exactly `present` exist.
     fn asked(catalog: Option<Catalog>, present: &[&str]) -> (Vec<String>, Result<()>) {
-        let mut plan = Plan::new(catalog);
+        let mut plan = Plan::new(catalog, None);
         let mut names = Vec::new();
         while let Some((role, name)) = plan.next() {
             if role == Role::Listing {
@@ -224,7 +257,7 @@ mod tests {
 
     fn catalog(names: &[&str]) -> Option<Catalog> {
         let files = names.iter().map(|name| ((*name).to_owned(), Entry::default())).collect();
-        Some(Catalog { files, commit: None })
+        Some(Catalog { files, ..Catalog::default() })
     }
 
     #[test]
@@ -270,14 +303,14 @@ mod tests {
         for (entry, size) in sizes.files.values_mut().zip([1, 100, 10]) {
             entry.size = Some(size);
         }
-        let mut plan = Plan::new(Some(sizes));
+        let mut plan = Plan::new(Some(sizes), None);
         plan.next();
         assert_eq!(plan.outlook(Role::Config), Some(vec![Some(10), Some(100)]));
         assert_eq!(plan.outlook(Role::Weights), Some(vec![]));
-        assert_eq!(Plan::new(None).outlook(Role::Config), None);
+        assert_eq!(Plan::new(None, None).outlook(Role::Config), None);
         let names =
             ["config.json", "model.safetensors.index.json", "model-1.safetensors", "model-2.safetensors"];
-        let mut plan = Plan::new(catalog(&names));
+        let mut plan = Plan::new(catalog(&names), None);
         plan.next();
         assert_eq!(plan.outlook(Role::Config).map(|rest| rest.len()), Some(3));
         assert_eq!(plan.outlook(Role::Index).map(|rest| rest.len()), Some(2));

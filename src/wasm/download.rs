@@ -23,10 +23,11 @@ pub fn parse_address(text: &str) -> Js<JsValue> {
         host: Option<&'a str>,
         repo: Option<String>,
         revision: Option<&'a str>,
+        step: Option<u64>,
     }
     let parsed = || -> Result<JsValue> {
         let address: Address = text.parse()?;
-        let text = address.to_string();
+        let (text, step) = (address.to_string(), address.step());
         to_js(&match &address {
             Address::Hub(repo) => Parsed {
                 kind: "hub",
@@ -34,12 +35,15 @@ pub fn parse_address(text: &str) -> Js<JsValue> {
                 host: None,
                 repo: Some(repo.to_string()),
                 revision: repo.revision.as_deref(),
+                step,
             },
-            Address::Folder(_) => Parsed { kind: "folder", text, host: None, repo: None, revision: None },
-            Address::Web(web) => {
-                Parsed { kind: "web", text, host: Some(&web.host), repo: None, revision: None }
+            Address::Folder(_) => {
+                Parsed { kind: "folder", text, host: None, repo: None, revision: None, step }
             }
-            Address::Local => Parsed { kind: "local", text, host: None, repo: None, revision: None },
+            Address::Web(web) => {
+                Parsed { kind: "web", text, host: Some(&web.host), repo: None, revision: None, step }
+            }
+            Address::Local => Parsed { kind: "local", text, host: None, repo: None, revision: None, step },
         })
     };
     parsed().map_err(|e| error_to_js(&e))

@@ -75,7 +75,7 @@ pub(crate) fn table(cfg: &Config) -> Vec<(String, Vec<Weight>)> {
 pub struct Checkpoint {
     cfg: Config,
     source: Rc<dyn Source>,
-    allow_not_finite: bool,
+    pub(super) allow_not_finite: bool,
     /// Under the first weight of each stored tensor.
     tensors: HashMap<Weight, Tensor>,
     /// Files that hold weights, in the order of their names.
@@ -124,15 +124,24 @@ impl Checkpoint {
     /// # Errors
     /// Those of [`Source::read`] and of `read`.
     pub async fn sha256(&self, read: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Sha256Hex> {
+        self.sha256_of(&self.files, read).await
+    }
+
+    /// The same of other files of its source.
+    pub(super) async fn sha256_of(
+        &self,
+        files: &[usize],
+        read: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Sha256Hex> {
         let file = |file: &usize| self.source.files().get(*file);
-        if let [only] = self.files[..]
+        if let [only] = *files
             && let Some(known) = file(&only).and_then(|file| file.sha256.clone())
         {
             return Ok(known);
         }
-        let total = self.files.iter().filter_map(file).map(|file| file.len).sum();
+        let total = files.iter().filter_map(file).map(|file| file.len).sum();
         let (mut hash, mut done) = (Sha256::new(), 0);
-        for index in &self.files {
+        for index in files {
             let len = file(index).map_or(0, |file| file.len);
             let mut start = 0;
             while start < len {
@@ -200,7 +209,7 @@ impl Tensor {
             Dtype::F32 => quads.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => pairs.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
             Dtype::Bf16 => pairs.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::U8 | Dtype::Bool | Dtype::I64 => {
+            Dtype::I8 | Dtype::U8 | Dtype::Bool | Dtype::I64 => {
                 return Err(Error::internal(format!("tensor '{}' is {}", self.name, self.dtype)));
             }
         })
@@ -236,7 +245,7 @@ async fn headers(files: &ModelFiles) -> Result<Vec<(usize, Header)>> {
 ///
 /// # Errors
 /// Those of [`Header::read`], with the file's name in front.
-async fn header(source: &dyn Source, file: usize) -> Result<Header> {
+pub(super) async fn header(source: &dyn Source, file: usize) -> Result<Header> {
     let Some(at) = source.files().get(file) else { return Err(Error::internal("no such file")) };
     let read = async {
         // A web page has no header length: let the error show its first bytes.

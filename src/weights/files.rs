@@ -16,6 +16,9 @@ pub struct ModelFiles {
     /// `config.json`; `model.safetensors`, or `model.safetensors.index.json` and its shards, or `pytorch_model.bin`;
     /// `tokenizer.json`, or `vocab.json` and `merges.txt`.
     pub source: Rc<dyn Source>,
+    /// The step of training that is asked for; with `step-N.safetensors` of that step among the files, it is the model and
+    /// that difference ([`super::delta`]).
+    pub step: Option<u64>,
 }
 
 /// The most that is read of a JSON file, in bytes, where its own reader has no smaller cap.
@@ -26,7 +29,7 @@ impl ModelFiles {
     pub fn in_memory(name: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let mut source = Memory::default();
         files.into_iter().for_each(|(name, bytes)| source.add(name, bytes));
-        Self { name: name.to_owned(), source: Rc::new(source) }
+        Self { name: name.to_owned(), source: Rc::new(source), step: None }
     }
 
     /// The number of a file.

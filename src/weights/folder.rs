@@ -2,10 +2,11 @@
 //! gigabytes costs nothing until it is read.
 
 use super::files::{INDEX, ModelFiles, ShardIndex, TORCH};
-use super::manifest::{self, CAP_MANIFEST, MANIFEST, Manifest};
+use super::manifest::{self, CAP_MANIFEST, MANIFEST, Manifest, hex};
 use super::source::{Read, Source, SourceFile};
 use crate::error::{Error, Result};
 use memmap2::Mmap;
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -33,6 +34,24 @@ impl ModelFiles {
     /// `file.missing` names the file and the folder; `file.unreadable` carries the system's reason; those of
     /// [`ShardIndex::from_json`].
     pub fn from_dir(dir: &Path) -> Result<Self> {
+        Self::read_dir(dir, None)
+    }
+
+    /// Opens a model directory as it was at a step of its training, or as it is. `DIR/@1300` means step 1,300 of the model
+    /// in `DIR`.
+    ///
+    /// # Errors
+    /// Those of [`ModelFiles::from_dir`]; `checkpoint.unknown` for a step that `microtome.json` does not name;
+    /// `file.hash_mismatch` when a file of a checkpoint is not the one that it names.
+    pub fn from_dir_at(dir: &Path) -> Result<Self> {
+        let step = dir.file_name().and_then(|name| name.to_str()?.strip_prefix('@')?.parse().ok());
+        match (step, dir.parent()) {
+            (Some(step), Some(family)) if !dir.exists() => Self::read_dir(family, Some(step)),
+            _ => Self::from_dir(dir),
+        }
+    }
+
+    fn read_dir(dir: &Path, step: Option<u64>) -> Result<Self> {
         let missing = |what: &str| {
             Error::input("file.missing", format!("{}: expected {what}, found none", dir.display()))
         };
@@ -40,14 +59,8 @@ impl ModelFiles {
             return Err(missing("a model directory"));
         }
         let mut folder = Folder { files: Vec::new(), pieces: Vec::new() };
-        let packed = match map(&dir.join(MANIFEST))? {
-            Some((manifest, len)) if len <= CAP_MANIFEST => {
-                Manifest::from_json(manifest.as_deref().unwrap_or_default())
-                    .map_err(|e| e.at(dir.display()))?
-                    .files
-            }
-            _ => Vec::new(),
-        };
+        let manifest = manifest(dir)?;
+        let packed = manifest.as_ref().map_or(&[][..], |manifest| &manifest.files);
         for name in NAMES {
             match packed.iter().find(|file| file.name == name && !file.parts.is_empty()) {
                 Some(file) => folder.add_parts(dir, file)?,
@@ -74,9 +87,28 @@ impl ModelFiles {
                 }
             }
         }
+        if let Some(step) = step {
+            let manifest = manifest.as_ref().ok_or_else(|| manifest::unknown_step(step, [].into_iter()))?;
+            folder.add_checkpoint(dir, manifest, step)?;
+        }
         let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        let name = full.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        Ok(Self { name, source: Rc::new(folder) })
+        let mut name = full.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        step.iter().for_each(|step| name.push_str(&format!("@{step}")));
+        Ok(Self { name, source: Rc::new(folder), step })
+    }
+}
+
+/// `microtome.json` of a folder, where it has one.
+///
+/// # Errors
+/// `file.unreadable`, `file.manifest`.
+pub fn manifest(dir: &Path) -> Result<Option<Manifest>> {
+    match map(&dir.join(MANIFEST))? {
+        Some((manifest, len)) if len <= CAP_MANIFEST => {
+            let manifest = Manifest::from_json(manifest.as_deref().unwrap_or_default());
+            manifest.map(Some).map_err(|e| e.at(dir.display()))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -97,6 +129,36 @@ impl Folder {
         self.files.push(SourceFile { name: name.to_owned(), len, sha256: None });
         self.pieces.push(map.into_iter().collect());
         Ok(true)
+    }
+
+    /// Maps the difference of a checkpoint, and checks that it and the model are those that belong together.
+    fn add_checkpoint(&mut self, dir: &Path, manifest: &Manifest, step: u64) -> Result<()> {
+        let Some(name) = &manifest.checkpoint(step).map_err(|e| e.at(dir.display()))?.file else {
+            return Ok(());
+        };
+        match manifest.file(name) {
+            Some(file) if !file.parts.is_empty() => self.add_parts(dir, file)?,
+            _ if self.add(dir, name)? => {}
+            _ => {
+                let message = format!("{}: expected {name}, found none", dir.display());
+                return Err(Error::input("file.missing", message));
+            }
+        }
+        for name in ["model.safetensors", name] {
+            let found = self.files.iter().position(|file| file.name == name);
+            let (Some(index), Some(stated)) = (found, manifest.file(name)) else { continue };
+            let mut hash = Sha256::new();
+            self.pieces[index].iter().for_each(|piece| hash.update(piece));
+            let found = hex(&hash.finalize());
+            if found != stated.sha256 {
+                let path = dir.join(name);
+                let message =
+                    format!("{}: expected SHA-256 {}, found {found}", path.display(), stated.sha256);
+                return Err(Error::input("file.hash_mismatch", message));
+            }
+            self.files[index].sha256 = Some(found);
+        }
+        Ok(())
     }
 
     /// Maps the parts of a file of a packed folder.

@@ -33,6 +33,8 @@ pub enum Dtype {
     F16,
     #[serde(rename = "BF16")]
     Bf16,
+    /// Only in the differences of checkpoints ([`super::delta`]).
+    I8,
     /// Only in mask buffers, which are not read.
     U8,
     /// Only in mask buffers, which are not read.
@@ -55,7 +57,7 @@ impl Dtype {
             Dtype::I64 => 8,
             Dtype::F32 => 4,
             Dtype::F16 | Dtype::Bf16 => 2,
-            Dtype::U8 | Dtype::Bool => 1,
+            Dtype::I8 | Dtype::U8 | Dtype::Bool => 1,
         }
     }
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Dtype {
             Dtype::F32 => "F32",
             Dtype::F16 => "F16",
             Dtype::Bf16 => "BF16",
+            Dtype::I8 => "I8",
             Dtype::U8 => "U8",
             Dtype::Bool => "BOOL",
             Dtype::I64 => "I64",

@@ -10,6 +10,7 @@
 //!
 //! Put together in their order, the parts are the file: `cat model.safetensors.part-* > model.safetensors`.
 
+use super::delta;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -35,6 +36,19 @@ pub struct Manifest {
     /// How the weights are stored: `f32` or `f16`.
     pub dtype: String,
     pub files: Vec<File>,
+    /// Steps of the training that made this model, in their order; the last is the model itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<Step>,
+}
+
+/// A checkpoint of training.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub step: u64,
+    /// Its difference from the model, one of `files` ([`super::delta`]); `None` where it is the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// One file of the model.
@@ -58,6 +72,13 @@ pub struct Part {
     pub name: String,
     pub size: u64,
     pub sha256: String,
+}
+
+/// A step of training that a family does not have.
+pub fn unknown_step(step: u64, known: impl Iterator<Item = u64>) -> Error {
+    let known: Vec<String> = known.map(|step| step.to_string()).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Error::input("checkpoint.unknown", format!("no checkpoint of step {step}; there are {known}"))
 }
 
 impl Manifest {
@@ -107,7 +128,31 @@ impl Manifest {
                 )));
             }
         }
+        let mut before = None;
+        for Step { step, file } in &manifest.checkpoints {
+            let named = file.as_ref().is_none_or(|name| {
+                *name == delta::file_name(*step) && manifest.files.iter().any(|file| file.name == *name)
+            });
+            if !named || before.is_some_and(|before| before >= *step) {
+                return Err(wrong(format!(
+                    "checkpoint {step}: expected steps that rise, each with its file {} or none",
+                    delta::file_name(*step)
+                )));
+            }
+            before = Some(*step);
+        }
         Ok(manifest)
+    }
+
+    /// The checkpoint of a step.
+    ///
+    /// # Errors
+    /// `checkpoint.unknown` with the steps that there are.
+    pub fn checkpoint(&self, step: u64) -> Result<&Step> {
+        self.checkpoints
+            .iter()
+            .find(|checkpoint| checkpoint.step == step)
+            .ok_or_else(|| unknown_step(step, self.checkpoints.iter().map(|checkpoint| checkpoint.step)))
     }
 
     pub fn file(&self, name: &str) -> Option<&File> {

@@ -5,11 +5,10 @@
 //
 // Both read a file that was put into the page's private file system before; both have a shape of 124 million parameters with
 // random weights. Memory is what the browser's processes take beyond what they took on the empty page, by Linux's PSS.
-import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CONFIG, gpt2Layout } from "../browser/gpt2_layout.mjs";
-import { withProfile, watchedPage } from "../browser/harness.mjs";
+import { memoryOfBrowser, watchedPage, withProfile } from "../browser/harness.mjs";
 import { startHub } from "../browser/hub.mjs";
 import { answer, file, serve } from "../browser/server.mjs";
 
@@ -50,12 +49,12 @@ for (const [engine, { prepare, load }] of Object.entries(ENGINES)) {
     const [milliseconds, megabytes] = [[], []].map((list) => /** @type {number[]} */ (list));
     for (let i = 0; i < Number(options.repeat); i += 1) {
       const page = await fresh();
-      const before = memoryOf();
+      const before = memoryOfBrowser();
       let peak = before;
-      const watch = setInterval(() => { peak = Math.max(peak, memoryOf()); }, 50);
+      const watch = setInterval(() => { peak = Math.max(peak, memoryOfBrowser()); }, 50);
       milliseconds.push(await load(page));
       clearInterval(watch);
-      megabytes.push((Math.max(peak, memoryOf()) - before) / 1e6);
+      megabytes.push((Math.max(peak, memoryOfBrowser()) - before) / 1e6);
       await page.close();
     }
     rows.push({ engine, milliseconds, megabytes });
@@ -70,21 +69,6 @@ else for (const { engine, milliseconds, megabytes } of rows) console.log(`${engi
 /** @param {number[]} values */
 function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-}
-
-/** Bytes of every process of Chromium, shared ones by their share. */
-function memoryOf() {
-  let sum = 0;
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      if (!/chrom/.test(readFileSync(`/proc/${pid}/comm`, "utf8"))) continue;
-      const kilobytes = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
-      sum += 1024 * Number(kilobytes ?? 0);
-    } catch {
-      // It has ended in the meantime.
-    }
-  }
-  return sum;
 }
 
 /** @param {import("playwright-core").Page} page */

@@ -1,4 +1,5 @@
 // Named checks, counted and printed, and a Chromium whose every complaint fails the check that is running.
+import { readFileSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -102,4 +103,32 @@ export async function watchedPage(context) {
 /** @param {unknown} condition @param {string} message @returns {asserts condition} */
 export function ensure(condition, message) {
   if (!condition) throw new Error(message);
+}
+
+/** Bytes of every process of Chromium that this one started, shared ones by their share (Linux's PSS). */
+export function memoryOfBrowser() {
+  /** @type {Map<number, { parent: number, name: string }>} */
+  const processes = new Map();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    // One that has ended in the meantime counts for nothing.
+    const [, name, parent] = /^\d+ \((.*)\) \S (\d+)/.exec(read(`/proc/${pid}/stat`)) ?? [];
+    if (name !== undefined) processes.set(Number(pid), { name, parent: Number(parent) });
+  }
+  let sum = 0;
+  for (const [pid, { name }] of processes) {
+    if (!/chrom/.test(name)) continue;
+    let above = pid;
+    while (above > 1 && above !== process.pid) above = processes.get(above)?.parent ?? 0;
+    if (above === process.pid) sum += 1024 * Number(/^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+  }
+  return sum;
+
+  /** @param {string} path */
+  function read(path) {
+    try {
+      return readFileSync(path, "utf8");
+    } catch {
+      return "";
+    }
+  }
 }

@@ -21,6 +21,9 @@ const EXPOSED = "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total
 /** A revision for those who ask for none. */
 export const COMMIT = "607a30d783dfa663caf39e06633721c8d4cfcd7e";
 
+/** The commit of a tag. @param {string} tag `owner/name@tag` */
+const commitOf = (tag) => createHash("sha1").update(tag).digest("hex");
+
 /** @param {Uint8Array} bytes */
 export const sha256 = (bytes) => remembered(bytes, "sha256", () => createHash("sha256").update(bytes).digest("hex"));
 
@@ -36,7 +39,7 @@ function remembered(bytes, kind, compute) {
 const isLarge = (file) => /\.(safetensors|bin)$/.test(file);
 
 /**
- * @param {Record<string, Record<string, Uint8Array>>} repositories `owner/name` to its files
+ * @param {Record<string, Record<string, Uint8Array>>} repositories `owner/name` to its files; `owner/name@tag` to those of a tag
  */
 export async function startHub(repositories) {
   /** Faults by file, one for each request that the file gets, until none is left; null for none. @type {Record<string, (Fault | null)[]>} */
@@ -48,7 +51,7 @@ export async function startHub(repositories) {
   /** Faults of the Hub's own answers, before the redirect. @type {Record<string, (Fault | null)[]>} */
   const hubPlan = {};
   const options = { redirects: true, linked: true, lifetime: 60_000, lfs: true };
-  /** Signed addresses that were given out. @type {Map<string, { repo: string, file: string, until: number }>} */
+  /** Signed addresses that were given out. @type {Map<string, { bytes: Uint8Array, file: string, until: number }>} */
   const signed = new Map();
   /** @type {Set<import("node:net").Socket>} */
   const sockets = new Set();
@@ -65,24 +68,25 @@ export async function startHub(repositories) {
     const found = /^\/([^/]+\/[^/]+)\/(resolve|raw)\/([^/]+)\/(.+)$/.exec(decodeURIComponent(url.pathname));
     if (!found) return void response.writeHead(404, { "x-error-code": "RepoNotFound" }).end("Repository not found");
     const [, repo, kind, revision, file] = found;
-    const bytes = repositories[repo]?.[file];
+    const at = revisionOf(repo, revision);
+    const bytes = at?.held[file];
     /** @type {Seen} */
     const record = { file, from: rangeOf(request), at: Date.now(), status: 0, sent: 0, of: "hub" };
     seen.push(record);
     const fault = hubPlan[file]?.shift() ?? null;
     response.on("close", () => { record.status ||= response.statusCode; });
     if (fault) return misbehave(fault, request, response, bytes ?? new Uint8Array(), record, etagOf(file, bytes ?? new Uint8Array()));
-    if (!repositories[repo]) return void response.writeHead(401, { "x-error-code": "RepoNotFound", "x-error-message": "Repository not found" }).end("Invalid username or password.");
-    if (!["main", COMMIT].includes(revision)) return void response.writeHead(404, { "x-error-code": "RevisionNotFound" }).end("Invalid rev id");
+    if (!Object.keys(repositories).some((name) => name.split("@")[0] === repo)) return void response.writeHead(401, { "x-error-code": "RepoNotFound", "x-error-message": "Repository not found" }).end("Invalid username or password.");
+    if (!at) return void response.writeHead(404, { "x-error-code": "RevisionNotFound" }).end("Invalid rev id");
     if (!bytes) return void response.writeHead(404, { "x-error-code": "EntryNotFound", "x-error-message": "Entry not found" }).end("Entry not found");
-    response.setHeader("x-repo-commit", COMMIT);
+    response.setHeader("x-repo-commit", at.commit);
     if (kind === "raw") {
       const body = isLarge(file) ? `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256(bytes)}\nsize ${bytes.length}\n` : bytes;
       return void response.writeHead(200, { "content-type": "text/plain; charset=utf-8", "content-length": Buffer.byteLength(body) }).end(body);
     }
     if (!options.redirects || !isLarge(file)) return serve(request, response, bytes, record, file, plan[file]?.shift() ?? always[file] ?? null);
-    const address = `/${repo}/${file}?sig=${signed.size}-${Math.random().toString(36).slice(2)}`;
-    signed.set(address, { repo, file, until: Date.now() + options.lifetime });
+    const address = `/${repo}/${at.commit}/${file}?sig=${signed.size}-${Math.random().toString(36).slice(2)}`;
+    signed.set(address, { bytes, file, until: Date.now() + options.lifetime });
     if (options.linked) response.setHeader("x-linked-size", bytes.length).setHeader("x-linked-etag", `"${sha256(bytes)}"`);
     response.writeHead(302, { location: away.shift() ?? `${urls.files}${address.slice(1)}` }).end();
   });
@@ -97,8 +101,8 @@ export async function startHub(repositories) {
     response.on("close", () => { record.status ||= response.statusCode; });
     if (request.url?.startsWith("/loop")) return void response.writeHead(302, { location: request.url }).end();
     if (!known || Date.now() > known.until) return void response.writeHead(403, { "content-type": "application/xml" }).end("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>");
-    const { repo, file } = known;
-    serve(request, response, repositories[repo][file], record, file, plan[file]?.shift() ?? always[file] ?? null);
+    const { bytes, file } = known;
+    serve(request, response, bytes, record, file, plan[file]?.shift() ?? always[file] ?? null);
   });
 
   /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response @param {Uint8Array} bytes @param {Seen} record @param {string} file @param {Fault | null} fault */
@@ -107,10 +111,19 @@ export async function startHub(repositories) {
     send(request, response, bytes, record, { etag: etagOf(file, bytes) });
   }
 
+  /** The files of a repository at a branch, a tag or a commit. @param {string} repo @param {string} revision */
+  function revisionOf(repo, revision) {
+    if (repositories[repo] && ["main", COMMIT].includes(revision)) return { held: repositories[repo], commit: COMMIT };
+    const tags = Object.keys(repositories).filter((name) => name.startsWith(`${repo}@`));
+    const tag = tags.find((name) => name === `${repo}@${revision}` || commitOf(name) === revision);
+    return tag ? { held: repositories[tag], commit: commitOf(tag) } : null;
+  }
+
   /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response @param {string} repo @param {string} kind @param {string} revision */
   function answerApi(request, response, repo, kind, revision) {
-    const held = repositories[repo];
-    if (!held || !["main", COMMIT].includes(revision)) return void response.writeHead(401, { "x-error-code": "RepoNotFound" }).end("{}");
+    const at = revisionOf(repo, revision);
+    if (!at) return void response.writeHead(401, { "x-error-code": "RepoNotFound" }).end("{}");
+    const { held, commit } = at;
     const all = Object.entries(held).map(([path, bytes]) => ({
       type: "file", oid: gitHash(bytes), size: bytes.length, path,
       ...(isLarge(path) && options.lfs ? { lfs: { oid: sha256(bytes), size: bytes.length, pointerSize: 134 } } : {}),
@@ -120,11 +133,11 @@ export async function startHub(repositories) {
     request.on("data", (chunk) => { body += chunk; });
     request.on("end", () => {
       const wanted = kind === "paths-info" ? new Set(body.startsWith("{") ? JSON.parse(body).paths : new URLSearchParams(body).getAll("paths")) : null;
-      const answer = kind === "revision" ? { id: repo, sha: COMMIT, siblings: all.map(({ path, size, oid, lfs }) => (blobs
+      const answer = kind === "revision" ? { id: repo, sha: commit, siblings: all.map(({ path, size, oid, lfs }) => (blobs
         ? { rfilename: path, size, blobId: oid, ...(lfs ? { lfs: { sha256: lfs.oid, size, pointerSize: 134 } } : {}) } : { rfilename: path })) }
         : all.filter(({ path }) => !wanted || wanted.has(path));
       const text = JSON.stringify(answer);
-      response.writeHead(200, { "content-type": "application/json; charset=utf-8", "x-repo-commit": COMMIT, "content-length": Buffer.byteLength(text) }).end(text);
+      response.writeHead(200, { "content-type": "application/json; charset=utf-8", "x-repo-commit": commit, "content-length": Buffer.byteLength(text) }).end(text);
     });
   }
 

@@ -3,7 +3,7 @@
 //   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--binary FILE] [--only GROUP]
 //
 // DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
-// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, formats, large, stored, faults, sweeps, training or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, formats, large, families, stored, faults, sweeps, training or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
 // check and `# pass N fail N skip N` at the end; with CHECK=TEXT in the environment, only checks with that text in their name; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { benchChecks } from "./bench_page.mjs";
 import { check, finish, launch, newPage, skip } from "./harness.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
 import { downloadFaultChecks } from "./download_faults.mjs";
+import { familyChecks } from "./families.mjs";
 import { faultChecks } from "./faults.mjs";
 import { preparedChecks, rememberedChecks } from "./kernels.mjs";
 import { formatChecks } from "./formats.mjs";
@@ -64,6 +65,7 @@ if (wanted("stores")) await storeChecks(browser, options.site, HERE);
 if (built && wanted("downloads")) await downloadFaultChecks(browser, options.site, options.golden);
 if (built && wanted("formats")) await formatChecks(browser, options.site, options.golden, options.binary);
 if (built && wanted("large")) await largeModelChecks(browser, options.site, options.binary, await hasWebGpu());
+if (built && wanted("families")) await familyChecks(browser, options.site, options.binary);
 if (built && wanted("stored")) await storedModelChecks(browser, options.site, options.golden, HERE);
 if (built && wanted("faults")) {
   await faultChecks(browser, faulty);
