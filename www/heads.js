@@ -13,11 +13,12 @@ import { DETECTORS, repeatedTokens } from "./training.js";
  * @param {import("./state.js").Settings} settings
  * @param {string} prompt of the attention view
  * @param {import("./microtome.js").ModelInfo} model
+ * @returns {import("./microtome.js").DetectExperiment}
  */
 export function detect({ on, pattern, own, measure, exclude_bos, exclude_current_token }, settings, prompt, model) {
   const base = { version: /** @type {const} */ (1), processing: processingOf(settings.processing), prepend_bos: settings.prepend_bos };
   return {
-    ...base, kind: /** @type {const} */ ("detect"), measure, exclude_bos, exclude_current_token,
+    ...base, kind: "detect", measure, exclude_bos, exclude_current_token,
     ...(pattern === "own" ? { prompt, pattern: parsePattern(own) }
       : { ...(on === "prompt" ? { prompt } : { prompts: repeatedTokens(model) }), patterns: [...DETECTORS] }),
   };

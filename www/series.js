@@ -5,7 +5,7 @@ import { DETECTORS, KINDS, SENTENCES } from "./training.js";
 /** @typedef {import("./training.js").Kind} Kind @typedef {import("./training.js").Detector} Detector */
 /**
  * One checkpoint of a training result: the fields of each inner experiment's own result, or why there are none.
- * @typedef {{ step: number, model: { name: string, sha256: string | null } | null, answers: any[] | null, error: PlainError | null }} Checkpoint
+ * @typedef {{ step: number, model?: { name: string, sha256: string | null }, answers?: any[], error?: PlainError }} Checkpoint
  */
 /**
  * Every list runs over `steps`; null where a checkpoint was skipped, or is not done. Lists of heads are in the order of

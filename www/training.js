@@ -5,7 +5,7 @@ import { initialState } from "./state.js";
 import { S } from "./strings.js";
 
 /** @typedef {import("./state.js").Settings} Settings */
-/** @typedef {import("./microtome.js").Experiment} Experiment */
+/** @typedef {Exclude<import("./microtome.js").Experiment, import("./microtome.js").TraceExperiment>} Experiment */
 /** @typedef {{ prompt: string, correct: string, incorrect: string }} Question */
 /** @typedef {"tags" | "objects" | "everyday"} Kind */
 /** Sentences of the kinds that the default model was trained on: what the loss is measured on. @type {Record<Kind, string[]>} */
@@ -82,13 +82,13 @@ function random(seed) {
 export function experimentsOf(model, settings) {
   const { grid, ablate: preset } = initialState();
   const base = { version: /** @type {const} */ (1), processing: processingOf(settings.processing), prepend_bos: settings.prepend_bos };
-  return /** @type {Experiment[]} */ (/** @type {unknown} */ ([
+  return [
     { ...base, kind: "logit_diff", prompts: filled(grid.inputs) },
     { ...base, kind: "logit_diff", prompts: OBJECT_QUESTIONS.map(([prompt, correct, incorrect]) => ({ prompt, correct, incorrect })) },
     ablate({ ...preset.inputs, metric: "logit_diff", batch: "grid" }, settings, grid.inputs),
     { ...base, kind: "detect", prompts: repeatedTokens(model), patterns: DETECTORS, measure: "mul", exclude_bos: true, exclude_current_token: true },
     ...KINDS.flatMap((kind) => SENTENCES[kind].map((prompt) => ({ ...base, kind: "predict", prompt, top_k: 1 }))),
-  ]));
+  ];
 }
 
 /** So many checkpoints are measured in one go. */

@@ -15,7 +15,7 @@ export function checkpoint({ step, pronouns, objects, loss, effects, induction }
   const all = (/** @type {(head: number) => number} */ value) => Array.from({ length: heads }, (_, head) => value(head));
   const sentences = Object.values(SENTENCES).flat().length;
   return {
-    step, model: { name: "synthetic", sha256: null }, error: null,
+    step, model: { name: "synthetic", sha256: null },
     answers: [
       { kind: "logit_diff", values: [pronouns - 1, pronouns + 1], mean: pronouns },
       { kind: "logit_diff", values: [objects], mean: objects },
@@ -27,7 +27,7 @@ export function checkpoint({ step, pronouns, objects, loss, effects, induction }
 }
 
 /** @param {number} step @param {string} [message] @returns {Checkpoint} */
-export const missing = (step, message = "no such file") => ({ step, model: null, answers: null, error: { code: "net.missing", message } });
+export const missing = (step, message = "no such file") => ({ step, error: { code: "net.missing", message } });
 
 /** Pronouns at 400, objects at 1,600, induction at 2,000 by another head than at the end; L1H1 carries the pronouns. */
 export const LEARNS = [

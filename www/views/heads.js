@@ -21,7 +21,7 @@ export function headsView(store, session) {
   const prompt = () => store.get("attention").inputs.prompt;
   const onPrompt = () => now().inputs.on === "prompt" || now().inputs.pattern === "own";
   const job = live(store, session, "heads", (lab, options) =>
-    lab.run(/** @type {any} */ (detect(now().inputs, store.get("settings").inputs, prompt(), lab.info.model)), options), {
+    lab.run(detect(now().inputs, store.get("settings").inputs, prompt(), lab.info.model), options), {
     also: { keys: ["attention"], inputs: () => onPrompt() && prompt() },
   });
   const frame = computed({ store, key: "heads", live: job, render, engineOf: ({ engine }) => engine });
