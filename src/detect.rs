@@ -128,10 +128,11 @@ impl Pattern {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// `Σ a·d / Σ a`: the share of the attention that lies where the pattern is 1.
+    /// `Σ a·d / Σ a`: the share of the attention that lies where the pattern is 1. Positions at which the pattern is all
+    /// zeros count too: on random tokens given twice an induction head reaches about a half, on more copies more.
     #[default]
     Mul,
-    /// `1 − Σ |a − d| / len`: 1 for a perfect match, −1 for a perfect mismatch.
+    /// `1 − Σ |a − d| / len`: 1 for a perfect match; −1 for a perfect mismatch with a pattern whose rows add up to 1.
     Abs,
 }
 

@@ -205,7 +205,7 @@ fn scores(k: &Detect) -> (String, String) {
     };
     let caption = match k.scoring.measure {
         Measure::Mul => "The share of a head's attention that lies where the pattern is 1; white is none.",
-        Measure::Abs => "1 is a perfect match with the pattern, −1 a perfect mismatch; white is 0.",
+        Measure::Abs => "1 is a perfect match; the farther from the pattern, the lower. White is 0.",
     };
     let left_out = match (k.scoring.exclude_bos, k.scoring.exclude_current_token) {
         (false, false) => "",

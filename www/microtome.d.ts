@@ -120,7 +120,7 @@ export type DetectExperiment = ExperimentBase & {
   kind: "detect";
   /**
    * `mul` (the default): the share of the attention that lies where the pattern is 1. `abs`: 1 minus the mean distance of
-   * their rows; 1 is a perfect match, −1 a perfect mismatch.
+   * their rows; 1 is a perfect match.
    */
   measure?: "mul" | "abs";
   /** Leaves out attention to the first position. Default `false`. */
