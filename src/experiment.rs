@@ -1,11 +1,13 @@
 //! An experiment as data: the JSON value that the page, the JavaScript API and the command line all take.
 //! Every object refuses unknown fields, with an error that names the field and where it stands.
 
+mod detect;
 mod fields;
 mod sweeps;
 #[cfg(test)]
 mod tests;
 
+pub use detect::Detect;
 pub use sweeps::{Ablate, Edit, MeasuredPrompt, Metric, Pair, Patch, PatchMetric, Places, SetPlace};
 
 use crate::error::{Error, Result};
@@ -33,6 +35,7 @@ pub enum Kind {
     Ablate(Ablate),
     Patch(Patch),
     UnembedBias(UnembedBias),
+    Detect(Detect),
 }
 
 /// A text, or token ids that are used exactly as they are.
@@ -97,7 +100,8 @@ pub struct UnembedBias {
 }
 
 impl Kind {
-    pub const NAMES: [&str; 6] = ["predict", "logit_diff", "trace", "ablate", "patch", "unembed_bias"];
+    pub const NAMES: [&str; 7] =
+        ["predict", "logit_diff", "trace", "ablate", "patch", "unembed_bias", "detect"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -107,6 +111,7 @@ impl Kind {
             Kind::Ablate(_) => "ablate",
             Kind::Patch(_) => "patch",
             Kind::UnembedBias(_) => "unembed_bias",
+            Kind::Detect(_) => "detect",
         }
     }
 }
@@ -163,6 +168,7 @@ impl Experiment {
             "ablate" => Kind::Ablate(read("", fields)?),
             "patch" => Kind::Patch(read("", fields)?),
             "unembed_bias" => Kind::UnembedBias(read("", fields)?),
+            "detect" => Kind::Detect(read("", fields)?),
             other => {
                 return Err(Error::input(
                     "input.kind",
@@ -185,6 +191,7 @@ impl Experiment {
             Kind::Ablate(k) => serde_json::to_value(k),
             Kind::Patch(k) => serde_json::to_value(k),
             Kind::UnembedBias(k) => serde_json::to_value(k),
+            Kind::Detect(k) => serde_json::to_value(k),
         };
         let internal = |e| Error::internal(format!("experiment: {e}"));
         let mut fields = Map::new();

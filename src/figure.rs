@@ -1,6 +1,7 @@
 //! A figure as a value: numbers, labels and a scale, no colours. The page draws it.
 
-use crate::experiment::{Edit, Experiment, Kind, Metric, Places, Prompt, SetPlace};
+use crate::detect::{Measure, Pattern};
+use crate::experiment::{Detect, Edit, Experiment, Kind, Metric, Places, Prompt, SetPlace};
 use crate::lab::Model;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub struct Scale {
     pub max: f64,
 }
 
-/// The part of an ablation's or patch's result that is drawn.
+/// The part of a result that is drawn: of an ablation, a patch or a detection.
 #[derive(Deserialize)]
 pub struct SweepResult {
     pub axes: Vec<String>,
@@ -48,8 +49,8 @@ pub struct SweepResult {
 }
 
 impl Figure {
-    /// The heatmap of an ablation or patch, or of what is done of one; with more than two axes a panel for every index
-    /// of the others. `None` for other experiments, and for a result without axes.
+    /// The heatmap of an ablation, a patch or a detection, or of what is done of one; with more than two axes a panel for
+    /// every index of the others. `None` for other experiments, and for a result without axes.
     pub fn heatmap(model: &Model, experiment: &Experiment, result: &SweepResult) -> Option<Self> {
         let SweepResult { axes, shape, values, .. } = result;
         let cells = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size));
@@ -57,7 +58,7 @@ impl Figure {
             return None;
         }
         let order = Order::of(axes)?;
-        let (prompts, places, title, caption, mid): (Vec<&Prompt>, _, _, _, _) = match &experiment.kind {
+        let (prompts, parts, title, caption, mid): (Vec<&Prompt>, _, _, _, _) = match &experiment.kind {
             Kind::Ablate(k) => {
                 let metric = averaged(&k.metric, k.prompts.len());
                 let baseline = result.baseline?;
@@ -68,7 +69,8 @@ impl Figure {
                 };
                 let title = format!("{metric} with {} {edit}", names(&k.places));
                 let caption = format!("White is the {metric} without any edit, {baseline:.4}.");
-                (k.prompts.iter().map(|entry| &entry.prompt).collect(), &k.places, title, caption, baseline)
+                let prompts = k.prompts.iter().map(|entry| &entry.prompt).collect();
+                (prompts, parts(&k.places), title, caption, baseline)
             }
             Kind::Patch(k) => {
                 let metric = averaged(&k.metric.metric(), k.pairs.len());
@@ -81,7 +83,13 @@ impl Figure {
                     let runs = format!("the corrupted run, {corrupted:.4}; the clean run has {clean:.4}");
                     (format!("White is {runs}."), corrupted)
                 };
-                (k.pairs.iter().map(|pair| &pair.clean).collect(), &k.places, title, caption, mid)
+                (k.pairs.iter().map(|pair| &pair.clean).collect(), parts(&k.places), title, caption, mid)
+            }
+            Kind::Detect(k) => {
+                let patterns =
+                    Labels { title: "Pattern", labels: k.patterns.iter().map(pattern_name).collect() };
+                let (title, caption) = scores(k);
+                (k.prompts.iter().collect(), Some(("pattern", patterns)), title, caption, 0.0)
             }
             _ => return None,
         };
@@ -91,7 +99,7 @@ impl Figure {
             .into_iter()
             .map(|prompt| model.tokens(prompt, experiment.prepend_bos).unwrap_or_default())
             .collect();
-        let labels = |axis: &usize| labels(model, &prompts, places, &axes[*axis], shape[*axis]);
+        let labels = |axis: &usize| labels(model, &prompts, parts.as_ref(), &axes[*axis], shape[*axis]);
         let col_axis = match &order.col {
             Some(axis) => labels(axis)?,
             None => Labels { title: "", labels: vec![String::new()] },
@@ -177,25 +185,65 @@ fn names(places: &Places) -> String {
     }
 }
 
+/// The axis that counts what the experiment lists: its name in the result, and what the entries are called.
+fn parts(places: &Places) -> Option<(&'static str, Labels)> {
+    let (name, title, labels) = match places {
+        Places::Site { .. } => return None,
+        Places::Sites { sites, .. } => ("site", "Site", sites.iter().map(|site| site.to_string()).collect()),
+        Places::Sets(sets) => ("set", "Set", sets.iter().map(|set| set_name(set)).collect()),
+    };
+    Some((name, Labels { title, labels }))
+}
+
+/// The title and the caption of a detection.
+fn scores(k: &Detect) -> (String, String) {
+    let over =
+        if k.prompts.len() > 1 { format!(", mean over {} prompts", k.prompts.len()) } else { "".into() };
+    let title = match k.patterns.as_slice() {
+        [pattern] => format!("{} score{over}", pattern_name(pattern)),
+        _ => format!("scores by pattern{over}"),
+    };
+    let caption = match k.scoring.measure {
+        Measure::Mul => "The share of a head's attention that lies where the pattern is 1; white is none.",
+        Measure::Abs => "1 is a perfect match; the farther from the pattern, the lower. White is 0.",
+    };
+    let left_out = match (k.scoring.exclude_bos, k.scoring.exclude_current_token) {
+        (false, false) => "",
+        (true, false) => " Attention to the first token is left out.",
+        (false, true) => " Attention to the current token is left out.",
+        (true, true) => " Attention to the first and to the current token is left out.",
+    };
+    (title, format!("{caption}{left_out}"))
+}
+
+fn pattern_name(pattern: &Pattern) -> String {
+    match pattern {
+        Pattern::PreviousToken => "previous token",
+        Pattern::DuplicateToken => "duplicate token",
+        Pattern::Induction => "induction",
+        Pattern::Own(_) => "own pattern",
+    }
+    .into()
+}
+
 /// The labels of an axis; `None` for one that a heatmap does not have.
-fn labels(model: &Model, prompts: &[Vec<u32>], places: &Places, axis: &str, n: usize) -> Option<Labels> {
+fn labels(
+    model: &Model,
+    prompts: &[Vec<u32>],
+    parts: Option<&(&str, Labels)>,
+    axis: &str,
+    n: usize,
+) -> Option<Labels> {
     let (title, labels) = match axis {
         "layer" => ("Layer", (0..n).map(|i| i.to_string()).collect()),
         "head" => ("Head", (0..n).map(|i| i.to_string()).collect()),
         "pos" => ("Position", positions(model, prompts, n)),
         "dest" => ("Destination", positions(model, prompts, n)),
         "src" => ("Source", positions(model, prompts, n)),
-        "site" => match places {
-            Places::Sites { sites, .. } if sites.len() == n => {
-                ("Site", sites.iter().map(|site| site.to_string()).collect())
-            }
-            _ => return None,
-        },
-        "set" => match places {
-            Places::Sets(sets) if sets.len() == n => ("Set", sets.iter().map(|set| set_name(set)).collect()),
-            _ => return None,
-        },
-        _ => return None,
+        _ => {
+            let (_, labels) = parts.filter(|(name, parts)| *name == axis && parts.labels.len() == n)?;
+            return Some(labels.clone());
+        }
     };
     Some(Labels { title, labels })
 }
@@ -306,6 +354,26 @@ mod tests {
         let figure = figure(sites, &axes, &[3, 2, 2, 2]).unwrap();
         assert_eq!((figure.row_axis.title, figure.col_axis.title), ("Destination", "Source"));
         assert_eq!(figure.values[4..8], [4.0, 5.0, 6.0, 7.0].map(Some));
+    }
+
+    #[test]
+    fn a_detection_has_a_panel_for_each_of_several_patterns() {
+        let mut detect = json!({"version": 1, "kind": "detect", "prompts": [[1, 2], [1, 3]], "exclude_bos": true,
+            "patterns": ["induction", [[1, 0], [0, 1]]]});
+        let stacked = figure(detect.clone(), &["pattern", "layer", "head"], &[2, 3, 2]).unwrap();
+        let panels: Vec<_> = stacked.panel_axes.iter().map(|axis| axis.labels.clone()).collect();
+        assert_eq!(panels, [["induction", "own pattern"]]);
+        assert_eq!((stacked.row_axis.title, stacked.col_axis.title), ("Layer", "Head"));
+        assert_eq!(stacked.title, "Scores by pattern, mean over 2 prompts");
+        assert!(stacked.caption.contains("first token is left out"), "{}", stacked.caption);
+        assert_eq!((stacked.scale.min, stacked.scale.mid, stacked.scale.max), (-11.0, 0.0, 11.0));
+        assert_eq!(figure(detect.clone(), &["pattern", "layer", "head"], &[3, 2, 2]), None);
+
+        let fields = detect.as_object_mut().unwrap();
+        fields.remove("patterns");
+        fields.insert("pattern".into(), "induction_head".into());
+        let one = figure(detect, &["layer", "head"], &[3, 2]).unwrap();
+        assert_eq!((one.title.as_str(), one.panel_axes.len()), ("Induction score, mean over 2 prompts", 0));
     }
 
     #[test]

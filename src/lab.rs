@@ -1,6 +1,7 @@
 //! The lab: a model on an engine, answering experiments. Both doors, the command line and the browser module, end here.
 
 mod answers;
+mod detect;
 mod estimate;
 mod resolve;
 mod sweeps;

@@ -24,6 +24,7 @@ pub mod program;
 
 pub mod model;
 
+pub mod detect;
 pub mod metric;
 
 pub mod sweep;

@@ -62,6 +62,13 @@ pub enum Answer {
         /// `exp(first − second)`; `null` with fewer than two tokens.
         prob_ratio: Option<f64>,
     },
+    Detect {
+        /// `layer`, `head`; before them `pattern`, which counts several patterns.
+        axes: Vec<&'static str>,
+        shape: Vec<usize>,
+        /// The mean over the prompts; `null` for a head that is not asked for, or that has no attention left to compare.
+        values: Vec<Option<f64>>,
+    },
 }
 
 /// A token; `text` is `null` where there is no tokenizer.

@@ -210,13 +210,15 @@ pub fn prompts(cfg: &Config, limits: &Limits, prompts: Vec<(Vec<u32>, Readout)>)
     let longest = prompts.iter().map(|(tokens, _)| tokens.len()).max().unwrap_or(1);
     let room = rows_per_batch(cfg, limits, longest, &sites);
     let mut batches: Vec<Batch> = Vec::new();
-    let mut rows = 0;
+    let (mut rows, mut kept) = (0, 0);
     for (i, (tokens, readout)) in prompts.into_iter().enumerate() {
-        if batches.is_empty() || rows + tokens.len() > room {
+        let own: usize = readout.hooks.iter().map(|hook| hook.site.len(cfg, tokens.len())).sum();
+        if batches.is_empty() || rows + tokens.len() > room || kept + own > kept_per_batch(limits) {
             batches.push(Batch { runs: Vec::new(), answers: Vec::new(), given: Arc::default() });
-            rows = 0;
+            (rows, kept) = (0, 0);
         }
         rows += tokens.len();
+        kept += own;
         if let Some(batch) = batches.last_mut() {
             let base = sharing(&batch.runs, &tokens);
             batch.runs.push(Run { tokens, readout, base, ..Run::default() });
@@ -224,6 +226,11 @@ pub fn prompts(cfg: &Config, limits: &Limits, prompts: Vec<(Vec<u32>, Readout)>)
         }
     }
     batches
+}
+
+/// Elements of activations that one batch brings back, unless one of its runs alone has more.
+pub fn kept_per_batch(limits: &Limits) -> usize {
+    limits.buffer_elements.min(ACTIVATION_BUDGET)
 }
 
 /// The run with the longest common beginning, if there is one.

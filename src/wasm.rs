@@ -184,7 +184,7 @@ impl Engine {
         estimate().map_err(|e| error_to_js(&e))
     }
 
-    /// The heatmap of an ablation's or patch's result over two axes, else `null`.
+    /// The heatmap of the result of an ablation, a patch or a detection, else `null`.
     pub fn figure(&self, result: JsValue) -> std::result::Result<JsValue, JsValue> {
         let figure = || -> Result<JsValue> {
             let result = json(&result)?;

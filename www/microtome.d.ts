@@ -103,9 +103,38 @@ export type PatchExperiment = ExperimentBase & { kind: "patch"; metric: Metric &
 
 export interface UnembedBiasExperiment extends ExperimentBase { kind: "unembed_bias"; tokens: TokenRef[] }
 
+/**
+ * What a head is compared with: a named pattern (TransformerLens' names, such as `"induction_head"`, are understood too), or
+ * a lower-triangular matrix with a row and a column for each token of the prompt.
+ */
+export type DetectPattern =
+  | "previous_token" | "duplicate_token" | "induction"
+  | "previous_token_head" | "duplicate_token_head" | "induction_head"
+  | number[][];
+
+/**
+ * `transformer_lens.head_detector`: how closely each head's attention follows a pattern, as the mean over the prompts. All
+ * patterns of a list share one forward pass.
+ */
+export type DetectExperiment = ExperimentBase & {
+  kind: "detect";
+  /**
+   * `mul` (the default): the share of the attention that lies where the pattern is 1. `abs`: 1 minus the mean distance of
+   * their rows; 1 is a perfect match.
+   */
+  measure?: "mul" | "abs";
+  /** Leaves out attention to the first position. Default `false`. */
+  exclude_bos?: boolean;
+  /** Leaves out attention of a position to itself. Default `false`. */
+  exclude_current_token?: boolean;
+  /** `[layer, head]` of those that are scored; default: all. */
+  heads?: [number, number][];
+} & ({ prompt: Prompt } | { prompts: Prompt[] })
+  & ({ pattern: DetectPattern } | { patterns: DetectPattern[] });
+
 export type Experiment =
   | PredictExperiment | LogitDiffExperiment | TraceExperiment
-  | AblateExperiment | PatchExperiment | UnembedBiasExperiment;
+  | AblateExperiment | PatchExperiment | UnembedBiasExperiment | DetectExperiment;
 
 /**
  * The same questions of one checkpoint of a training after another. `experiments`, or one `experiment`: any kind with a number
@@ -184,8 +213,8 @@ export interface Tensor { shape: number[]; data: Float32Array }
 export interface TraceResult extends ResultBase<TraceExperiment> {
   kind: "trace"; tensors: Record<string, Tensor>[];
 }
-/** An axis of a result: `site` counts several sites, `set` sets of places. */
-export type ResultAxis = Axis | "site" | "set";
+/** An axis of a result: `site` counts several sites, `set` sets of places, `pattern` several patterns. */
+export type ResultAxis = Axis | "site" | "set" | "pattern";
 export interface AblateResult extends ResultBase<AblateExperiment> {
   kind: "ablate"; axes: ResultAxis[]; shape: number[];
   /** Row-major; null stands for a value that is not finite. */
@@ -206,8 +235,15 @@ export interface UnembedBiasResult extends ResultBase<UnembedBiasExperiment> {
   prob_ratio: number | null;
 }
 
+export interface DetectResult extends ResultBase<DetectExperiment> {
+  /** `["layer", "head"]`; before them `pattern` where the experiment has `patterns`. */
+  kind: "detect"; axes: ResultAxis[]; shape: number[];
+  /** Row-major; null for a head that was not asked for, or that has no attention left to compare. */
+  values: (number | null)[];
+}
+
 export type Result =
-  | PredictResult | LogitDiffResult | TraceResult | AblateResult | PatchResult | UnembedBiasResult;
+  | PredictResult | LogitDiffResult | TraceResult | AblateResult | PatchResult | UnembedBiasResult | DetectResult;
 
 /** What a kind of experiment gives, without what all results share. */
 type AnswerOf<R> = R extends Result ? Omit<R, "version" | "experiment" | "model" | "engine"> : never;
@@ -246,7 +282,7 @@ export type Drawable = Result | (PartialSweep & { experiment: AblateExperiment |
 
 /** What an experiment would cost. */
 export interface Estimate {
-  /** Values of the result: cells of a sweep, prompts otherwise. */
+  /** Values of the result: cells of a sweep, scores of a detection, prompts otherwise. */
   cells: number;
   /** Forward passes, whole or in part. */
   runs: number;

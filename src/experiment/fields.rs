@@ -138,7 +138,7 @@ fn written(places: Places) -> Written {
 }
 
 /// What is wrong when not exactly one of these fields is there.
-fn not_one(fields: &[(&str, bool)]) -> String {
+pub(super) fn not_one(fields: &[(&str, bool)]) -> String {
     let names = |found: bool, between: &str| {
         let named = fields.iter().filter(|(_, there)| *there || !found);
         named.map(|(name, _)| format!("'{name}'")).collect::<Vec<_>>().join(between)

@@ -25,6 +25,7 @@ impl<B: Backend> Lab<B> {
                 self.sweep(&sweep, Report::Patch { normalize }, job).await
             }
             Question::UnembedBias(ids) => self.unembed_bias(&ids),
+            Question::Detect(asked) => self.detect(&asked, job).await,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an experiment would cost: its plan and programs are built and counted, and nothing is run.
 
+use super::detect::planned;
 use super::resolve::traced;
 use super::swept::means_wanted;
 use super::{Lab, Question};
@@ -14,7 +15,7 @@ use serde::Serialize;
 /// The cost of an experiment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Values of the result: cells of a sweep, prompts otherwise.
+    /// Values of the result: cells of a sweep, scores of a detection, prompts otherwise.
     pub cells: usize,
     /// Forward passes, whole or in part.
     pub runs: usize,
@@ -58,6 +59,10 @@ impl<B: Backend> Lab<B> {
         let cells = match &question {
             Question::Ablate(asked) | Question::Patch { sweep: asked, .. } => sweep(asked, &mut count)?,
             Question::UnembedBias(tokens) => tokens.len(),
+            Question::Detect(asked) => {
+                planned(cfg, &limits, asked).1.iter().try_for_each(count)?;
+                asked.shape(cfg).iter().product()
+            }
             Question::Predict { .. } | Question::LogitDiff(_) | Question::Trace { .. } => {
                 let prompts = question.prompts();
                 let cells = prompts.len();

@@ -2,6 +2,7 @@
 //! before anything runs.
 
 use super::Model;
+use crate::detect::Detection;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Kind, Prompt, Token};
 use crate::hook::HookName;
@@ -33,10 +34,11 @@ pub enum Question {
         normalize: bool,
     },
     UnembedBias(Vec<u32>),
+    Detect(Detection),
 }
 
 impl Question {
-    /// The prompts that are run by themselves, and what is read of each; none for sweeps.
+    /// The prompts that are run by themselves, and what is read of each; none for sweeps and detections.
     pub fn prompts(&self) -> Vec<(Tokens, Readout)> {
         match self {
             Question::Predict { tokens, .. } => {
@@ -48,7 +50,9 @@ impl Question {
                 prompts.iter().map(|(tokens, pair)| (tokens.clone(), read(pair))).collect()
             }
             Question::Trace { prompts, hooks } => traced(prompts, hooks),
-            Question::Ablate(_) | Question::Patch { .. } | Question::UnembedBias(_) => Vec::new(),
+            Question::Ablate(_) | Question::Patch { .. } | Question::UnembedBias(_) | Question::Detect(_) => {
+                Vec::new()
+            }
         }
     }
 }
@@ -91,6 +95,7 @@ impl Model {
             Kind::UnembedBias(k) => {
                 each("tokens", &k.tokens, |token| self.token(token)).map(Question::UnembedBias)
             }
+            Kind::Detect(k) => self.detection(k, bos).map(Question::Detect),
         }
     }
 

@@ -267,6 +267,10 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn finish(mut self) -> (Program, Vec<RunOutput>) {
+        // What comes after the last copy to the output is for nobody: a pattern of the last layer needs no MLP behind it.
+        if let Some(last) = self.program.ops.iter().rposition(|op| matches!(op, Op::Keep { .. })) {
+            self.program.ops.truncate(last + 1);
+        }
         self.program.buffers = self.sizes.into_iter().collect();
         (self.program, self.outputs)
     }

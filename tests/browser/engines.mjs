@@ -10,7 +10,7 @@ import { heads, hover, keys } from "./pointing.mjs";
 /** @typedef {import("playwright-core").Page} Page */
 
 /** Random models whose goldens are run through the JavaScript API. */
-const API_GOLDENS = ["gelu-new.transformer_lens", "gelu-bf16.none"];
+const API_GOLDENS = ["gelu-new.transformer_lens", "gelu-bf16.none", "gelu-new.detect"];
 
 /**
  * @param {import("playwright-core").Browser} browser

@@ -4,6 +4,7 @@
     make_golden.py                              the five models under models/ and their goldens
     make_golden.py --only relu                  one of them
     make_golden.py --model www/models/pronoun   the goldens of a trained model, as pronoun.*
+    make_golden.py --detect [...]               of any of these only the head detectors, MODEL.detect.json
 
 See README.md for the formats, and requirements.txt for the versions that this is pinned to.
 """
@@ -22,6 +23,7 @@ warnings.filterwarnings("ignore")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+import detect  # noqa: E402
 from fixtures import FIXTURES, switches, weights_sha256, write_model, write_safetensors  # noqa: E402
 from oracle import Oracle, as_float32, hook_names  # noqa: E402
 from sweeps import sweeps, trained_sweeps  # noqa: E402
@@ -213,20 +215,30 @@ def make(folder, stem, label, processing, body, traces):
     experiment = {"version": 1, "kind": "trace", "prompts": prompts, "hooks": names, "processing": processing}
     wants.append({"name": "trace", "experiment": experiment, "expected": {"tensors": file}})
     write_safetensors(HERE / file, stored)
-
-    head = {
-        "oracle": {p: version(p) for p in PINS},
-        "model": os.path.relpath(folder, ROOT),
-        "weights_sha256": weights_sha256(folder),
-        "processing": processing,
-    }
-    lines = [f'"{k}": {json.dumps(v)}' for k, v in head.items()]
-    body = ",\n".join(json.dumps(w, ensure_ascii=False, separators=(",", ":")) for w in wants)
-    (HERE / f"{stem}.{label}.json").write_text("{\n" + ",\n".join(lines) + ',\n"cases": [\n' + body + "\n]\n}\n")
+    write_cases(folder, f"{stem}.{label}.json", {"processing": processing}, wants)
     name = max(noise, key=noise.get)
     print(f"{stem}.{label}: {len(wants)} cases, {len(stored)} tensors; float32 is at most {noise[name]:.1e} of the RMS "
           f"from float64 ({name})")
     return oracle
+
+
+def make_detect(folder, stem, seed, texts):
+    """The head detectors of a model, each case with its own processing."""
+    wants, noise = detect.cases(folder, seed, texts, Oracle)
+    write_cases(folder, f"{stem}.detect.json", {}, [{**w, "expected": rounded(w["expected"])} for w in wants])
+    print(f"{stem}.detect: {len(wants)} cases; float32 is at most {noise:.1e} from float64")
+
+
+def write_cases(folder, file, more, wants):
+    head = {
+        "oracle": {p: version(p) for p in PINS},
+        "model": os.path.relpath(folder, ROOT),
+        "weights_sha256": weights_sha256(folder),
+        **more,
+    }
+    lines = [f'"{k}": {json.dumps(v)}' for k, v in head.items()]
+    body = ",\n".join(json.dumps(w, ensure_ascii=False, separators=(",", ":")) for w in wants)
+    (HERE / file).write_text("{\n" + ",\n".join(lines) + ',\n"cases": [\n' + body + "\n]\n}\n")
 
 
 def parity(oracle, prompts):
@@ -244,12 +256,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a model directory with a tokenizer; writes NAME.* for its last part")
     parser.add_argument("--only", help="one of the random models")
+    parser.add_argument("--detect", action="store_true", help="only the head detectors")
     args = parser.parse_args()
     torch.set_num_threads(1)  # the order of sums, and so the last bit, must not depend on the machine's cores
     torch.manual_seed(0)
 
     if args.model:
         folder = args.model.resolve()
+        make_detect(folder, folder.name, 200, [row["prompt"] for row in GRID[:5]])
+        if args.detect:
+            return
         for label, processing in [("transformer_lens", "transformer_lens"), ("none", "none"), ("refactored", REFACTORED)]:
             basis = label != "refactored"
             oracle = make(folder, folder.name, label, processing, trained_model_cases,
@@ -263,7 +279,12 @@ def main():
         sys.exit(f"no model {args.only!r}; there are {', '.join(f.name for f in FIXTURES)}")
     for f in chosen:
         folder = HERE / "models" / f.name
-        write_model(f, folder)
+        if not args.detect:
+            write_model(f, folder)
+        texts = [" kind".join(WORDS[:4]), "Mary isn’t", " she is kind, she is kind"] if f.tokenizer else []
+        make_detect(folder, f.name, 200 + f.seed, texts)
+        if args.detect:
+            continue
         variants = [("transformer_lens", "transformer_lens"), ("none", "none"), ("mixed", f.mixed),
                     ("refactored", REFACTORED)]
         for label, processing in variants:

@@ -17,6 +17,7 @@ from transformer_lens import HookedTransformer, HookedTransformerConfig, patchin
 from transformer_lens.pretrained.weight_conversions.gpt2 import convert_gpt2_weights
 from transformers import GPT2LMHeadModel
 
+import detect
 from fixtures import BOS, load_tokenizer, switches
 
 ALL_ON = switches(1, 1, 1, 1, 0)
@@ -200,6 +201,10 @@ class Oracle:
             for p in e["prompts"]
         ]
         return {"values": values, "mean": sum(values) / len(values)}
+
+    @torch.no_grad()
+    def detect(self, e, bos):
+        return detect.detect(self, e, bos)
 
     def unembed_bias(self, e, _bos):
         values = [self.plain.b_U[self.token(t)].item() for t in e["tokens"]]

@@ -70,6 +70,19 @@ fn a_sweep_names_its_axes() {
 }
 
 #[test]
+fn head_detectors_are_run_with_their_defaults_filled_in() {
+    let detect =
+        r#"{"version":1,"kind":"detect","prompt":[1,2,1,2],"pattern":"induction_head","heads":[[0,0]]}"#;
+    let output = run(detect, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["kind"], &result["experiment"]["pattern"]), (&"detect".into(), &"induction".into()));
+    assert_eq!(result["axes"], serde_json::json!(["layer", "head"]));
+    let values = result["values"].as_array().unwrap();
+    assert!(values[0].is_f64() && values[1..].iter().all(serde_json::Value::is_null), "{values:?}");
+}
+
+#[test]
 fn bad_input_ends_with_status_2_and_one_error() {
     refused(&run("{", &[]), &["JSON"]);
     refused(

@@ -5,10 +5,10 @@ use microtome::backend::Unattended;
 use microtome::backend::cpu::Cpu;
 use microtome::config::Config;
 use microtome::experiment::Experiment;
-use microtome::hook::{Axis, Site};
+use microtome::hook::{Axis, HookName, Site};
 use microtome::lab::Lab;
 use microtome::metric::Metric;
-use microtome::model::{self, Limits, Run};
+use microtome::model::{self, Limits, Readout, Run};
 use microtome::plan::{Means, Plan};
 use microtome::program::{Op, Work};
 use microtome::sweep::{Case, Grid, Sweep, Write};
@@ -226,6 +226,24 @@ fn ops_run_together_where_nobody_looks() {
 }
 
 #[test]
+fn nothing_is_computed_behind_the_last_pattern_that_is_asked_for() {
+    let (cfg, len) = (small(), 5u64);
+    let d = cfg.d_model as u64;
+    let scores = |layer| {
+        let hooks = vec![HookName { site: Site::Pattern, layer }];
+        let readout = Readout { hooks, ..Readout::default() };
+        let run = Run { tokens: prompts(5, 5)[0].clone(), readout, ..Run::default() };
+        model::program(&cfg, true, &[run], &Arc::default(), &LIMITS).unwrap().0.work().flops
+    };
+    for layer in 0..cfg.n_layers {
+        // Queries, keys and values, then the scores, which are half of attention.
+        let last = len * 6 * d * d + attention(d, 0, len) / 2;
+        let before = layer as u64 * (len * row(d) + attention(d, 0, len));
+        assert_eq!(scores(layer), before + last, "layer {layer}");
+    }
+}
+
+#[test]
 fn an_estimate_is_what_the_run_then_counts() {
     let model = std::rc::Rc::new(crate::support::golden_model("www/models/pronoun"));
     let mut lab = Lab::new(model, Cpu::new(), "cpu", "test");
@@ -233,6 +251,11 @@ fn an_estimate_is_what_the_run_then_counts() {
     for (fields, cells) in [
         (r#""kind":"predict","prompt":[1,2,3]"#.to_string(), 1),
         (r#""kind":"trace","prompts":[[1,2,3],[4]],"hooks":["blocks.0.attn.hook_z"]"#.to_string(), 2),
+        (
+            r#""kind":"detect","prompts":[[1,2,3],[4,5]],"patterns":["induction","previous_token"]"#
+                .to_string(),
+            64,
+        ),
         (
             format!(
                 r#""kind":"ablate","prompt":[1,2,3],"site":"z","axes":["layer","head"],"edit":{{"kind":"zero"}},{metric}"#

@@ -70,22 +70,24 @@ fn halves_change_what_every_result_says() {
 /// after the other, and each change must be seen.
 #[test]
 fn every_changed_number_is_seen() {
-    let golden = Golden::load("relu.transformer_lens.json");
+    let (golden, detectors) = (Golden::load("relu.transformer_lens.json"), Golden::load("relu.detect.json"));
     let mut cpu = Cpu::new();
     let mut lab = open("cpu", &golden, &mut cpu);
-    let mut changed = 0;
-    for case in &golden.cases {
-        let outcome = run(&mut lab, &case.experiment).expect(&case.name);
-        for edited in changes(case) {
-            let mut report = Report::new(CPU_TOLERANCE);
-            report.outcome(&golden, &edited, &outcome);
-            assert!(!report.failures.is_empty(), "{}: a change went unseen", case.name);
-            changed += 1;
+    for golden in [&golden, &detectors] {
+        let mut changed = 0;
+        for case in &golden.cases {
+            let outcome = run(&mut lab, &case.experiment).expect(&case.name);
+            for edited in changes(case) {
+                let mut report = Report::new(CPU_TOLERANCE);
+                report.outcome(golden, &edited, &outcome);
+                assert!(!report.failures.is_empty(), "{}: a change went unseen", case.name);
+                changed += 1;
+            }
         }
+        assert!(changed > 400, "{}: only {changed} numbers were changed", golden.name);
     }
-    assert!(changed > 500, "only {changed} numbers were changed");
 
-    let trace = golden.trace();
+    let trace = golden.trace().expect("a trace");
     let outcome = run(&mut lab, &trace.experiment).expect("trace");
     let names: Vec<String> =
         golden.tensors.keys().filter(|name| !name.ends_with("/logits")).cloned().collect();
@@ -99,7 +101,7 @@ fn every_changed_number_is_seen() {
             data[at] =
                 if data[at].is_finite() { data[at] + rms.max(1.0) * 3.0 * CPU_TOLERANCE as f32 } else { 0.0 };
             let mut report = Report::new(CPU_TOLERANCE);
-            report.outcome(&golden, golden.trace(), &outcome);
+            report.outcome(&golden, golden.trace().expect("a trace"), &outcome);
             let hook = name.split_once('/').expect("PROMPT/HOOK").1;
             assert!(report.failures.iter().any(|f| f.contains(hook)), "{name}[{at}]: a change went unseen");
         }
@@ -148,6 +150,40 @@ fn every_patching_function_has_its_cases() {
             }
         }
     }
+}
+
+/// Every pattern by every measure, with everything excluded, of one and of several prompts, an own pattern and chosen
+/// heads: of every model.
+#[test]
+fn every_detector_has_its_cases() {
+    let mut files = 0;
+    for name in Golden::files().iter().filter(|name| name.ends_with(".detect.json")) {
+        files += 1;
+        let golden = Golden::load(name);
+        let any = |what: &dyn Fn(&Value) -> bool| golden.cases.iter().any(|case| what(&case.experiment));
+        for pattern in ["previous_token", "duplicate_token", "induction"] {
+            let of =
+                |e: &Value| e["pattern"].as_str().is_some_and(|p| p.trim_end_matches("_head") == pattern);
+            for measure in ["mul", "abs"] {
+                for excluded in 0..4 {
+                    let [bos, current] = [excluded & 1 != 0, excluded & 2 != 0];
+                    let asked = |e: &Value| {
+                        of(e)
+                            && e["measure"].as_str().unwrap_or("mul") == measure
+                            && e["exclude_bos"].as_bool().unwrap_or(false) == bos
+                            && e["exclude_current_token"].as_bool().unwrap_or(false) == current
+                    };
+                    assert!(any(&asked), "{name}: no {pattern} by {measure}, excluded: {bos}, {current}");
+                }
+            }
+            assert!(any(&|e| of(e) && e["prompts"].is_array()), "{name}: no {pattern} of several prompts");
+        }
+        for measure in ["mul", "abs"] {
+            assert!(any(&|e| e["pattern"].is_array() && e["measure"] == measure), "{name}: no own pattern");
+        }
+        assert!(any(&|e| e["heads"].is_array()) && any(&|e| e["patterns"].is_array()), "{name}");
+    }
+    assert!(files >= 6, "tests/golden holds only {files} files of head detectors");
 }
 
 /// The case with one number changed, for every number in it.
@@ -219,7 +255,7 @@ fn check<B: Backend>(engine: &'static str, tolerance: f64, backend: &mut B) {
 
 /// Every logit of the last position, of every prompt of the trace, raw and as log-probabilities.
 fn all_logits<B: Backend>(golden: &Golden, lab: &mut Lab<B>, report: &mut Report) {
-    let trace = &golden.trace().experiment;
+    let Some(Case { experiment: trace, .. }) = golden.trace() else { return };
     let prompts = trace["prompts"].as_array().expect("a trace has prompts").clone();
     for (i, prompt) in prompts.into_iter().enumerate() {
         let (shape, logits) = &golden.tensors[&format!("{i}/logits")];

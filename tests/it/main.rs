@@ -10,6 +10,7 @@ mod bench;
 mod checkpoints;
 mod cli;
 mod counts;
+mod detect;
 mod download;
 mod fetch;
 mod files;
