@@ -87,7 +87,7 @@ export function experimentsOf(model, settings) {
     { ...base, kind: "logit_diff", prompts: OBJECT_QUESTIONS.map(([prompt, correct, incorrect]) => ({ prompt, correct, incorrect })) },
     ablate({ ...preset.inputs, metric: "logit_diff", batch: "grid" }, settings, grid.inputs),
     { ...base, kind: "detect", prompts: repeatedTokens(model), patterns: DETECTORS, measure: "mul", exclude_bos: true, exclude_current_token: true },
-    ...KINDS.flatMap((kind) => SENTENCES[kind].map((prompt) => ({ ...base, kind: "predict", prompt, top_k: 1 }))),
+    ...KINDS.flatMap((kind) => SENTENCES[kind].map((prompt) => ({ ...base, kind: /** @type {const} */ ("predict"), prompt, top_k: 1 }))),
   ];
 }
 
