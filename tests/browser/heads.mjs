@@ -53,7 +53,7 @@ export async function headChecks(browser, url) {
   });
 
   await check(name("a head that is clicked is kept in the attention view, whichever layers are shown there"), async () => {
-    await page.locator("#attention").getByText("0", { exact: true }).click();
+    await page.locator("#attention .bar label").getByText("0", { exact: true }).click();
     await section.getByRole("button", { name: "Show L1H3 in section 4" }).click();
     const { view } = await part(page, "attention");
     ensure(JSON.stringify(view) === '{"layer":null,"head":{"layer":1,"head":3},"locked":true}', JSON.stringify(view));
