@@ -287,7 +287,7 @@ export const S = {
     intro: "Detectors compare where a head looks with where a head of a known kind would look: at the token before, at an earlier copy of its own token, or at what followed such a copy, which is induction. Sort the heads by any column; click one to see its pattern in section 4.",
     on: "Measured on",
     sources: /** @type {[string, string][]} */ ([["repeated", "Random tokens that repeat"], ["prompt", "The prompt of section 4"]]),
-    repeated: (/** @type {number} */ rows, /** @type {number} */ tokens) => `${rows} rows of ${tokens} random tokens in which the same tokens come again and again, always the same rows. Their first copy repeats nothing, so no score reaches 1.`,
+    repeated: (/** @type {number} */ rows, /** @type {number} */ tokens) => `${rows} rows of ${tokens} random tokens in which the same tokens come again and again, always the same rows. Their first copy repeats nothing, so no score of duplicates or of induction reaches 1.`,
     looked: "Compared with",
     patterns: /** @type {[string, string][]} */ ([["named", "The three known kinds"], ["own", "An own pattern"]]),
     own: "The pattern: a row of numbers for each token",
