@@ -2,7 +2,7 @@
 // number and name of the lesson is computed here; strings.js has the sentences around them. Pure.
 import { S } from "./strings.js";
 import { lastDone, ranked } from "./series.js";
-import { showCount, showNumber, showPercent } from "./format.js";
+import { showCount, showNumber } from "./format.js";
 
 /** @typedef {import("./series.js").Series} Series */
 /** @typedef {import("./series.js").Curve} Curve */
@@ -91,7 +91,7 @@ export function lessonWords({ first, last, pronouns, objects, heads, next, loss,
     !pronouns.rise ? null : (heads.length ? words.heads(heads.map(head), showNumber(pronouns.last), next && head(next))
       : words.noHead(showNumber(pronouns.last), next && head(next))),
     loss && words.loss({ from: showNumber(loss.from), to: showNumber(loss.to), first: showNumber(loss.first), last: showNumber(loss.last) },
-      loss.share !== null && loss.share > 0 ? showPercent(loss.share).replace(/\.\d+%/, "%") : null),
+      loss.share !== null && loss.share > 0 ? `${Math.round(100 * loss.share)}%` : null),
     objects.rise ? words.objects(rise(objects.rise), ends(objects)) : words.never(words.tasks.objects, span, ends(objects)),
     induction.half === null ? words.noInduction(span, { name: induction.name, last: showNumber(induction.last) })
       : words.induction({ step: showCount(induction.half), by: String(induction.reached), first: showNumber(induction.first),
