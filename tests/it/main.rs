@@ -29,3 +29,4 @@ mod support;
 mod tokens;
 mod torch;
 mod train;
+mod training;
