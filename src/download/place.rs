@@ -9,6 +9,7 @@ use super::{FileInfo, Spec};
 use crate::address::{Address, Repo, escape};
 use crate::error::{Error, Result};
 use crate::tokens::CAP_FILE;
+use crate::weights::Format;
 use crate::weights::manifest::{CAP_MANIFEST, MANIFEST, Manifest};
 use serde::Deserialize;
 
@@ -121,12 +122,14 @@ impl Place {
     pub fn wanted(&self, role: Role, name: &str, entry: Option<&Entry>, optional: bool) -> Wanted {
         let kind = match role {
             Role::Listing if self.revision.is_empty() => Kind::Json { cap: CAP_MANIFEST },
-            Role::Listing | Role::Index => Kind::Json { cap: CAP_LISTING },
+            Role::Listing | Role::Index(_) => Kind::Json { cap: CAP_LISTING },
             Role::Config => Kind::Json { cap: CAP_CONFIG },
             Role::Tokenizer | Role::Vocab => Kind::Json { cap: CAP_FILE },
             Role::Merges => Kind::Text { cap: CAP_FILE },
-            Role::Weights | Role::Shard => Kind::Weights,
-            Role::Torch => Kind::Torch,
+            Role::Weights(format) | Role::Shard(format) => match format {
+                Format::Safetensors => Kind::Weights,
+                Format::Torch => Kind::Torch,
+            },
         };
         let size = entry.and_then(|entry| entry.size);
         let pieces = match entry {

@@ -3,7 +3,7 @@
 
 use super::response::Promise;
 use crate::error::{Error, Result};
-use crate::weights::ShardIndex;
+use crate::weights::{Format, ShardIndex};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a file is in its model.
@@ -15,24 +15,23 @@ pub enum Role {
     Tokenizer,
     Vocab,
     Merges,
-    Weights,
-    Index,
-    Shard,
-    Torch,
+    /// All weights in one file.
+    Weights(Format),
+    Index(Format),
+    Shard(Format),
 }
 
 impl Role {
     /// Where there is one file of this kind, its name.
     fn name(self) -> &'static str {
         match self {
-            Role::Listing | Role::Shard => "",
+            Role::Listing | Role::Shard(_) => "",
             Role::Config => "config.json",
             Role::Tokenizer => "tokenizer.json",
             Role::Vocab => "vocab.json",
             Role::Merges => "merges.txt",
-            Role::Weights => "model.safetensors",
-            Role::Index => "model.safetensors.index.json",
-            Role::Torch => "pytorch_model.bin",
+            Role::Weights(format) => format.whole(),
+            Role::Index(format) => format.index(),
         }
     }
 }
@@ -99,7 +98,7 @@ impl Plan {
     /// Whether a model without this file is none: what a listing has must be there as well.
     pub fn is_required(&self, role: Role) -> bool {
         match role {
-            Role::Config | Role::Merges | Role::Shard => true,
+            Role::Config | Role::Shard(_) => true,
             Role::Listing => false,
             other => self.entry(other.name()).is_some(),
         }
@@ -123,9 +122,9 @@ impl Plan {
     /// # Errors
     /// `file.index` for an index that is none; `file.missing` when there are no weights that can be read.
     pub fn after(&mut self, role: Role, found: bool, text: &[u8]) -> Result<()> {
-        if role == Role::Index && found {
-            let index = ShardIndex::from_json(text)?;
-            self.next.extend(index.shards().into_iter().map(|shard| (Role::Shard, shard.to_owned())));
+        if let (Role::Index(format), true) = (role, found) {
+            let index = ShardIndex::from_json(text, format)?;
+            self.next.extend(index.shards().into_iter().map(|shard| (Role::Shard(format), shard.to_owned())));
             return Ok(());
         }
         let mut at = (role, found);
@@ -136,7 +135,7 @@ impl Plan {
             }
             at = (role, false);
         }
-        if at == (Role::Torch, false) {
+        if at == (Role::Index(Format::Torch), false) {
             return Err(self.web_page.take().unwrap_or_else(|| self.no_weights()));
         }
         Ok(())
@@ -151,34 +150,33 @@ impl Plan {
         let others: Vec<&str> = others.map(String::as_str).take(5).collect();
         let others =
             if others.is_empty() { String::new() } else { format!("; it has {}", others.join(", ")) };
-        Error::input(
-            "file.missing",
-            format!(
-                "expected model.safetensors, its shards with an index, or pytorch_model.bin, found none{others}"
-            ),
-        )
+        Error::input("file.missing", format!("expected {}, found none{others}", Format::any()))
     }
 
     /// The sizes of the files that come after the one that is being fetched; `None` while it is not known which.
     pub fn outlook(&self, role: Role) -> Option<Vec<Option<u64>>> {
         let size = |name: &str| self.entry(name).and_then(|entry| entry.size);
         let mut rest: Vec<Option<u64>> = self.next.iter().map(|(_, name)| size(name)).collect();
-        if matches!(role, Role::Shard | Role::Torch) {
+        if matches!(role, Role::Shard(_)) {
             return Some(rest);
         }
         let Some(catalog) = &self.catalog else {
             // Weights that exist are the last file.
-            return (role == Role::Weights).then_some(rest);
+            return matches!(role, Role::Weights(_)).then_some(rest);
         };
         let mut at = role;
-        while let Some(role) = following(at, at == Role::Index || self.is_listed(at)) {
-            if self.is_listed(role) {
-                rest.push(size(role.name()));
+        let is_there = |at: Role| at == role || self.is_listed(at);
+        while let Some(next) = following(at, is_there(at)) {
+            if self.is_listed(next) {
+                rest.push(size(next.name()));
             }
-            at = role;
+            at = next;
         }
-        if at == Role::Index {
-            let shard = |name: &&String| name.starts_with("model-") && name.ends_with(".safetensors");
+        if let Role::Index(format) = at
+            && is_there(at)
+        {
+            let (start, end) = format.shard();
+            let shard = |name: &&String| name.starts_with(start) && name.ends_with(end);
             rest.extend(catalog.files.keys().filter(shard).map(|name| size(name)));
         }
         Some(rest)
@@ -192,10 +190,14 @@ fn following(role: Role, found: bool) -> Option<Role> {
         (Role::Config, _) => Some(Role::Tokenizer),
         (Role::Tokenizer, false) => Some(Role::Vocab),
         (Role::Vocab, true) => Some(Role::Merges),
-        (Role::Tokenizer, true) | (Role::Vocab, false) | (Role::Merges, _) => Some(Role::Weights),
-        (Role::Weights, false) => Some(Role::Index),
-        (Role::Index, false) => Some(Role::Torch),
-        (Role::Weights | Role::Index, true) | (Role::Shard | Role::Torch, _) => None,
+        (Role::Tokenizer, true) | (Role::Vocab, false) | (Role::Merges, _) => {
+            Some(Role::Weights(Format::Safetensors))
+        }
+        (Role::Weights(format), false) => Some(Role::Index(format)),
+        (Role::Index(Format::Safetensors), false) => Some(Role::Weights(Format::Torch)),
+        (Role::Index(Format::Torch), false)
+        | (Role::Weights(_) | Role::Index(_), true)
+        | (Role::Shard(_), _) => None,
     }
 }
 
@@ -212,10 +214,13 @@ mod tests {
                 plan.listing_done();
                 continue;
             }
-            let index = br#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors"}}"#;
+            let index = match role {
+                Role::Index(Format::Torch) => r#"{"weight_map": {"a": "torch-2.bin", "b": "torch-1.bin"}}"#,
+                _ => r#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors"}}"#,
+            };
             let found = present.contains(&name.as_str());
             names.push(name);
-            if let Err(error) = plan.after(role, found, index) {
+            if let Err(error) = plan.after(role, found, index.as_bytes()) {
                 return (names, Err(error));
             }
         }
@@ -244,6 +249,12 @@ mod tests {
         assert_eq!(names[6..], ["pytorch_model.bin"]);
         let (names, _) = asked(None, &["config.json", "model.safetensors.index.json"]);
         assert_eq!(names[5..], ["model-1.safetensors", "model-2.safetensors"]);
+        let (names, end) = asked(None, &["config.json", "pytorch_model.bin.index.json"]);
+        assert_eq!(
+            names[5..],
+            ["pytorch_model.bin", "pytorch_model.bin.index.json", "torch-1.bin", "torch-2.bin"]
+        );
+        end.unwrap();
         let (_, end) = asked(None, &["config.json"]);
         assert_eq!(end.expect_err("no weights").code, "file.missing");
     }
@@ -273,13 +284,31 @@ mod tests {
         let mut plan = Plan::new(Some(sizes));
         plan.next();
         assert_eq!(plan.outlook(Role::Config), Some(vec![Some(10), Some(100)]));
-        assert_eq!(plan.outlook(Role::Weights), Some(vec![]));
+        assert_eq!(plan.outlook(Role::Weights(Format::Safetensors)), Some(vec![]));
         assert_eq!(Plan::new(None).outlook(Role::Config), None);
         let names =
             ["config.json", "model.safetensors.index.json", "model-1.safetensors", "model-2.safetensors"];
         let mut plan = Plan::new(catalog(&names));
         plan.next();
         assert_eq!(plan.outlook(Role::Config).map(|rest| rest.len()), Some(3));
-        assert_eq!(plan.outlook(Role::Index).map(|rest| rest.len()), Some(2));
+        assert_eq!(plan.outlook(Role::Index(Format::Safetensors)).map(|rest| rest.len()), Some(2));
+        for (names, rest) in [
+            (&["config.json", "pytorch_model.bin"][..], 1),
+            (
+                &[
+                    "config.json",
+                    "pytorch_model-1.bin",
+                    "pytorch_model-2.bin",
+                    "pytorch_model.bin.index.json",
+                ],
+                3,
+            ),
+            // Shards of which no index tells are no weights.
+            (&["config.json", "pytorch_model-1.bin", "pytorch_model-2.bin"], 0),
+        ] {
+            let mut plan = Plan::new(catalog(names));
+            plan.next();
+            assert_eq!(plan.outlook(Role::Config).map(|rest| rest.len()), Some(rest), "{names:?}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 use super::bpe::BOS;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::weights::{Weight, Weights, table};
+use crate::weights::names::table;
+use crate::weights::{Weight, Weights};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 use std::collections::BTreeMap;
