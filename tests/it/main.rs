@@ -27,4 +27,5 @@ mod shipped_model;
 mod support;
 mod tokens;
 mod torch;
+mod torch_shards;
 mod train;
