@@ -25,6 +25,7 @@ pub type Sha256Hex = String;
 pub struct Checkpoint {
     cfg: Config,
     source: Rc<dyn Source>,
+    /// Somebody has agreed to weights from which nothing sensible can come.
     allow_not_finite: bool,
     /// Under the first weight of each stored tensor.
     tensors: HashMap<Weight, Tensor>,
@@ -48,7 +49,7 @@ pub const PIECE_BYTES: u64 = 4 << 20;
 
 impl Checkpoint {
     /// Reads the configuration and the headers of the weight files. With `allow_not_finite`, weights may be NaN or
-    /// infinite; results then hold what becomes of that.
+    /// infinite, or all zero; results then hold what becomes of that.
     ///
     /// # Errors
     /// `file.missing` names what is; those of [`Config::from_json`] and [`Header::read`]; `file.index` when shards and
@@ -108,10 +109,42 @@ impl Checkpoint {
             return Err(Error::internal(format!("rows {rows:?} are outside tensor '{}'", tensor.name)));
         }
         let values = tensor.decode(&self.source.read(tensor.file, bytes).await?)?;
-        if self.allow_not_finite || values.iter().all(|value| value.is_finite()) {
+        if self.allow_not_finite {
             return Ok(values);
         }
-        Err(self.not_finite(tensor).await?)
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(self.not_finite(tensor).await?);
+        }
+        // Only these: a layer's matrix may be zero, where it was ablated or not trained yet.
+        if matches!(first, Weight::Embed | Weight::Unembed)
+            && values.iter().all(|value| *value == 0.0)
+            && self.is_zero(tensor).await?
+        {
+            return Err(self.all_zero(first, tensor));
+        }
+        Ok(values)
+    }
+
+    /// Whether nothing else is in a tensor.
+    async fn is_zero(&self, tensor: &Tensor) -> Result<bool> {
+        for bytes in tensor.pieces() {
+            let values = tensor.decode(&self.source.read(tensor.file, bytes).await?)?;
+            if values.iter().any(|value| *value != 0.0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn all_zero(&self, weight: Weight, tensor: &Tensor) -> Error {
+        let so = if weight == Weight::unembed(&self.cfg) {
+            "all logits are equal"
+        } else {
+            "no token differs from another"
+        };
+        let (name, all) = (&tensor.name, tensor.elements());
+        Error::input("model.all_zero", format!("tensor '{name}': all {all} values are 0, so that {so}"))
+            .with_action("Get the weights again, or allow such weights.")
     }
 
     /// Counts the values of a tensor that are no numbers.

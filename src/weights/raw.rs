@@ -18,7 +18,8 @@ pub trait Raw {
     /// their biases. A vector is one row.
     ///
     /// # Errors
-    /// `file.*` when they cannot be read; `model.not_finite` when a value is NaN or infinite and nobody has agreed to that.
+    /// `file.*` when they cannot be read; `model.not_finite` when a value is NaN or infinite, `model.all_zero` when a
+    /// table of tokens is nothing but zeros, and nobody has agreed to that.
     fn rows(&self, parts: &[Weight], rows: Range<usize>) -> Rows<'_>;
 }
 
