@@ -79,12 +79,7 @@ impl std::str::FromStr for Shape {
 /// Never for a [`Shape`]: the sizes of its weights are its own.
 pub fn model(shape: Shape, seed: u64) -> Result<Model> {
     let weights = weights(&shape.config(), seed)?;
-    Ok(Model {
-        name: format!("random {}, seed {seed}", shape.name()),
-        raw: Box::new(weights),
-        sha256: None,
-        tokenizer: None,
-    })
+    Ok(Model::new(format!("random {}, seed {seed}", shape.name()), Box::new(weights)))
 }
 
 /// About normal with deviation 0.02, as GPT-2 is initialised; LayerNorm's gains lie around 1 and the unembedding

@@ -20,6 +20,7 @@ use crate::plan::{Answer, Batch};
 use crate::processing::{Processed, Processing};
 use crate::tokens::Tokenizer;
 use crate::weights::{Checkpoint, MemoryPlan, ModelFiles, Raw, Sink, Storage, Weight};
+use serde::Serialize;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -29,26 +30,60 @@ pub struct Model {
     pub raw: Box<dyn Raw>,
     pub sha256: Option<String>,
     pub tokenizer: Option<Tokenizer>,
+    /// Why the tokenizer that the files hold is not used.
+    tokenizer_refused: Option<Error>,
+}
+
+/// What a person should know of a model that was opened all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// Stable: `model.tokenizer`.
+    pub code: &'static str,
+    pub message: String,
 }
 
 impl Model {
-    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. With `allow_not_finite` some may be no
-    /// numbers. `hashed` is told how many bytes of how many were read to hash them.
+    /// A model for token ids, whose weights have no file.
+    pub fn new(name: impl Into<String>, raw: Box<dyn Raw>) -> Self {
+        Self { name: name.into(), raw, sha256: None, tokenizer: None, tokenizer_refused: None }
+    }
+
+    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. With
+    /// `allow_not_finite` some may be no numbers. `hashed` is told how many bytes of how many were read to hash them.
+    /// Where the tokenizer is not one that this program can use, the model is one for token ids ([`Model::notices`]).
     ///
     /// # Errors
-    /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where.
+    /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where; also a tokenizer with more tokens than
+    /// the model has.
     pub async fn open(
         files: &ModelFiles,
         allow_not_finite: bool,
         hashed: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Self> {
         let checkpoint = Checkpoint::open(files, allow_not_finite).await?;
-        let tokenizer = Tokenizer::new(&files.tokenizer().await?)?;
+        let read = files.tokenizer().await.and_then(|files| Tokenizer::new(&files));
+        let (tokenizer, tokenizer_refused) = match read {
+            Ok(tokenizer) => (tokenizer, None),
+            Err(error) if error.code.starts_with("tokenizer.") || error.code == "file.too_large" => {
+                (None, Some(error))
+            }
+            Err(error) => return Err(error),
+        };
         if let Some(tokenizer) = &tokenizer {
             tokenizer.check_rows(checkpoint.cfg().d_vocab)?;
         }
         let sha256 = checkpoint.sha256(hashed).await?;
-        Ok(Self { name: files.name.clone(), raw: Box::new(checkpoint), sha256: Some(sha256), tokenizer })
+        let (name, raw) = (files.name.clone(), Box::new(checkpoint));
+        Ok(Self { name, raw, sha256: Some(sha256), tokenizer, tokenizer_refused })
+    }
+
+    /// What was let pass when it was opened.
+    pub fn notices(&self) -> Vec<Notice> {
+        let refused = self.tokenizer_refused.iter().map(|error| Notice {
+            code: "model.tokenizer",
+            message: format!("The tokenizer cannot be used, so that prompts are token ids: {error}"),
+        });
+        refused.collect()
     }
 
     pub fn cfg(&self) -> &Config {

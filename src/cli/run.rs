@@ -29,7 +29,7 @@ pub struct Args {
 /// The model and the engine, the same for every command that runs one.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Directory with config.json, model.safetensors and, for text prompts, a tokenizer.
+    /// Directory with config.json, weights and, for text prompts, a tokenizer.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// The engine.
@@ -38,7 +38,7 @@ pub struct ModelArgs {
     /// What the engine keeps the weights as; arithmetic is in f32.
     #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
     precision: String,
-    /// Run a model of which some weights are no numbers.
+    /// Run a model of which some weights are no numbers, or whose embedding is all zero.
     #[arg(long)]
     allow_not_finite: bool,
 }
@@ -60,7 +60,9 @@ impl ModelArgs {
         ))
     }
 
+    /// Says what was let pass, and opens the engine.
     fn open_with(&self, model: Model) -> Result<Lab<Engine>> {
+        model.notices().iter().for_each(|notice| eprintln!("{}", super::notice_line(notice)));
         let choice: Choice = self.backend.parse()?;
         let lab = pollster::block_on(Lab::open(Rc::new(model), choice))?;
         Ok(lab.with_storage(self.precision.parse()?))

@@ -320,3 +320,53 @@ fn one_of_vocab_and_merges_is_not_enough() {
     let e = from_pair(VOCAB, b"#version: 0.2\na b c\n").err().unwrap();
     assert!(e.message.contains("line or merge 2"), "{e}");
 }
+
+/// A tokenizer that is there but cannot be used takes nothing from token ids: the model opens with a notice, and a text
+/// is refused with the reason.
+#[test]
+fn a_tokenizer_that_cannot_be_used_leaves_a_model_for_token_ids() {
+    let pair =
+        |vocab: &[u8], merges: &[u8]| vec![("vocab.json", vocab.to_vec()), ("merges.txt", merges.to_vec())];
+    let json = |text: &str| vec![("tokenizer.json", text.as_bytes().to_vec())];
+    for (tokenizer, word) in [
+        (json(r#"{"model": {"type": "Unigram", "vocab": []}}"#), "model.type is 'Unigram', expected 'BPE'"),
+        (json(r#"{"model": {"type": "WordPiece", "vocab": {}}}"#), "'WordPiece'"),
+        (json("{"), "tokenizer.json: EOF"),
+        (json(&" ".repeat(CAP_FILE as usize + 1)), "10000001 bytes, expected at most 10000000"),
+        (vec![("vocab.json", b"{\"a\": 0}".to_vec())], "merges.txt: absent, expected beside vocab.json"),
+        (vec![("merges.txt", b"a b\n".to_vec())], "vocab.json: absent, expected beside merges.txt"),
+        (pair(b"{\"a\": 0}", b"a b\n"), "'b' is not in the vocabulary"),
+        (pair(b"{\"a\": 0}", b"a b c\n"), "line or merge 1 is 'a b c'"),
+        (pair(b"[]", b""), "vocab.json: "),
+    ] {
+        let files = [
+            ("config.json", crate::files::config(true)),
+            ("model.safetensors", crate::files::bytes_of(&crate::files::stored(Dtype::F32))),
+        ];
+        let files = files.into_iter().chain(tokenizer).map(|(name, bytes)| (name.to_owned(), bytes));
+        let files = ModelFiles::in_memory("tiny", files);
+        let model = pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))).expect(word);
+        assert!(!model.info().has_tokenizer);
+        let notices = model.notices();
+        assert_eq!(
+            notices.iter().map(|notice| notice.code).collect::<Vec<_>>(),
+            ["model.tokenizer"],
+            "{word}"
+        );
+        assert!(notices[0].message.contains(word), "'{word}' in: {}", notices[0].message);
+        let predict = |prompt: Value, answer: Value| {
+            let experiment =
+                json!({"version": 1, "kind": "predict", "prompt": prompt, "answer": answer, "top_k": 1});
+            model.resolve(&microtome::experiment::Experiment::from_value(experiment).unwrap())
+        };
+        predict(json!([1, 2]), json!(3)).unwrap();
+        for (prompt, answer, what) in
+            [(json!("a"), json!(3), "a prompt"), (json!([1]), json!("b"), "a token ('b')")]
+        {
+            let e = predict(prompt, answer).unwrap_err();
+            assert_eq!(e.code, "input.no_tokenizer");
+            let start = format!("this model's tokenizer cannot be used, so {what} cannot be a text: ");
+            assert!(e.message.starts_with(&start) && e.message.contains(word), "{e}");
+        }
+    }
+}
