@@ -1,7 +1,7 @@
 //! Where a model's files lie: their URLs, what lists them, and who may answer for them.
 
 use super::content::Kind;
-use super::presets::PRESETS;
+use super::presets::Preset;
 use super::response::{Promise, Redirects};
 use super::transfer::{Piece, Wanted};
 use super::wanted::{Catalog, Entry, Role};
@@ -83,18 +83,16 @@ impl Place {
         self.address.source()
     }
 
-    /// What is known beforehand of a repository at a commit.
-    pub fn preset(&self) -> Option<Catalog> {
+    fn known(&self) -> Option<&'static Preset> {
         let Address::Hub(repo) = &self.address else { return None };
-        let preset = PRESETS
-            .iter()
-            .find(|preset| preset.repo == repo.to_string() && preset.commit == self.revision)?;
-        if preset.files.is_empty() {
-            return None;
-        }
+        Preset::find(&repo.to_string(), &self.revision)
+    }
+
+    /// The files of a repository at a commit, where all that is needed is known beforehand.
+    pub fn preset(&self) -> Option<Catalog> {
+        let preset = self.known().filter(|preset| preset.is_complete())?;
         let files = preset.files.iter().map(|file| {
-            let entry =
-                Entry { size: Some(file.size), hash: Promise::from_hex(file.hash), parts: Vec::new() };
+            let entry = Entry { size: file.size, hash: Promise::from_hex(file.hash), parts: Vec::new() };
             (file.name.to_owned(), entry)
         });
         Some(Catalog { files: files.collect(), commit: None })
@@ -140,7 +138,9 @@ impl Place {
             _ => vec![Piece { url: self.url(name), len: size }],
         };
         let name = if role == Role::Listing { self.listing_name() } else { name.to_owned() };
-        let promise = entry.and_then(|entry| entry.hash.clone());
+        // What is published of a preset counts, whatever a list says.
+        let known = self.known().and_then(|preset| preset.promise(&name));
+        let promise = known.or_else(|| entry.and_then(|entry| entry.hash.clone()));
         let sha256 = promise.as_ref().and_then(Promise::sha256).map(str::to_owned);
         let info = FileInfo { name, source: self.source(), revision: self.revision.clone(), size, sha256 };
         let pinned = is_commit(&self.revision);
@@ -225,6 +225,7 @@ fn packed(manifest: &Manifest) -> Catalog {
 
 #[cfg(test)]
 mod tests {
+    use super::super::presets::PRESETS;
     use super::*;
 
     fn place(spec: &Spec) -> Place {
@@ -280,5 +281,32 @@ mod tests {
         let preset = &PRESETS[0];
         assert!(place(&Spec::new(format!("hf:{}@{}", preset.repo, preset.commit))).preset().is_some());
         assert!(place(&Spec::new(format!("hf:{}", preset.repo))).preset().is_none());
+    }
+
+    #[test]
+    fn a_published_hash_counts_whatever_a_list_says() {
+        let commit = "32b71b12589c2f8d625668d2335a01cac3249519";
+        let list = |name: &str| {
+            format!(
+                r#"{{"sha": "{commit}", "siblings": [{{"rfilename": "{name}", "size": 7, "lfs": {{"sha256": "{}"}}}}]}}"#,
+                "a".repeat(64)
+            )
+        };
+        let promised = |address: &str, role: Role, name: &str| {
+            let mut place = place(&Spec::new(address));
+            assert!(place.preset().is_none(), "its list is asked for");
+            let catalog = place.read_listing(list(name).as_bytes()).unwrap().unwrap();
+            let wanted = place.wanted(role, name, catalog.files.get(name), false);
+            assert_eq!(
+                (wanted.info.size, wanted.info.sha256.as_deref()),
+                (Some(7), wanted.promise.as_ref().unwrap().sha256())
+            );
+            wanted.info.sha256.unwrap()[..4].to_owned()
+        };
+        let weights = Role::Weights(Format::Safetensors);
+        let large = format!("hf:openai-community/gpt2-large@{commit}");
+        assert_eq!(promised(&large, weights, "model.safetensors"), "5f47");
+        assert_eq!(promised(&large, Role::Tokenizer, "tokenizer.json"), "aaaa", "only the Hub knows it");
+        assert_eq!(promised("hf:a/gpt2-large", weights, "model.safetensors"), "aaaa");
     }
 }
