@@ -232,6 +232,12 @@ fn weights_that_are_not_finite_are_refused_with_their_number() {
         let e = load(&tensors, true).unwrap_err();
         assert_eq!(e.code, "model.not_finite");
         assert!(e.message.contains("'h.1.mlp.c_fc.weight'") && e.message.contains("3 of 24"), "{e}");
+        // With consent they are read as they are.
+        let checkpoint = pollster::block_on(Checkpoint::open(&model(&tensors, true), true)).unwrap();
+        let loaded = pollster::block_on(Weights::read(&checkpoint)).unwrap();
+        let found = loaded.get(Weight::Block(1, Part::WIn)).unwrap();
+        assert!(found[1].is_nan() && found[2..4] == [f32::INFINITY, f32::NEG_INFINITY], "{found:?}");
+        assert!(found[4..].iter().all(|x| x.is_finite()));
     }
 }
 

@@ -310,6 +310,51 @@ fn a_prompt_that_is_too_long_is_an_error() {
     assert_eq!(predict(json!("")).unwrap(), [model.tokenizer.as_ref().unwrap().bos().unwrap()]);
 }
 
+/// Control characters, right-to-left marks and joined emoji are tokens like any others, that put together are the text.
+/// A lone surrogate, which no text in UTF-8 can hold, is an error of the JSON that has it.
+#[test]
+fn a_prompt_of_odd_characters_is_tokens_and_a_lone_surrogate_is_named() {
+    let model = crate::support::golden_model("www/models/pronoun");
+    let tokenizer = model.tokenizer.as_ref().unwrap();
+    for text in [
+        "\0",
+        "a\0b\u{1f}\x7f",
+        "\u{202e}abc\u{202c}",
+        "שלום عربي",
+        "👩‍👩‍👧",
+        "\u{fffd}",
+        "\u{10ffff}",
+        "\r\n\t ",
+    ] {
+        let escaped = serde_json::to_string(text).unwrap();
+        let experiment =
+            format!(r#"{{"version":1,"kind":"predict","prompt":{escaped},"prepend_bos":false}}"#);
+        let experiment = microtome::experiment::Experiment::from_json(&experiment).unwrap();
+        let ids = model.resolve(&experiment).unwrap().prompts().remove(0).0;
+        // A byte that is no whole character is shown as `\xE2`.
+        let shown: String = ids.iter().map(|id| tokenizer.text(*id)).collect();
+        assert_eq!(unescaped(&shown), text.as_bytes(), "{text:?}: {shown:?}");
+    }
+    for lone in [r#""\ud800""#, r#""a\udc00b""#] {
+        let experiment = format!(r#"{{"version":1,"kind":"predict","prompt":{lone}}}"#);
+        let e = microtome::experiment::Experiment::from_json(&experiment).unwrap_err();
+        assert!(e.code == "input.json" && e.message.contains("surrogate"), "{e}");
+    }
+}
+
+/// The bytes of tokens as they are shown.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend(before.bytes());
+        bytes.push(u8::from_str_radix(&after[..2], 16).unwrap());
+        rest = &after[2..];
+    }
+    bytes.extend(rest.bytes());
+    bytes
+}
+
 #[test]
 fn one_of_vocab_and_merges_is_not_enough() {
     let files = TokenizerFiles { vocab: Some(VOCAB.to_vec()), ..Default::default() };
