@@ -138,11 +138,11 @@ fn header<'a>(shapes: impl Iterator<Item = (&'a str, Vec<u64>)>, dtype: Storage)
 /// Values of a tensor, little-endian.
 fn bytes_of(name: &str, values: &[f32], dtype: Storage) -> Result<Vec<u8>> {
     Ok(match dtype {
-        Storage::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        Storage::F32 => values.iter().map(|value| value.to_le_bytes()).collect::<Vec<_>>().into_flattened(),
         Storage::F16 => {
             let mut halves = vec![0; values.len()];
             narrow(format_args!("tensor '{name}'"), values, &mut halves)?;
-            halves.iter().flat_map(|half| half.to_le_bytes()).collect()
+            halves.iter().map(|half| half.to_le_bytes()).collect::<Vec<_>>().into_flattened()
         }
     })
 }

@@ -101,7 +101,7 @@ impl Checkpoint {
         let first = parts.first().copied().unwrap_or(Weight::Embed);
         let tensor =
             self.tensors.get(&first).ok_or_else(|| Error::internal(format!("{first} is not stored")))?;
-        let [_, n] = as_rows(first, &self.cfg);
+        let [count, n] = as_rows(first, &self.cfg);
         let row_bytes = (n * parts.len()) as u64 * tensor.dtype.size();
         let at = |row: usize| tensor.bytes.start + row as u64 * row_bytes;
         let bytes = at(rows.start)..at(rows.end);
@@ -115,8 +115,10 @@ impl Checkpoint {
         if !values.iter().all(|value| value.is_finite()) {
             return Err(self.not_finite(tensor).await?);
         }
-        // Only these: a layer's matrix may be zero, where it was ablated or not trained yet.
+        // Only these: a layer's matrix may be zero, where it was ablated or not trained yet. With their last rows, so that
+        // the whole is read again once and not with every piece that has nothing but zeros.
         if matches!(first, Weight::Embed | Weight::Unembed)
+            && rows.end == count
             && values.iter().all(|value| *value == 0.0)
             && self.is_zero(tensor).await?
         {
