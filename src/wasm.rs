@@ -118,14 +118,18 @@ impl Engine {
         Self::open_model(&files, prepared.0, &options, control).await.map_err(|e| error_to_js(&e))
     }
 
-    /// `{model, engine}` as in every result, without counted work.
+    /// `{model, engine, notices}`: the first two as in every result, without counted work; `Notice[]` of
+    /// `www/microtome.d.ts`.
     pub fn info(&self) -> std::result::Result<JsValue, JsValue> {
         #[derive(Serialize)]
         struct Info<'a> {
             model: crate::outcome::ModelInfo,
             engine: &'a EngineInfo,
+            notices: Vec<crate::lab::Notice>,
         }
-        to_js(&Info { model: self.model().info(), engine: &self.info }).map_err(|e| error_to_js(&e))
+        let model = self.model();
+        let notices = model.notices();
+        to_js(&Info { model: model.info(), engine: &self.info, notices }).map_err(|e| error_to_js(&e))
     }
 
     /// Runs an experiment; the result is the contract's, tensors as `Float32Array`. `on_partial` gets what is done of a
