@@ -31,7 +31,9 @@ export type Remembered = Record<string, { build: string; kernels: string }>;
 export class Prepared {
   private constructor();
   /** What a model would need of memory here, from the bytes of its `config.json`. Throws `model.too_large` if it does not fit. */
-  plan(config: Uint8Array, precision: "f32" | "f16"): MemoryPlan;
+  plan(config: Uint8Array, precision: "f32" | "f16"): Omit<MemoryPlan, "backend">;
+  /** The engine that was taken. */
+  backend(): "gpu" | "cpu";
   free(): void;
 }
 
@@ -44,9 +46,10 @@ export class Engine {
   private constructor();
   /**
    * May take as long as the files are on their way. What is remembered and cannot be used is measured again. A `precision`
-   * other than that which the model is then opened with only costs time.
+   * other than that which the model is then opened with only costs time. With `defaultLimits` a GPU keeps to WebGPU's
+   * default limits.
    */
-  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered, precision?: "f32" | "f16"): Promise<Prepared>;
+  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered, precision?: "f32" | "f16", defaultLimits?: boolean): Promise<Prepared>;
   /**
    * Takes the prepared engine, which is then of no further use, and puts the model's weights on it, a few megabytes at a
    * time. `onPhase`: `verify` hashes files whose hash nobody knows; `convert` (CPU) or `upload` (GPU) is the weights' way to

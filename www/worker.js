@@ -69,7 +69,7 @@ async function cancellable(id, body) {
 }
 
 /** @param {Extract<ToWorker, { kind: "open" }>} message @param {AbortSignal} signal */
-async function open({ id, model, backend, precision, allowNotFinite, threads, kernels, files: given }, signal) {
+async function open({ id, model, backend, precision, allowNotFinite, threads, limits, kernels, files: given }, signal) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
   const build = await choose(threads);
@@ -83,9 +83,12 @@ async function open({ id, model, backend, precision, allowNotFinite, threads, ke
   signal.throwIfAborted();
   const address = glue.parseAddress(model.address);
   // The engine gets its kernels ready while the files are on their way.
-  const preparing = glue.Engine.prepare(backend, kernels, precision);
+  const preparing = glue.Engine.prepare(backend, kernels, precision, limits === "default");
   preparing.catch(() => {}); // heard below, unless the files fail first
-  const onConfig = async (/** @type {Uint8Array} */ config) => post({ id, kind: "plan", plan: (await preparing).plan(config, precision) });
+  const onConfig = async (/** @type {Uint8Array} */ config) => {
+    const prepared = await preparing;
+    post({ id, kind: "plan", plan: { backend: prepared.backend(), ...prepared.plan(config, precision) } });
+  };
   const files = await readable(given) ?? await bring(glue, {
     ...model, address, signal, onProgress: report, onNotice: (notice) => post({ id, kind: "notice", notice }), onConfig,
   });

@@ -30,7 +30,8 @@ export function modelView(store, session) {
   fill(frame.controls, sourcesView(store, session), storedView(store, session),
     el("div", { class: "row" }, engine.root, precision.root), processing(store));
   const notices = el("div", { class: "notices", role: "status" });
-  frame.status.before(notices);
+  const needs = el("p", { class: "plan", role: "status" });
+  frame.status.before(notices, needs);
   frame.root.append(publishedView(store, session), consentDialog(store, session));
 
   const progress = el("progress", { "aria-label": S.model.title });
@@ -38,22 +39,24 @@ export function modelView(store, session) {
   let shown = "";
 
   function update() {
-    const { status, progress: loaded, error, info, notices: said } = store.get("model");
+    const { status, progress: loaded, error, info, plan, notices: said } = store.get("model");
     const busy = status === "loading" || loaded !== null;
     frame.root.dataset.status = busy ? "running" : status;
     const [part, all] = fraction(loaded);
     if (all) Object.assign(progress, { max: all, value: Math.min(part ?? 0, all) });
     else progress.removeAttribute("value");
     words.textContent = loaded ? wordsOf(loaded) : S.model.connecting;
-    const now = JSON.stringify([busy, status, error, info, said]);
+    const now = JSON.stringify([busy, status, error, info, plan, said]);
     if (now === shown) return;
     shown = now;
     const retry = button(S.model.retry, () => session.open());
     fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
       : error ? [errorBox(error), retry, error.code === "model.not_finite" && button(S.model.anyway, session.openAnyway)]
       : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
+    // What it needs stands beside the progress, and beside a refusal; of a model that is there it is one of the facts.
+    needs.textContent = plan && (busy || error) ? planned(plan) : "";
     fill(notices, ...said.map(({ code, message }) => el("p", { class: "notice", "data-code": code }, message)));
-    fill(frame.body, info && facts(info));
+    fill(frame.body, info && facts(info, plan));
   }
   store.subscribe("model", update);
   update();
@@ -98,8 +101,12 @@ function processing(store) {
   return el("div", { class: "processing" }, preset.root, el("div", { class: "checks" }, ...boxes.map(({ root }) => root)));
 }
 
-/** @param {import("../state.js").Info} info */
-function facts({ model, engine }) {
+/** @param {import("../microtome.js").MemoryPlan} plan */
+const planned = ({ backend, peak_bytes, weights_bytes, room_bytes }) =>
+  S.model.plan(backend, showBytes(peak_bytes), showBytes(weights_bytes), room_bytes === null ? null : showBytes(room_bytes));
+
+/** @param {import("../state.js").Info} info @param {import("../microtome.js").MemoryPlan | null} plan */
+function facts({ model, engine }, plan) {
   const { facts: names, size, shape, vocab, context } = S.model;
   const rows = [
     [names.name, model.name],
@@ -110,8 +117,10 @@ function facts({ model, engine }) {
     [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}: ${engine.reason}`],
     [names.adapter, engine.adapter ?? S.model.wasm],
     [names.precision, engine.precision === "f16" ? S.common.halves(engine.precision_effect) : S.model.precisions[0][1]],
+    [names.memory, plan && S.model.memory(showBytes(plan.peak_bytes), showBytes(plan.weights_bytes))],
+    [names.tables, engine.tables && S.model.tables(engine.tables.embedding_pieces, showBytes(engine.tables.binding_bytes))],
     [names.build, engine.build],
     [names.sha256, model.sha256 ?? "–"],
   ];
-  return el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("div", {}, el("dt", {}, name), el("dd", {}, value))]));
+  return el("dl", { class: "facts" }, ...rows.filter(([, value]) => value).flatMap(([name, value]) => [el("div", {}, el("dt", {}, name), el("dd", {}, value))]));
 }

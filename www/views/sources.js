@@ -1,6 +1,6 @@
 // Where a model comes from: one of the page's list, an address, files of the visitor's own.
 import { S } from "../strings.js";
-import { MODELS, memoryOf } from "../presets.js";
+import { MODELS, TAB_BYTES } from "../presets.js";
 import { showBytes } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button, textField } from "./fields.js";
@@ -20,13 +20,9 @@ export function sourcesView(store, session) {
       const current = model.address === address && status !== "error" && status !== "cancelled";
       const local = model.address.startsWith("./");
       const kept = here.has(model.address);
-      const note = [
-        S.model.amount(inMillions(model.params)),
-        local ? S.model.withPage : kept ? S.model.storedHere : S.model.fromHub,
-        !local && S.model.needs(showBytes(memoryOf(model, inputs.precision))),
-      ].filter(Boolean).join(" · ");
+      const note = [S.model.amount(inMillions(model.params)), local ? S.model.withPage : kept ? S.model.storedHere : S.model.fromHub].join(" · ");
       return el("li", { "aria-current": current && "true" },
-        el("div", {}, el("strong", {}, model.title), el("p", {}, note)),
+        el("div", {}, el("strong", {}, model.title), el("p", {}, note), el("p", {}, memoryOf(model, inputs.precision))),
         current ? el("span", { class: "current" }, S.model.current)
           : loadButton(local || kept ? S.model.load : S.model.download(showBytes(model.bytes)), model));
     }));
@@ -48,6 +44,13 @@ export function sourcesView(store, session) {
   } }, field.root, el("button", { type: "submit" }, S.model.load));
 
   return el("div", { class: "sources" }, list, form, el("p", { class: "note" }, S.model.addressNote), dropZone((files) => session.open({ files })));
+}
+
+/** What a model needs on either engine, before anything of it is asked for. @param {import("../presets.js").Preset} model @param {"f32" | "f16"} precision */
+function memoryOf({ peaks }, precision) {
+  const needed = showBytes(peaks[precision]);
+  if (peaks[precision] <= TAB_BYTES) return S.model.needs(needed);
+  return S.model.tooLarge(needed, showBytes(TAB_BYTES), precision === "f32" && peaks.f16 <= TAB_BYTES ? showBytes(peaks.f16) : null);
 }
 
 /** @param {number} params */
