@@ -3,6 +3,7 @@
 
 mod bench;
 mod download;
+mod json;
 mod source;
 #[cfg(feature = "threads")]
 mod threads;
@@ -304,7 +305,7 @@ impl Control for JsControl {
 fn json(value: &JsValue) -> Result<serde_json::Value> {
     let text = js_sys::JSON::stringify(value).ok().and_then(|text| text.as_string());
     let text = text.ok_or_else(|| Error::input("input.json", "the experiment is not a JSON value"))?;
-    serde_json::from_str(&text)
+    serde_json::from_str(&json::well_formed(text))
         .map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
 }
 

@@ -102,7 +102,9 @@ async function open({ id, model, backend, precision, allowNotFinite, threads, li
   onPhase("compile", 0, null);
   const named = { name: model.name ?? nameOf(address), files };
   engine = await glue.Engine.open(named, await preparing, { precision, allow_not_finite: allowNotFinite }, onPhase, () => signal.aborted);
-  return engine.info();
+  const { notices = [], ...info } = engine.info();
+  for (const notice of notices) post({ id, kind: "notice", notice });
+  return info;
 }
 
 /**

@@ -3,7 +3,7 @@
 import { configOf, gpt2Layout } from "./gpt2_layout.mjs";
 import { check, ensure } from "./harness.mjs";
 import { startHub } from "./hub.mjs";
-import { ask, ended, openPage, serveWithHub, sound } from "./download_page.mjs";
+import { ask, ended, openPage, reloaded, serveWithHub, sound } from "./download_page.mjs";
 import { file as sent } from "./server.mjs";
 import { choose, type } from "./lab_page.mjs";
 import { join } from "node:path";
@@ -86,9 +86,7 @@ export async function cancelChecks(browser, folder, hasWebGpu) {
 
       hub.reset();
       module.slow = false;
-      await page.locator("#model").getByRole("button", { name: "Load again" }).click();
-      const after = await ended(page, 60_000);
-      ensure(after.status === "ready", `afterwards it ended as ${after.status}: ${after.said}`);
+      await reloaded(page, 60_000);
       await sound(page, hub, { whole: ["config.json", WEIGHTS] }, REPO);
     });
   }

@@ -14,6 +14,9 @@ import { storedView } from "./stored.js";
 /** @typedef {import("../state.js").Store} Store */
 /** @typedef {keyof import("../microtome.js").ProcessingSwitches} Switch */
 
+/** Refusals that a visitor may overrule. */
+const AGREEABLE = new Set(["model.not_finite", "model.all_zero"]);
+
 /** @param {Store} store @param {import("../session.js").Session} session */
 export function modelView(store, session) {
   const frame = section("model");
@@ -51,7 +54,7 @@ export function modelView(store, session) {
     shown = now;
     const retry = button(S.model.retry, () => session.open());
     fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
-      : error ? [errorBox(error), retry, error.code === "model.not_finite" && button(S.model.anyway, session.openAnyway)]
+      : error ? [errorBox(error), retry, AGREEABLE.has(error.code) && button(S.model.anyway, session.openAnyway)]
       : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
     // What it needs stands beside the progress, and beside a refusal; of a model that is there it is one of the facts.
     needs.textContent = plan && (busy || error) ? planned(plan) : "";
