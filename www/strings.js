@@ -56,12 +56,12 @@ export const S = {
     withPage: "comes with the page",
     fromHub: "from the Hugging Face Hub",
     storedHere: "stored in this browser",
-    needs: (/** @type {string} */ bytes) => `${bytes} of memory: this tab’s on the CPU engine, the GPU’s on the GPU engine`,
-    tooLarge: (/** @type {string} */ bytes, /** @type {string} */ room, /** @type {string | null} */ halves) =>
-      `${bytes} of the GPU’s memory; too large for the CPU engine, which has ${room}${halves === null ? "" : ` (16 bit weights would fit: ${halves})`}`,
+    needs: (/** @type {string} */ bytes) => `${bytes} of memory`,
+    needsNote: (/** @type {string} */ room) => `Memory is what a model needs at its peak: this tab’s on the CPU engine, which has ${room} at most, and the GPU’s on the GPU engine.`,
+    tooLarge: (/** @type {string | null} */ halves) => `Too large for the CPU engine.${halves === null ? "" : ` With 16 bit weights it needs ${halves}, which fits.`}`,
     /** @param {"gpu" | "cpu"} backend @param {string} peak @param {string} weights @param {string | null} room */
     plan: (backend, peak, weights, room) =>
-      `On the ${backend.toUpperCase()} engine it needs ${peak} of ${backend === "gpu" ? "the GPU’s" : "this tab’s"} memory at its peak, ${weights} of it for the weights${room === null ? "" : `; there is room for ${room}`}.`,
+      `The model needs ${peak} of ${backend === "gpu" ? "the GPU’s" : "this tab’s"} memory at its peak, ${weights} of it for the weights${room === null ? "" : `; there is room for ${room}`}.`,
     address: "Another model",
     addressExample: "hf:owner/name or ./folder/",
     addressNote: "A model of the Hugging Face Hub as hf:owner/name, with @revision if you like, or a folder beside this page. GPT-2’s architecture only; others are refused with the reason.",

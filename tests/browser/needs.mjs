@@ -41,8 +41,9 @@ export async function needsChecks(browser, folder, golden) {
     const page = await openPage(browser, site.url);
     ensure(!hub.seen.length, `the Hub was asked for ${hub.seen.map(({ file }) => file)}`);
     const list = await page.locator("#model .models").first().innerText();
-    for (const words of ["GPT-2 small", "Download 549 MB", "565 MB of memory: this tab’s on the CPU engine, the GPU’s on the GPU engine", "Download 1.52 GB",
-      "6.30 GB of the GPU’s memory; too large for the CPU engine, which has 4.23 GB (16 bit weights would fit: 3.19 GB)"]) ensure(list.includes(words), `the list does not say “${words}”: ${list}`);
+    for (const words of ["GPT-2 small", "Download 549 MB", "565 MB of memory", "Download 1.52 GB",
+      "6.30 GB of memory", "Too large for the CPU engine. With 16 bit weights it needs 3.19 GB, which fits."]) ensure(list.includes(words), `the list does not say “${words}”: ${list}`);
+    await page.locator("#model").getByText("this tab’s on the CPU engine, which has 4.23 GB at most, and the GPU’s on the GPU engine").waitFor();
     await page.locator("#model").getByText("16 bit, half the memory").click();
     await page.locator("#model .models").first().getByText("318 MB of memory").waitFor();
     await page.context().close();
@@ -86,14 +87,15 @@ export async function needsChecks(browser, folder, golden) {
     hub.always[WEIGHTS] = { kind: "stall_headers" };
     await ask(page, ADDRESS);
     const needs = page.locator("#model .plan");
-    await needs.getByText(/^On the CPU engine it needs \d+\.\d MB of this tab’s memory at its peak, \d+ kB of it for the weights; there is room for 4\.23 GB\.$/).waitFor();
+    await needs.getByText(/^The model needs \d+\.\d MB of this tab’s memory at its peak, \d+ kB of it for the weights; there is room for 4\.23 GB\.$/).waitFor();
     ensure(hub.weightBytes() === 0, `${hub.weightBytes()} bytes of weights came before`);
     ensure(await page.locator("#model .status progress").isVisible(), "it does not stand beside the progress");
+    ensure((await page.locator("#model .facts").innerText()).includes("71.4 MB at the peak"), "the model that is still here is said to need what the next one does");
     await page.locator("#model .status").getByRole("button", { name: "Cancel" }).click();
     hub.reset();
     hub.always[WEIGHTS] = { kind: "status", status: 403 };
     const { code } = await load(page);
-    ensure(code === "net.forbidden" && (await needs.innerText()).startsWith("On the CPU engine it needs"), `${code}: “${await needs.innerText()}”`);
+    ensure(code === "net.forbidden" && (await needs.innerText()).startsWith("The model needs"), `${code}: “${await needs.innerText()}”`);
     hub.reset();
     await ready(page);
     ensure(!(await needs.isVisible()) && (await page.locator("#model .facts").innerText()).includes("at the peak"), "of a model that is there it is one of the facts");

@@ -33,12 +33,14 @@ export function modelView(store, session) {
   fill(frame.controls, sourcesView(store, session), storedView(store, session),
     el("div", { class: "row" }, engine.root, precision.root), processing(store));
   const notices = el("div", { class: "notices", role: "status" });
-  const needs = el("p", { class: "plan", role: "status" });
-  frame.status.before(notices, needs);
+  frame.status.before(notices);
   frame.root.append(publishedView(store, session), consentDialog(store, session));
 
   const progress = el("progress", { "aria-label": S.model.title });
   const words = el("span", { class: "words" });
+  const needs = el("p", { class: "plan", role: "status" });
+  /** Of the model that is here, while another one is being loaded. @type {import("../microtome.js").MemoryPlan | null} */
+  let memory = null;
   let shown = "";
 
   function update() {
@@ -53,13 +55,14 @@ export function modelView(store, session) {
     if (now === shown) return;
     shown = now;
     const retry = button(S.model.retry, () => session.open());
-    fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
-      : error ? [errorBox(error), retry, AGREEABLE.has(error.code) && button(S.model.anyway, session.openAnyway)]
-      : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
     // What it needs stands beside the progress, and beside a refusal; of a model that is there it is one of the facts.
     needs.textContent = plan && (busy || error) ? planned(plan) : "";
+    if (status === "ready") memory = plan;
+    fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words, needs]
+      : error ? [errorBox(error), needs, retry, AGREEABLE.has(error.code) && button(S.model.anyway, session.openAnyway)]
+      : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
     fill(notices, ...said.map(({ code, message }) => el("p", { class: "notice", "data-code": code }, message)));
-    fill(frame.body, info && facts(info, plan));
+    fill(frame.body, info && facts(info, memory));
   }
   store.subscribe("model", update);
   update();

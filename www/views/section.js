@@ -37,9 +37,12 @@ function under({ done, total, left }, sofar) {
 const cost = ({ seconds, cells, flops, memory_bytes }) => S.common.cost(seconds === null ? S.common.untimed : showAbout(seconds),
   showCount(cells), showLarge(flops), showBytes(memory_bytes));
 
+/** The engine's messages begin in the middle of a line of the command's; a name that one begins with stays as it is. @param {string} message */
+const sentence = (message) => message.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
+
 /** @param {import("../errors.js").PlainError} error */
 export const errorBox = ({ code, message, action }) =>
-  el("div", { class: "error", role: "alert", "data-code": code }, el("p", {}, message), action ? el("p", {}, action) : null);
+  el("div", { class: "error", role: "alert", "data-code": code }, el("p", {}, sentence(message)), action ? el("p", {}, action) : null);
 
 /**
  * A computed section: its status line follows the job, and `render` draws each new value.
