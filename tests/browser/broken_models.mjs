@@ -125,7 +125,7 @@ export async function brokenModelChecks(browser, folder, golden) {
     hub.repositories["tests/not-finite"] = files;
     await ask(page, "hf:tests/not-finite");
     const { code, said } = await ended(page);
-    ensure(code === "model.not_finite" && said.includes(`tensor '${table}': 1 of `), `${code}: “${said}”`);
+    ensure(code === "model.not_finite" && said.includes(`Tensor '${table}': 1 of `), `${code}: “${said}”`);
     await stored(page, "tests/not-finite", files);
     await page.locator("#model").getByRole("button", { name: "Open it with such weights" }).click();
     const after = await ended(page);
