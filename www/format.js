@@ -74,6 +74,9 @@ export function showBytes(bytes) {
 /** 1234567 → "1,234,567". @param {number} count */
 export const showCount = (count) => count.toLocaleString(LANGUAGE);
 
+/** An engine's message, which the command line puts behind a word: a name that it begins with stays as it is. @param {string} message */
+export const showSentence = (message) => message.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
+
 /** Seconds that are only guessed, so that the words do not flicker: "about 25 s", "about 3 min". @param {number} seconds */
 export function showAbout(seconds) {
   if (seconds < 1) return "under a second";

@@ -1,7 +1,7 @@
 // The lab that the page has open: loads a model, replaces it, says when it is there.
+import { askToKeep, kept } from "./keep.js";
 import { Lab } from "./microtome.js";
 import { toPlain } from "./errors.js";
-import { askToKeep, kept } from "./keep.js";
 
 /** @typedef {ReturnType<typeof createSession>} Session */
 /** @typedef {{ address: string } | { files: File[] }} Choice */
