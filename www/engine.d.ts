@@ -1,5 +1,5 @@
 /** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
-import type { Drawable, EngineInfo, Estimate, Experiment, Figure, MemoryPlan, MemoryUse, ModelInfo, Notice, PartialSweep, PublishedCheck, Result, Token } from "./microtome.js";
+import type { Drawable, EngineInfo, Estimate, Experiment, Figure, MemoryPlan, MemoryUse, ModelInfo, PartialSweep, PublishedCheck, Result, Token } from "./microtome.js";
 
 /** One file of a model: a file of the browser's storage, of the visitor's disk or of memory, read a slice at a time. */
 export interface ModelFile {
@@ -63,7 +63,7 @@ export class Engine {
     isCancelled: () => boolean,
   ): Promise<Engine>;
   /** `notices`: what was let pass when the model was opened. */
-  info(): { model: ModelInfo; engine: EngineInfo; notices?: Notice[] };
+  info(): { model: ModelInfo; engine: EngineInfo; notices?: import("./microtome.js").Notice[] };
   /** Refused while an experiment runs. */
   memory(): Omit<MemoryUse, "start_bytes">;
   verify(onProgress: (done: number, total: number) => void, isCancelled: () => boolean): Promise<PublishedCheck[]>;
