@@ -71,8 +71,8 @@ export async function cancelChecks(browser, folder, hasWebGpu) {
 
       const clicked = page.evaluate(cancelled, { phase, untold: UNTOLD });
       await ask(page, MODEL);
-      const page1 = await clicked;
-      ensure(page1.took < AT_ONCE && page1.still < STILL, `the page took ${Math.round(page1.took)} ms and stood still for ${Math.round(page1.still)} ms`);
+      const shown = await clicked;
+      ensure(shown.took < AT_ONCE && shown.still < STILL, `the page took ${Math.round(shown.took)} ms and stood still for ${Math.round(shown.still)} ms`);
       ensure((await page.locator("#model .status").innerText()).includes("Loading was cancelled."), "the page does not say that it was cancelled");
       ensure((await page.locator("#predict").getByLabel("Prompt", { exact: true }).inputValue()) === `typed before ${phase}`, "the prompt is gone");
       ensure((await page.locator("#model").getByLabel("Another model").inputValue()) === MODEL, "the address is gone");
