@@ -70,6 +70,7 @@ export async function cancelChecks(browser, folder, hasWebGpu) {
       ensure(still < STILL, `the page stood still for ${Math.round(still)} ms`);
 
       const clicked = page.evaluate(cancelled, { phase, untold: UNTOLD });
+      clicked.catch(() => {}); // heard below
       await ask(page, MODEL);
       const shown = await clicked;
       ensure(shown.took < AT_ONCE && shown.still < STILL, `the page took ${Math.round(shown.took)} ms and stood still for ${Math.round(shown.still)} ms`);
@@ -145,8 +146,9 @@ async function aborted({ phase, backend, model, hub, untold }) {
 /** Clicks “Cancel” as soon as a phase is shown. @param {{ phase: Phase, untold: Phase[] }} asked */
 function cancelled({ phase, untold }) {
   const { store } = /** @type {any} */ (globalThis).microtome;
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let began = NaN;
+    let loading = false;
     let last = performance.now();
     let still = 0;
     const ticks = setInterval(() => {
@@ -155,6 +157,8 @@ function cancelled({ phase, untold }) {
     }, 10);
     const done = store.subscribe("model", () => {
       const { status, progress } = store.get("model");
+      loading ||= status === "loading";
+      if (loading && ["ready", "error"].includes(status)) reject(new Error(`loading ended as ${status}, and ${phase} was never shown`));
       if (!(began > 0) && progress?.phase === phase && (untold.includes(phase) || progress.all_loaded > 1e6)) {
         began = performance.now();
         /** @type {HTMLElement} */ (document.querySelector("#model .status button")).click();
