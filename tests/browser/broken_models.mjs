@@ -13,8 +13,8 @@ import { allSettled, part, recomputed, settled, type } from "./lab_page.mjs";
 const WEIGHTS = "model.safetensors";
 const FILES = ["config.json", WEIGHTS, "tokenizer.json"];
 const FAILED = /Failed to load resource/;
-/** Milliseconds for which the page may stand still; the tests' machine is a busy one. */
-const STILL = 500;
+/** Milliseconds for which the page may stand still: much, as the machine of the tests may have other things to do. */
+const STILL = 1500;
 
 /** @param {number} length that the file states @param {string | Buffer} header @param {number} [data] bytes after it */
 function withHeader(length, header, data = 64) {
@@ -193,7 +193,7 @@ async function promptChecks(browser, url, name) {
       ensure(error.code === code && says.test(said), `${error.code}: “${said.slice(0, 300)}”`);
       ensure(said.length < 500, `it says ${said.length} characters`);
       ensure((await page.locator("#predict").getByLabel("Prompt", { exact: true }).inputValue()) === prompt, "the prompt was cut");
-      ensure(took < STILL, `the page took ${Math.round(took)} ms of it`);
+      ensure(took < 500, `the page took ${Math.round(took)} ms of it`);
       // The browser itself lays out 10 MB in a field for seconds, on any page.
       if (prompt.length < 1e6) await calm(page);
       await recomputed(page, "predict", () => type(page, "predict", { Prompt: "Tom is" }));

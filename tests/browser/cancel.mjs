@@ -18,8 +18,8 @@ const WEIGHTS = "model.safetensors";
 const UNTOLD = ["module", "list", "compile"];
 /** Milliseconds that a cancel may take. */
 const AT_ONCE = 200;
-/** Milliseconds for which the page may stand still from the beginning of the opening on; the tests' machine is a busy one. */
-const STILL = 500;
+/** Milliseconds for which the page may stand still from the beginning of the opening on: much, as the machine of the tests may have other things to do. */
+const STILL = 1000;
 
 /**
  * The phases, each on an engine that has it, in an order in which each finds what it needs in the store. `slow`: how it is
