@@ -82,6 +82,7 @@ impl<B: Backend> Lab<B> {
             precision_effect: PrecisionEffect::of(self.storage),
             adapter: self.backend.adapter(),
             kernels: self.backend.kernels(),
+            tables: self.backend.tables(),
             reason: self.engine.1.clone(),
             build: build(),
             ..EngineInfo::default()

@@ -32,8 +32,6 @@ fn each_kind_reads_and_writes_itself() {
     assert_eq!(pinned.source(), "hf:a/b");
     let step = "./m/@7/".parse::<Address>().unwrap();
     assert_eq!((step.source(), step.step()), ("./m/".into(), Some(7)));
-    let step = "./m/@7/".parse::<Address>().unwrap();
-    assert_eq!((step.source(), step.step()), ("./m/".into(), Some(7)));
 }
 
 #[test]
