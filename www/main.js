@@ -1,4 +1,4 @@
-// Puts the page together: one store, one session, seven sections.
+// Puts the page together: one store, one session, nine sections.
 import { S } from "./strings.js";
 import { createStore } from "./state.js";
 import { createSession } from "./session.js";
@@ -11,10 +11,12 @@ import { attentionView } from "./views/attention.js";
 import { ablateView } from "./views/ablate.js";
 import { patchView } from "./views/patch.js";
 import { biasView } from "./views/bias.js";
+import { headsView } from "./views/heads.js";
+import { trainingView } from "./views/training.js";
 
 const VIEWS = {
   model: modelView, predict: predictView, grid: gridView, attention: attentionView,
-  ablate: ablateView, patch: patchView, bias: biasView,
+  ablate: ablateView, patch: patchView, bias: biasView, heads: headsView, training: trainingView,
 };
 
 const store = createStore();

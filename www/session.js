@@ -1,7 +1,7 @@
 // The lab that the page has open: loads a model, replaces it, says when it is there.
 import { askToKeep, kept } from "./keep.js";
 import { Lab } from "./microtome.js";
-import { toPlain } from "./errors.js";
+import { LabError, toPlain } from "./errors.js";
 
 /** @typedef {ReturnType<typeof createSession>} Session */
 /** @typedef {{ address: string } | { files: File[] }} Choice */
@@ -12,6 +12,8 @@ export function createSession(store) {
   let lab = null;
   /** @type {AbortController | null} */
   let opening = null;
+  /** On the way to another checkpoint. @type {AbortController | null} */
+  let going = null;
   /** @type {(() => void)[]} */
   const waiting = [];
   /** @type {Choice} */
@@ -85,8 +87,22 @@ export function createSession(store) {
       open();
     },
     cancel: () => opening?.abort(),
+    /**
+     * Puts another checkpoint of the open model's family onto the engine; a newer call takes the place of an older one.
+     * @param {number} step
+     */
+    async goTo(step) {
+      going?.abort(new LabError("run.superseded", "A newer request took its place."));
+      const mine = new AbortController();
+      going = mine;
+      const here = lab;
+      const info = await here?.goTo(step, { signal: mine.signal });
+      if (!info || here !== lab || going !== mine) return;
+      store.update("model", { info });
+      for (const listener of waiting) listener();
+    },
     lab: () => lab,
-    /** Called each time a model is ready, in the order of registration. @param {() => void} listener */
+    /** Called each time a model, or another checkpoint of it, is ready, in the order of registration. @param {() => void} listener */
     onReady: (listener) => void waiting.push(listener),
   };
 }

@@ -31,6 +31,10 @@ import { FIRST } from "./presets.js";
  * @typedef {{ clean: string, corrupted: string, correct: string, incorrect: string, what: string }} PatchInputs
  *   `what`: a name of patching.js
  * @typedef {{ tokens: [string, string] }} BiasInputs
+ * @typedef {{ on: "repeated" | "prompt", pattern: "named" | "own", own: string, measure: "mul" | "abs",
+ *   exclude_bos: boolean, exclude_current_token: boolean }} HeadsInputs `own`: a row of numbers a line
+ * @typedef {{ head: string, addresses: string, steps: string }} TrainingInputs `head`: whose effect is drawn strong, "" for
+ *   the strongest; `addresses`: of other checkpoints than the open model's
  */
 
 /** TransformerLens 2.x' defaults of `load_and_process_state_dict`, and the raw weights. */
@@ -112,12 +116,30 @@ export function initialState() {
       job: idle(),
     },
     bias: { inputs: /** @type {BiasInputs} */ ({ tokens: [" he", " she"] }), job: idle() },
+    heads: {
+      inputs: /** @type {HeadsInputs} */ ({ on: "repeated", pattern: "named", own: "", measure: "mul", exclude_bos: true, exclude_current_token: true }),
+      /** How the list is looked at: a column, and how many heads of it. */
+      view: { by: "induction", down: true, most: 10 },
+      job: idle(),
+    },
+    training: {
+      inputs: /** @type {TrainingInputs} */ ({ head: "", addresses: "", steps: "" }),
+      /** The steps of the open model's training that can be gone to, rising; null until they were looked up. */
+      family: /** @type {number[] | null} */ (null),
+      /** The step that is on its way to the engine. */
+      wanted: /** @type {number | null} */ (null),
+      /** Steps that could not be put onto the engine. */
+      failed: /** @type {Record<number, import("./errors.js").PlainError>} */ ({}),
+      /** The step that is pointed at, in whichever figure. */
+      pointed: /** @type {number | null} */ (null),
+      job: idle(),
+    },
   };
 }
 
 /** @typedef {ReturnType<typeof initialState>} State */
 /** @typedef {keyof State} Key */
-/** The sections that compute something. @typedef {"predict" | "grid" | "attention" | "ablate" | "patch" | "bias"} JobKey */
+/** The sections that compute something. @typedef {"predict" | "grid" | "attention" | "ablate" | "patch" | "bias" | "heads" | "training"} JobKey */
 /** @typedef {ReturnType<typeof createStore>} Store */
 
 /** @param {State} state */

@@ -1,5 +1,12 @@
 // Every sentence of the page, in one table: what a translation has to replace.
 
+/**
+ * What the lesson on training fills in, as text.
+ * @typedef {{ from: string, half: string, to: string }} Steps
+ * @typedef {{ first: string, last: string }} Ends
+ * @typedef {{ name: string, effect: string, half: string }} LessonHead
+ */
+
 export const S = {
   name: "Microtome",
   tagline: "Thin slices through a language model, cut and measured in this browser tab.",
@@ -283,6 +290,119 @@ export const S = {
       `The bias created across the unembed by folding LayerNorm favours “${favoured}” over “${other}” by ${by}. All other things being the same, this makes the “${favoured}” token ${times} times as likely as the “${other}” token.`,
     even: (/** @type {string} */ first, /** @type {string} */ second) => `The unembedding bias favours neither “${first}” nor “${second}”.`,
     raw: "With the raw weights the unembedding has no bias: switch on “Fold LayerNorm” in section 1 to see it.",
+  },
+
+  heads: {
+    nav: "Heads",
+    title: "Which heads do what",
+    intro: "Detectors compare where a head looks with where a head of a known kind would look: at the token before, at an earlier copy of its own token, or at what followed such a copy, which is induction. Sort the heads by any column; click one to see its pattern in section 4.",
+    on: "Measured on",
+    sources: /** @type {[string, string][]} */ ([["repeated", "Random tokens that repeat"], ["prompt", "The prompt of section 4"]]),
+    repeated: (/** @type {number} */ rows, /** @type {number} */ tokens) => `${rows} rows of ${tokens} random tokens in which the same tokens come again and again, always the same rows. Their first copy repeats nothing, so no score of duplicates or of induction reaches 1.`,
+    looked: "Compared with",
+    patterns: /** @type {[string, string][]} */ ([["named", "The three known kinds"], ["own", "An own pattern"]]),
+    own: "The pattern: a row of numbers for each token",
+    ownNote: "Row by row what an ideal head looks at, from 0 to 1: as many rows and columns as the prompt has tokens, and zeros where a column is later than its row. Spaces or commas between the numbers.",
+    notNumber: (/** @type {number} */ row, /** @type {string} */ what) => `Row ${row} of the pattern: “${what}” is no number.`,
+    noPattern: "The pattern has no rows.",
+    ownOnPrompt: "An own pattern is compared on the prompt of section 4.",
+    measure: "Measure",
+    measures: /** @type {[string, string][]} */ ([["mul", "Share of attention"], ["abs", "Likeness"]]),
+    measureNote: /** @type {Record<string, string>} */ ({
+      mul: "The share of a head’s attention that lies on the pattern (“mul” in TransformerLens).",
+      abs: "1 for a perfect match, −1 for a perfect mismatch (“abs” in TransformerLens).",
+    }),
+    excludeBos: "Leave out attention to the first token",
+    excludeCurrent: "Leave out attention of a token to itself",
+    show: "Show",
+    first: (/** @type {string} */ count) => `first ${count}`,
+    all: "all heads",
+    caption: (/** @type {number} */ shown, /** @type {number} */ all) => `${shown} of ${all} heads`,
+    columns: { head: "Head", previous_token: "Previous token", duplicate_token: "Duplicate token", induction: "Induction", own: "Own pattern", effect: "Ablation effect" },
+    effect: (/** @type {string} */ what) => `Ablation effect: how the ${what} changes when the head is switched off, from section 5.`,
+    noEffect: "The ablation effect is that of section 5’s last sweep over all heads, which is not there.",
+    sweep: "Sweep over all heads",
+    open: (/** @type {string} */ head) => `Show ${head} in section 4`,
+    strongest: (/** @type {string} */ column, /** @type {string} */ head, /** @type {string} */ value) => `${column}: most in ${head}, ${value}.`,
+  },
+
+  training: {
+    nav: "Training",
+    title: "How the circuits formed",
+    intro: "The model was saved again and again while it was trained. Move the slider and every figure above shows the model as it was at that step; or measure all of these checkpoints in one go, and see when each task, and the heads behind it, appeared.",
+    none: "There are no checkpoints of this model’s training here. The model that comes with the page has some.",
+    others: "Measure other checkpoints",
+    addresses: "An address with {step} in it, or an address a line",
+    addressesExample: "hf:stanford-crfm/alias-gpt2-small-x21@checkpoint-{step}",
+    stepsLabel: "Steps, where the address has {step}",
+    othersNote: "Models of the shape of the one that is open, which has to read the prompts. Of a list, the steps are the places in it. The slider stays with the open model’s own checkpoints.",
+    noSteps: "An address with {step} needs the steps that are meant.",
+    noStep: (/** @type {string} */ word) => `“${word}” is no step of a training.`,
+    slider: "Training step",
+    step: (/** @type {string} */ step) => `step ${step}`,
+    going: (/** @type {string} */ step) => `Going to step ${step} …`,
+    shows: (/** @type {string} */ step) => `All figures above show step ${step}.`,
+    finished: "All figures above show the finished model.",
+    busy: "The slider waits until the run over training is done.",
+    pin: "Keep the slider in sight",
+    skipped: (/** @type {string} */ step, /** @type {string} */ message) => `Step ${step} was skipped: ${message}`,
+    skippedMark: "skipped",
+    run: "Run over training",
+    cost: (/** @type {string} */ time, /** @type {number} */ checkpoints, /** @type {string} */ flops) =>
+      `Estimate: ${time} for ${checkpoints} checkpoints and ${flops} operations, besides their downloads.`,
+    cells: (/** @type {string} */ done, /** @type {string} */ all) => `${done} of ${all} checkpoints`,
+    kept: (/** @type {string} */ done, /** @type {string} */ all) => `Cancelled: ${done} of ${all} checkpoints are done.`,
+    axis: (/** @type {string} */ unit) => `Training step, at log(1 + step / ${unit})`,
+    charts: {
+      loss: { title: "Loss", unit: "nats per token, on six sentences", lines: { mean: "Mean", tags: "Tag questions", objects: "Indirect objects", everyday: "Everyday" } },
+      tasks: { title: "Logit difference", unit: "mean over the prompts of a task", lines: { pronouns: "Pronouns (25)", objects: "Indirect objects (16)" } },
+      induction: { title: "Induction score", unit: "of each head, on tokens that repeat", others: (/** @type {number} */ n) => `${n} other heads` },
+      effect: { title: "Without head", unit: "change of the pronouns’ logit difference", head: "Head", others: (/** @type {number} */ n) => `${n} other heads` },
+    },
+    chartRole: "interactive line chart",
+    chart: (/** @type {string} */ title) => `${title} over training. Arrow keys move from step to step, Enter moves the slider there.`,
+    strip: "Every head switched off, at every step",
+    stripNote: "Layers down, heads across; all of one colour scale. Red: without this head the pronouns’ logit difference is lower, so it helped.",
+    stripLabel: "Change of the logit difference without each head, a small map for each step. Arrow keys move from step to step, Enter moves the slider there.",
+    stripRole: "step chooser",
+    pointAt: "Point at a step, or move from step to step with the arrow keys. A click moves the slider there.",
+    /** @param {{ step: string, loss: string, pronouns: string, objects: string, best: string, induction: string, head: string, change: string }} at */
+    at: ({ step, loss, pronouns, objects, best, induction, head, change }) =>
+      `Step ${step}: loss ${loss}; logit difference of pronouns ${pronouns}, of indirect objects ${objects}; best induction score ${induction} (${best}); without ${head} ${change}.`,
+    notDone: (/** @type {string} */ step) => `Step ${step} is not computed yet.`,
+    columns: { step: "Step", loss: "Loss", pronouns: "Pronouns", objects: "Indirect objects", best: "Best induction head", induction: "Its score", without: (/** @type {string} */ head) => `Change without ${head}` },
+    table: "Numbers at every step",
+    csv: "Numbers as CSV",
+    json: "Result as JSON",
+    lesson: {
+      title: "What there is to see",
+      hint: "Run over training, and what the curves show is told here in numbers.",
+      short: "Too few checkpoints could be measured to tell more than the curves do.",
+      tasks: { pronouns: "the pronouns", objects: "the indirect objects" },
+      pronouns: (/** @type {Steps} */ { from, half, to }, /** @type {Ends} */ { first, last }) =>
+        `The pronouns appear between steps ${from} and ${to}: on the notebook’s 25 prompts the mean logit difference is ${first} at first and ${last} at the end, and step ${half} is the first with half of that.`,
+      /** @param {string} task @param {{ first: string, last: string }} span @param {Ends} ends */
+      never: (task, span, { first, last }) =>
+        `Between steps ${span.first} and ${span.last} the model does not learn ${task}: the mean logit difference is ${first} at first and ${last} at the end.`,
+      /** @param {LessonHead[]} heads @param {string} last @param {LessonHead | null} next */
+      heads: (heads, last, next) => [
+        ...heads.map(({ name, effect, half }, i) => (i === 0
+          ? `At the end they hang on ${name}: without this head the logit difference of ${last} falls by ${effect}. Half of that effect is there at step ${half}.`
+          : `${name} follows with ${effect}, half of it at step ${half}.`)),
+        next && `No other head takes away more than ${next.effect} (${next.name}).`,
+      ].filter(Boolean).join(" "),
+      /** @param {string} last @param {LessonHead | null} next */
+      noHead: (last, next) => `No single head carries them: ${next ? `the one that matters most, ${next.name}, takes away ${next.effect} of ${last}` : `switching off any one takes nothing away from ${last}`}.`,
+      /** @param {{ from: string, to: string, first: string, last: string }} loss @param {string | null} share */
+      loss: ({ from, to, first, last }, share) => `Meanwhile the loss goes from ${from} to ${to} nats per token${share ? `: ${share} of its whole fall from ${first} to ${last}` : `; at the first step it is ${first}, at the last ${last}`}.`,
+      objects: (/** @type {Steps} */ { from, half, to }, /** @type {Ends} */ { first, last }) =>
+        `Who is given something, the indirect objects, appears between steps ${from} and ${to}, with half of its final logit difference at step ${half} (${first} at first, ${last} at the end).`,
+      /** @param {{ step: string, by: string, first: string, name: string, last: string }} induction */
+      induction: ({ step, by, first, name, last }) =>
+        `Induction comes at step ${step}, the first at which a head scores more than 0.5 (${by}); the best score is ${first} at first, and ${last} (${name}) at the end.`,
+      /** @param {{ first: string, last: string }} span @param {{ name: string, last: string }} best */
+      noInduction: (span, { name, last }) => `Between steps ${span.first} and ${span.last} no head scores more than 0.5 for induction: the best at the end is ${name} with ${last}.`,
+    },
   },
 
   footer: "Names, hooks and weight processing are TransformerLens’. Blue is above the middle of a scale, red is below.",

@@ -13,6 +13,10 @@ use super::source::Source;
 use super::toolchain::{TARGET, Toolchain};
 use crate::error::{Error, Result};
 
+/// The page's one library, in `www/vendor/uplot`; a test of the page's compares it with npm's.
+const UPLOT: &str = "uPlot 1.6.32";
+const UPLOT_LICENCE: &str = include_str!("../../www/vendor/uplot/LICENSE");
+
 /// The part of `cargo metadata` that matters here.
 #[derive(Deserialize)]
 struct Metadata {
@@ -124,10 +128,13 @@ fn render(packages: &[&Package]) -> String {
         "Third-party parts of this site\n\
          ==============================\n\n\
          The page itself is Microtome's, under MIT OR Apache-2.0. The WebAssembly module also contains the\n\
-         Rust standard library (MIT OR Apache-2.0) and the crates listed here. The licence texts that\n\
-         their authors ship follow the list; identical texts are printed once.\n\n",
+         Rust standard library (MIT OR Apache-2.0) and the crates listed here; the page draws its line\n\
+         charts with uPlot. The licence texts that their authors ship follow the list; identical texts are\n\
+         printed once.\n\n",
     );
     let mut texts: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
+    let _ = writeln!(text, "{UPLOT:<36} {:<48} https://github.com/leeoniya/uPlot", "MIT");
+    texts.insert(UPLOT_LICENCE.into(), (UPLOT_LICENCE.into(), vec![UPLOT.into()]));
     for package in packages {
         let title = format!("{} {}", package.name, package.version);
         let licence = package.license.as_deref().unwrap_or("see the text below");
@@ -203,7 +210,9 @@ mod tests {
         let metadata: Metadata = serde_json::from_str(&json).unwrap();
         let found = compiled_in(&metadata);
         assert_eq!(found.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["deep", "normal"]);
-        assert!(render(&found).contains("\ndeep 1.0.0"));
+        let note = render(&found);
+        assert!(note.contains("\ndeep 1.0.0"));
+        assert!(note.contains("\nuPlot 1.6.32 ") && note.contains("Copyright (c) 2022 Leon Sorokin"));
     }
 
     #[test]

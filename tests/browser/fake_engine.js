@@ -114,6 +114,16 @@ export class Engine {
     return { axes: [...(sites ? ["site"] : []), ...axes], shape, values: filled(shape, () => next() ** 4), clean: 3.9, corrupted: -4.8 };
   }
 
+  /** Of this stand-in's training there are no checkpoints. */
+  family() {
+    return new Float64Array(0);
+  }
+
+  detect({ patterns }, next) {
+    const shape = [...(patterns ? [patterns.length] : []), SIZES.n_layers, SIZES.n_heads];
+    return { axes: [...(patterns ? ["pattern"] : []), "layer", "head"], shape, values: filled(shape, () => next() ** 3) };
+  }
+
   unembed_bias() {
     return { values: [4.5582, 3.6625], prob_ratio: Math.exp(4.5582 - 3.6625) };
   }

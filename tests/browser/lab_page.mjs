@@ -5,7 +5,7 @@ import { ensure } from "./harness.mjs";
 /** @typedef {import("../../www/state.js").JobKey} JobKey */
 
 /** @type {JobKey[]} */
-export const COMPUTED = ["predict", "grid", "attention", "ablate", "patch", "bias"];
+export const COMPUTED = ["predict", "grid", "attention", "ablate", "patch", "bias", "heads"];
 
 /**
  * Waits until a section is no longer computing.

@@ -3,10 +3,10 @@ import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { check, ensure, newPage } from "./harness.mjs";
-import { allSettled, recomputed, settled, type } from "./lab_page.mjs";
+import { allSettled, part, recomputed, settled, type } from "./lab_page.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const SECTIONS = ["model", "predict", "grid", "attention", "ablate", "patch", "bias"];
+const SECTIONS = ["model", "predict", "grid", "attention", "ablate", "patch", "bias", "heads", "training"];
 /** @type {Record<string, import("playwright-core").BrowserContextOptions>} */
 const LOOKS = {
   light: { colorScheme: "light" },
@@ -21,6 +21,8 @@ const LOOKS = {
  * @param {string} shots
  */
 export async function lookChecks(browser, url, slow, shots) {
+  /** What a run over training gave, which takes its time: it is drawn in every look. @type {any} */
+  let trained = null;
   await mkdir(shots, { recursive: true });
   const axe = await readFile(AXE, "utf8");
   for (const [look, options] of Object.entries(LOOKS)) {
@@ -35,17 +37,20 @@ export async function lookChecks(browser, url, slow, shots) {
       for (const id of SECTIONS) await page.locator(`#${id}`).screenshot({ path: join(shots, `${id}-${look}.png`) });
     });
     await check(`looks: ${look}: canvases have one pixel for each of the screen's`, async () => {
-      const off = await page.locator("canvas").evaluateAll((nodes) => nodes.map((node) => {
+      const off = await page.locator("canvas:visible").evaluateAll((nodes) => nodes.map((node) => {
         const canvas = /** @type {HTMLCanvasElement} */ (node);
         return Math.abs(canvas.width - canvas.getBoundingClientRect().width * devicePixelRatio);
       }));
       ensure(off.length === 6 && off.every((by) => by < 1.01), `off by ${off}`);
     });
     await check(`looks: ${look}: axe finds no violation`, async () => {
-      for (const summary of await page.locator(".numbers summary").all()) await summary.click();
+      for (const summary of await page.locator(".numbers summary:visible").all()) await summary.click();
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run());
       ensure(!violations.length, violations.map((/** @type {any} */ v) => `${v.id}: ${v.nodes.map((/** @type {any} */ n) => n.target).join(" ")}`).join("; "));
+    });
+    await check(`looks: ${look}: a run over training: drawn, not too wide, and axe finds no violation`, async () => {
+      trained = await trainingLook(page, trained, axe, (name) => join(shots, `${name}-${look}.png`));
     });
     if (look === "phone") await check("looks: phone: a tap on a cell says its value", async () => {
       await page.locator("#ablate canvas").tap({ position: { x: 120, y: 30 } });
@@ -81,6 +86,36 @@ export async function lookChecks(browser, url, slow, shots) {
     ensure(seen.size === wanted, `Tab reached ${seen.size} of ${wanted} controls: ${[...seen].join("; ")}`);
     await page.context().close();
   });
+}
+
+/**
+ * @param {import("playwright-core").Page} page
+ * @param {any} value of an earlier run over training; null where there is none yet
+ * @param {string} axe
+ * @param {(name: string) => string} shot
+ */
+async function trainingLook(page, value, axe, shot) {
+  const section = page.locator("#training");
+  if (!(await part(page, "training")).family?.length) return value; // a site without an engine of its own
+  if (!value) await section.getByRole("button", { name: "Run over training" }).click();
+  else await page.evaluate((value) => {
+    const { store } = /** @type {any} */ (globalThis).microtome;
+    store.update("training", { job: { ...store.get("training").job, status: "done", value, fresh: true } });
+  }, value);
+  await settled(page, "training");
+  await section.locator(".plot").nth(1).press("Home");
+  for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowRight");
+  await section.locator(".numbers summary").click();
+  await section.getByLabel("Keep the slider in sight").check();
+  await page.screenshot({ path: shot("training-pinned") });
+  await section.getByLabel("Keep the slider in sight").uncheck();
+  await section.screenshot({ path: shot("training-done") });
+  const { content, screen } = await page.evaluate(() => ({ content: document.documentElement.scrollWidth, screen: innerWidth }));
+  ensure(content <= screen, `the page is ${content} px wide on a screen of ${screen} px`);
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run("#training"));
+  ensure(!violations.length, violations.map((/** @type {any} */ v) => `${v.id}: ${v.nodes.map((/** @type {any} */ n) => n.target).join(" ")}`).join("; "));
+  return (await part(page, "training")).job.value;
 }
 
 /**

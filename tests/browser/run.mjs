@@ -3,7 +3,7 @@
 //   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--binary FILE] [--only GROUP]
 //
 // DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
-// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, formats, broken, large, families, limits, cancel, stored, faults, sweeps or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, formats, broken, large, families, limits, cancel, stored, faults, sweeps, training or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
 // check and `# pass N fail N skip N` at the end; with CHECK=TEXT in the environment, only checks with that text in their name; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -19,6 +19,7 @@ import { familyChecks } from "./families.mjs";
 import { faultChecks } from "./faults.mjs";
 import { preparedChecks, rememberedChecks } from "./kernels.mjs";
 import { formatChecks } from "./formats.mjs";
+import { headChecks } from "./heads.mjs";
 import { largeModelChecks } from "./large_models.mjs";
 import { limitChecks } from "./limits.mjs";
 import { lookChecks } from "./looks.mjs";
@@ -28,6 +29,7 @@ import { storeChecks } from "./stores.mjs";
 import { sweepChecks } from "./sweeps.mjs";
 import { serve, serveFolder, standIn } from "./server.mjs";
 import { threadChecks } from "./threads.mjs";
+import { brokenChecks, trainingChecks } from "./training.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const ROOT = join(HERE, "../..");
@@ -83,6 +85,11 @@ if (built && wanted("faults")) {
   await preparedChecks(browser, faulty);
 }
 if (built && wanted("sweeps")) await sweepChecks(browser, faulty.url);
+if (built && wanted("training")) {
+  await headChecks(browser, url);
+  await trainingChecks(browser, url, options.binary, join(ROOT, "www/models/pronoun"));
+  await brokenChecks(browser, options.site);
+}
 if (wanted("looks")) await lookChecks(browser, built ? url : faulty.url, faulty.url, options.shots);
 
 await browser.close();

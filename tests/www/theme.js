@@ -10,5 +10,5 @@ const stops = (name) => (new RegExp(`${name}: ([#0-9a-f ]+);`).exec(css)?.[1] ??
 /** @type {import("../../www/draw/paint.js").Theme} */
 export const theme = {
   ink: "ink", muted: "muted", line: "line", surface: "surface", accent: "accent", masked: "masked", light: "light",
-  dark: "dark", font: "mono", diverging: stops("--diverging"), sequential: stops("--sequential"),
+  dark: "dark", font: "mono", bad: "bad", series: ["a", "b", "c", "d"], diverging: stops("--diverging"), sequential: stops("--sequential"),
 };

@@ -16,8 +16,8 @@
 /**
  * The look of the page that a drawing needs, read from its CSS variables.
  * @typedef {{ ink: string, muted: string, line: string, surface: string, accent: string, masked: string,
- *   light: string, dark: string, font: string, diverging: import("./colour.js").Rgb[],
- *   sequential: import("./colour.js").Rgb[] }} Theme
+ *   light: string, dark: string, font: string, bad: string, series: string[],
+ *   diverging: import("./colour.js").Rgb[], sequential: import("./colour.js").Rgb[] }} Theme
  */
 
 /** Font size of labels, and the width of one character of its monospaced face, in CSS pixels. */

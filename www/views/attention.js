@@ -74,6 +74,7 @@ export function attentionView(store, session) {
   const title = el("h3", {});
   const hint = el("span", { class: "note" });
   const layers = el("div", {});
+  /** @type {ReturnType<typeof choice> | null} */ let pick = null;
   fill(frame.controls, textField(S.common.prompt, now().inputs.prompt, (prompt) => store.edit("attention", { prompt })).root, layers);
   fill(frame.body, tiles.root, el("div", { class: "heading" }, title, hint), zoom.root, strip.root);
   frame.root.addEventListener("keydown", ({ key }) => key === "Escape" && look({ locked: false }));
@@ -136,15 +137,20 @@ export function attentionView(store, session) {
 
   function drawLayers() {
     const numbers = [...new Set(all.map(({ layer }) => layer))].map((layer) => /** @type {[string, string]} */ ([`${layer}`, `${layer}`]));
-    fill(layers, choice(S.attention.layer, [["", S.attention.all], ...numbers], String(now().view.layer ?? ""), (to) => {
+    pick = choice(S.attention.layer, [["", S.attention.all], ...numbers], String(now().view.layer ?? ""), (to) => {
       const layer = to === "" ? null : Number(to);
       look({ layer, head: layer === null ? now().view.head : { layer, head: now().view.head.head } });
-    }).root);
+    });
+    fill(layers, pick.root);
   }
 
   let view = now().view;
   store.subscribe("attention", () => {
-    if (now().view !== view) refresh();
+    if (now().view !== view) {
+      // The list of heads chooses, too.
+      if (now().view.layer !== view.layer) pick?.set(String(now().view.layer ?? ""));
+      refresh();
+    }
     view = now().view;
   });
   return frame.root;

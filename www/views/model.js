@@ -117,6 +117,7 @@ function facts({ model, engine }, plan) {
   const rows = [
     [names.name, model.name],
     [names.size, size(showCount(model.n_params), model.n_layers, model.n_heads)],
+    ...(typeof model.step === "number" ? [[S.training.slider, showCount(model.step)]] : []),
     [names.shape, shape(model.d_model, model.d_head, model.d_mlp)],
     [names.vocab, vocab(showCount(model.d_vocab), model.has_tokenizer)],
     [names.context, context(showCount(model.n_ctx))],

@@ -4,8 +4,8 @@ import { showAbout, showBytes, showCount, showLarge, showSentence, showTime } fr
 import { el, fill } from "./dom.js";
 import { button } from "./fields.js";
 
-/** The sections in the notebook's order. */
-export const ORDER = /** @type {const} */ (["model", "predict", "grid", "attention", "ablate", "patch", "bias"]);
+/** The sections: first the notebook's, in its order. */
+export const ORDER = /** @type {const} */ (["model", "predict", "grid", "attention", "ablate", "patch", "bias", "heads", "training"]);
 /** @typedef {typeof ORDER[number]} SectionKey */
 
 /** @param {SectionKey} key */
@@ -24,18 +24,25 @@ export function section(key) {
   return { root, controls, status, body };
 }
 
-/** How far a run is. @param {import("../state.js").Progress} progress @param {import("../state.js").Sofar | null} sofar */
-function under({ done, total, left }, sofar) {
+/** @typedef {import("../microtome.js").Estimate} Estimate */
+/** How a section's status line says what it has to say. @typedef {{ run: string, cells: (done: string, cells: string) => string,
+ *   kept: (done: string, cells: string) => string, cost: (estimate: Estimate) => string }} Say */
+
+/** @type {Say} */
+const SAY = {
+  run: S.common.run, cells: S.common.cells, kept: S.common.kept,
+  cost: ({ seconds, cells, flops, memory_bytes }) => S.common.cost(seconds === null ? S.common.untimed : showAbout(seconds),
+    showCount(cells), showLarge(flops), showBytes(memory_bytes)),
+};
+
+/** How far a run is. @param {import("../state.js").Progress} progress @param {import("../state.js").Sofar | null} sofar @param {Say} say */
+function under({ done, total, left }, sofar, say) {
   return [
     S.common.computed(Math.floor((100 * done) / total)),
-    sofar && S.common.cells(showCount(sofar.done), showCount(sofar.cells)),
+    sofar && say.cells(showCount(sofar.done), showCount(sofar.cells)),
     left !== null && S.common.left(showAbout(left)),
   ].filter(Boolean).join(" · ");
 }
-
-/** What a sweep would cost. @param {import("../microtome.js").Estimate} estimate */
-const cost = ({ seconds, cells, flops, memory_bytes }) => S.common.cost(seconds === null ? S.common.untimed : showAbout(seconds),
-  showCount(cells), showLarge(flops), showBytes(memory_bytes));
 
 /** @param {import("../errors.js").PlainError} error */
 export const errorBox = ({ code, message, action }) =>
@@ -45,9 +52,9 @@ export const errorBox = ({ code, message, action }) =>
  * A computed section: its status line follows the job, and `render` draws each new value.
  * @template T
  * @param {{ store: import("../state.js").Store, key: import("../state.js").JobKey, live: import("../live.js").Live,
- *   render: (value: T) => void, engineOf: (value: T) => import("../microtome.js").EngineReport }} options
+ *   render: (value: T) => void, engineOf: (value: T) => import("../microtome.js").EngineReport, say?: Say }} options
  */
-export function computed({ store, key, live, render, engineOf }) {
+export function computed({ store, key, live, render, engineOf, say = SAY }) {
   const frame = section(key);
   /** @type {T | null} */
   let drawn = null;
@@ -65,7 +72,7 @@ export function computed({ store, key, live, render, engineOf }) {
     }
     frame.root.toggleAttribute("data-fresh", job.fresh);
     if (job.status === "running") {
-      words.textContent = job.progress ? under(job.progress, job.sofar) : S.common.queued;
+      words.textContent = job.progress ? under(job.progress, job.sofar, say) : S.common.queued;
       if (job.progress) Object.assign(progress, { max: job.progress.total, value: job.progress.done });
       else progress.removeAttribute("value");
     }
@@ -83,12 +90,12 @@ export function computed({ store, key, live, render, engineOf }) {
       case "running": return [progress, button(S.common.cancel, live.cancel), words];
       case "error": return [job.error && errorBox(job.error), button(S.common.again, live.run)];
       case "held": return [
-        button(S.common.run, live.run, { primary: true }),
-        el("span", { class: "words" }, job.estimate && cost(job.estimate), job.value !== null && ` ${S.common.earlier}`),
+        button(say.run, live.run, { primary: true }),
+        el("span", { class: "words" }, job.estimate && say.cost(job.estimate), job.value !== null && ` ${S.common.earlier}`),
       ];
       case "cancelled": return [
-        button(S.common.run, live.run),
-        el("span", {}, job.sofar ? S.common.kept(showCount(job.sofar.done), showCount(job.sofar.cells)) : S.common.cancelled),
+        button(say.run, live.run),
+        el("span", {}, job.sofar ? say.kept(showCount(job.sofar.done), showCount(job.sofar.cells)) : S.common.cancelled),
       ];
       case "waiting": return [el("span", {}, S.common.waiting)];
       case "done": {

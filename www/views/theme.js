@@ -9,7 +9,7 @@ export function readTheme() {
   return {
     ink: value("--ink"), muted: value("--muted"), line: value("--line"), surface: value("--surface"),
     accent: value("--accent"), masked: value("--masked"), light: value("--on-dark"), dark: value("--on-light"),
-    font: value("--mono"), diverging: stops("--diverging"), sequential: stops("--sequential"),
+    bad: value("--bad"), series: [0, 1, 2, 3].map((i) => value(`--series-${i}`)), font: value("--mono"), diverging: stops("--diverging"), sequential: stops("--sequential"),
   };
 }
 

@@ -1,0 +1,124 @@
+// A run over the checkpoints of a training: what it would cost, how far it is, what is done of it.
+import { toPlain } from "./errors.js";
+import { timeLeft } from "./live.js";
+import { seriesOf } from "./series.js";
+import { experimentsOf, measured, parsePlaces, training } from "./training.js";
+
+/**
+ * What is drawn: of a run, or of what is done of it. `result` is there when it is whole.
+ * @typedef {{ checkpoints: import("./series.js").Checkpoint[], series: import("./series.js").Series, result: any | null,
+ *   own: boolean }} Value `own`: of the open model's family
+ */
+
+/**
+ * Looks the checkpoints up when a model is ready, says what a run over them would cost, and runs it when it is asked for.
+ * @param {import("./state.js").Store} store
+ * @param {import("./session.js").Session} session
+ * @returns {import("./live.js").Live & { places: () => import("./training.js").Places | null }} `places`: what a run measures
+ */
+export function trainer(store, session) {
+  const now = () => store.get("training");
+  /** @param {Partial<import("./state.js").Job<Value>>} patch */
+  const set = (patch) => store.update("training", { job: { ...now().job, ...patch } });
+  const settings = () => store.get("settings").inputs;
+  /** @type {AbortController | null} */
+  let controller = null;
+  /** @type {import("./microtome.js").Lab | null} */
+  let seen = null;
+
+  /** What a run would measure. @returns {import("./training.js").Places | null} */
+  function places() {
+    const { family, inputs } = now();
+    return parsePlaces(inputs.addresses, inputs.steps) ?? (family?.length ? { steps: measured(family) } : null);
+  }
+
+  /** A model is ready, or another checkpoint of it. */
+  async function ready() {
+    const lab = session.lab();
+    if (!lab || lab === seen) return;
+    controller?.abort();
+    seen = lab;
+    store.update("training", { family: null, wanted: null, failed: {}, pointed: null });
+    set({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null });
+    const family = await lab.checkpoints().catch(() => []);
+    if (lab !== seen) return;
+    store.update("training", { family });
+    await offer();
+  }
+
+  /** Says what a run would cost. What is there from an earlier one stays, as such. */
+  async function offer() {
+    const lab = session.lab();
+    if (!lab) return;
+    let asked;
+    try {
+      asked = places();
+    } catch (thrown) {
+      return set({ status: "error", error: toPlain(thrown), fresh: false, sofar: null });
+    }
+    set({ status: asked ? "held" : "waiting", error: null, fresh: false, sofar: null });
+    if (!asked) return;
+    const count = asked.steps.length;
+    const estimates = await Promise.all(experimentsOf(lab.info.model, settings()).map((experiment) => lab.estimate(experiment))).catch(() => []);
+    if (lab !== session.lab() || !estimates.length) return;
+    const sum = (/** @type {"cells" | "runs" | "flops" | "weight_bytes_read"} */ key) => estimates.reduce((all, estimate) => all + estimate[key], 0) * count;
+    const seconds = estimates.map((estimate) => estimate.seconds);
+    set({ estimate: {
+      cells: sum("cells"), runs: sum("runs"), flops: sum("flops"), weight_bytes_read: sum("weight_bytes_read"),
+      memory_bytes: Math.max(...estimates.map(({ memory_bytes }) => memory_bytes)),
+      seconds: seconds.includes(null) ? null : /** @type {number[]} */ (seconds).reduce((all, part) => all + part, 0) * count,
+    } });
+  }
+
+  async function run() {
+    const lab = session.lab();
+    if (!lab) return;
+    let asked;
+    try {
+      asked = places();
+    } catch (thrown) {
+      return set({ status: "error", error: toPlain(thrown) });
+    }
+    if (!asked) return;
+    controller?.abort();
+    const mine = new AbortController();
+    controller = mine;
+    const { steps } = asked;
+    const left = timeLeft();
+    set({ status: "running", progress: null, error: null, value: null, fresh: true, sofar: { done: 0, cells: steps.length } });
+    /** @param {any} partial @param {any} result */
+    const show = ({ checkpoints }, result) => set({ value: { checkpoints, series: seriesOf(checkpoints, steps), result, own: asked.checkpoints === undefined }, fresh: true,
+      sofar: result ? null : { done: checkpoints.length, cells: steps.length } });
+    try {
+      const result = await lab.run(training(lab.info.model, settings(), asked), {
+        signal: mine.signal,
+        onProgress: (done, total) => controller === mine && set({ progress: { done, total, left: left(done / total, performance.now()) } }),
+        onPartial: (partial) => void (controller === mine && show(partial, null)),
+      });
+      if (controller !== mine) return;
+      show(result, result);
+      set({ status: "done", progress: null });
+    } catch (thrown) {
+      if (controller !== mine) return;
+      const error = toPlain(thrown);
+      if (error.code === "run.cancelled") set({ status: "cancelled", progress: null });
+      else if (error.code !== "lab.closed") set({ status: "error", progress: null, error });
+    } finally {
+      if (controller === mine) controller = null;
+    }
+  }
+
+  const asking = () => JSON.stringify([settings(), now().inputs.addresses, now().inputs.steps]);
+  let known = asking();
+  const changed = () => {
+    if (asking() === known) return;
+    known = asking();
+    controller?.abort();
+    controller = null;
+    offer();
+  };
+  store.subscribe("settings", changed);
+  store.subscribe("training", changed);
+  session.onReady(() => void ready());
+  return { run: () => void run(), cancel: () => controller?.abort(), places };
+}

@@ -1,0 +1,2 @@
+// uPlot's own types, as npm has them.
+export { default } from "uplot";

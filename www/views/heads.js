@@ -1,0 +1,168 @@
+// Section 8: every head with its scores, sortable; a click shows it in the attention view. Longer than most files:
+// what is asked and what is listed decide on each other.
+import { S } from "../strings.js";
+import { ablate } from "../experiments.js";
+import { detect, effectsOf, rowsOf, sorted } from "../heads.js";
+import { live } from "../live.js";
+import { sweep } from "./sweep.js";
+import { showExact, showSigned } from "../format.js";
+import { el, fill, scrollable } from "./dom.js";
+import { button, checkbox, choice, linesField, select } from "./fields.js";
+import { computed } from "./section.js";
+
+/** @typedef {import("../heads.js").Row} Row */
+/** How many heads are listed. */
+const COUNTS = [10, 20, 50];
+
+/** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
+export function headsView(store, session) {
+  const now = () => store.get("heads");
+  const { inputs } = now();
+  const prompt = () => store.get("attention").inputs.prompt;
+  const onPrompt = () => now().inputs.on === "prompt" || now().inputs.pattern === "own";
+  const job = live(store, session, "heads", (lab, options) =>
+    lab.run(detect(now().inputs, store.get("settings").inputs, prompt(), lab.info.model), options), {
+    also: { keys: ["attention"], inputs: () => onPrompt() && prompt() },
+  });
+  const frame = computed({ store, key: "heads", live: job, render, engineOf: ({ engine }) => engine });
+
+  const source = choice(S.heads.on, S.heads.sources, inputs.on, (on) => edit({ on }));
+  const pattern = choice(S.heads.looked, S.heads.patterns, inputs.pattern, (pattern) => edit({ pattern }));
+  const own = linesField(S.heads.own, inputs.own, (text) => store.edit("heads", { own: text }));
+  own.input.rows = 6;
+  const ownBox = el("div", { class: "field wide" }, own.root, el("p", { class: "note" }, `${S.heads.ownNote} ${S.heads.ownOnPrompt}`));
+  const measure = choice(S.heads.measure, S.heads.measures, inputs.measure, (measure) => edit({ measure }));
+  const note = el("p", { class: "note" });
+  const row = (/** @type {Node[]} */ ...nodes) => el("div", { class: "row" }, ...nodes);
+  fill(frame.controls, row(pattern.root, source.root), ownBox, row(measure.root), note,
+    el("div", {}, checkbox(S.heads.excludeBos, inputs.exclude_bos, (on) => edit({ exclude_bos: on })).root,
+      checkbox(S.heads.excludeCurrent, inputs.exclude_current_token, (on) => edit({ exclude_current_token: on })).root));
+
+  const most = select(S.heads.show, [...COUNTS.map((n) => /** @type {[string, string]} */ ([`${n}`, S.heads.first(`${n}`)])), ["0", S.heads.all]], String(now().view.most),
+    (count) => look({ most: Number(count) }));
+  const list = scrollable(S.heads.title);
+  const caption = el("caption", {});
+  const head = el("tr", {});
+  const body = el("tbody", {});
+  fill(list, el("table", { class: "heads" }, caption, el("thead", {}, head), body));
+  const effectNote = el("p", { class: "note" });
+  const sweepButton = button(S.heads.sweep, sweepAll, { quiet: true });
+  const finding = el("p", { class: "finding" });
+  fill(frame.body, finding, row(most.root), list, row(effectNote, sweepButton));
+
+  /** The last detection. @type {any} */
+  let scores = null;
+  /** A sweep that was asked for here, and the model that it is of. @type {{ result: any, info: unknown } | null} */
+  let swept = null;
+
+  /** @param {Partial<import("../state.js").HeadsInputs>} patch */
+  function edit(patch) {
+    store.edit("heads", patch);
+    arrange();
+  }
+
+  function arrange() {
+    const { pattern, on, measure } = now().inputs;
+    ownBox.hidden = pattern !== "own";
+    source.root.hidden = pattern === "own";
+    const info = store.get("model").info?.model;
+    const rows = info && on === "repeated" && pattern !== "own" ? scores?.experiment.prompts : null;
+    note.textContent = [S.heads.measureNote[measure], rows && S.heads.repeated(rows.length, rows[0].length)].filter(Boolean).join(" ");
+  }
+
+  /** @param {Partial<ReturnType<typeof now>["view"]>} patch */
+  function look(patch) {
+    store.update("heads", { view: { ...now().view, ...patch } });
+    draw();
+  }
+
+  /** @param {any} result */
+  function render(result) {
+    scores = result;
+    arrange();
+    draw();
+  }
+
+  /** What section 5 found, if it switched every head off by itself; else what was asked for here. */
+  function ablation() {
+    const { job } = store.get("ablate");
+    const count = scores.shape.slice(-2).reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
+    const found = job.status === "done" ? job.value?.result : undefined;
+    for (const result of [found, swept?.info === store.get("model").info ? swept?.result : undefined]) {
+      const effects = effectsOf(result, count);
+      if (effects) return { effects, metric: result.experiment.metric.kind };
+    }
+    return null;
+  }
+
+  async function sweepAll() {
+    const lab = session.lab();
+    if (!lab) return;
+    const { info } = store.get("model");
+    sweepButton.disabled = true;
+    const experiment = ablate({ ...store.get("ablate").inputs, what: "heads", edit: "zero" }, store.get("settings").inputs, store.get("grid").inputs);
+    const value = await sweep(lab, experiment, /** @type {any} */ ({})).catch(() => null);
+    sweepButton.disabled = false;
+    swept = value && { result: value.result, info };
+    draw();
+  }
+
+  function draw() {
+    if (!scores) return;
+    const { by, down, most } = now().view;
+    const found = ablation();
+    const rows = rowsOf(scores, found?.effects ?? null);
+    const columns = ["head", ...Object.keys(rows[0]?.values ?? {})];
+    const column = columns.includes(by) ? by : columns[1];
+    const all = sorted(rows, column, down);
+    const shown = most ? all.slice(0, most) : all;
+    // Buttons that stay keep the keyboard where it is.
+    if (head.dataset.columns !== columns.join()) {
+      head.dataset.columns = columns.join();
+      fill(head, ...columns.map((name) => el("th", { scope: "col", "data-column": name }, el("button", { type: "button", class: "sort", click: () => {
+        const { by, down } = now().view;
+        look({ by: name, down: by === name ? !down : name !== "head" });
+      } }, S.heads.columns[/** @type {keyof typeof S.heads.columns} */ (name)]))));
+    }
+    for (const th of head.children) {
+      th.setAttribute("aria-sort", th.getAttribute("data-column") === column ? (down ? "descending" : "ascending") : "none");
+    }
+    caption.textContent = S.heads.caption(shown.length, all.length);
+    fill(body, ...shown.map((entry) => el("tr", {},
+      el("th", { scope: "row" }, button(entry.name, () => open(entry), { quiet: true, label: S.heads.open(entry.name) })),
+      ...Object.entries(entry.values).map(([name, value]) => cell(value, name === "effect")))));
+    effectNote.textContent = found ? S.heads.effect(S.ablate.measured[found.metric]) : S.heads.noEffect;
+    sweepButton.hidden = Boolean(found);
+    const strongest = columns.slice(1).filter((name) => name !== "effect").map((name) => {
+      const [top] = sorted(rows, name, true);
+      const value = top?.values[name];
+      return value === null || value === undefined ? "" : S.heads.strongest(S.heads.columns[/** @type {keyof typeof S.heads.columns} */ (name)], top.name, showExact(value));
+    });
+    finding.textContent = strongest.join(" ");
+  }
+
+  /** Shows a head in the attention view. @param {Row} row */
+  function open({ layer, head }) {
+    const { view } = store.get("attention");
+    store.update("attention", { view: { layer: view.layer === layer ? layer : null, head: { layer, head }, locked: true } });
+    const section = document.getElementById("attention");
+    section?.scrollIntoView();
+    section?.querySelector("canvas")?.focus({ preventScroll: true });
+  }
+
+  let effect = store.get("ablate").job;
+  store.subscribe("ablate", () => {
+    if (store.get("ablate").job === effect) return;
+    effect = store.get("ablate").job;
+    draw();
+  });
+  arrange();
+  return frame.root;
+}
+
+/** A number with a bar of its size behind it. @param {number | null} value @param {boolean} signed */
+function cell(value, signed) {
+  const node = el("td", { class: signed ? "" : "score" }, value === null ? "–" : signed ? showSigned(value) : showExact(value));
+  if (!signed) node.style.setProperty("--part", String(Math.max(0, Math.min(1, value ?? 0))));
+  return node;
+}

@@ -1,0 +1,85 @@
+// Section 9: the checkpoints of the model's training. A slider puts one onto the engine; a run over all of them gives curves.
+import { S } from "../strings.js";
+import { lesson, lessonWords } from "../lesson.js";
+import { csvOf } from "../series.js";
+import { trainer } from "../trainer.js";
+import { showAbout, showLarge } from "../format.js";
+import { el, fill } from "./dom.js";
+import { button, linesField, textField } from "./fields.js";
+import { curvesView } from "./curves.js";
+import { computed } from "./section.js";
+import { skippedOf, skips, stepOf, stepSlider } from "./steps.js";
+
+/** @typedef {import("../trainer.js").Value} Value */
+
+/** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
+export function trainingView(store, session) {
+  const now = () => store.get("training");
+  const run = trainer(store, session);
+  const say = {
+    run: S.training.run, cells: S.training.cells, kept: S.training.kept,
+    cost: (/** @type {import("../microtome.js").Estimate} */ { seconds, flops }) => {
+      const { length } = run.places()?.steps ?? [];
+      return S.training.cost(seconds === null ? S.common.untimed : showAbout(seconds), length, showLarge(flops));
+    },
+  };
+  const frame = computed({ store, key: "training", live: run, render, say, engineOf: (/** @type {Value} */ { result }) => result.engine });
+  const none = el("p", { class: "note" }, S.training.none);
+  const slider = stepSlider(store, session);
+  const curves = curvesView(store, { pick: slider.go, current: () => (now().job.value?.own ? stepOf(store) : null) });
+  const skipped = el("ul", { class: "skips" });
+  const words = el("div", { class: "lesson" });
+  const saves = el("div", { class: "row saves", hidden: true },
+    button(S.training.csv, () => save("training.csv", "text/csv", csvOf(valueOf().series)), { quiet: true }),
+    button(S.training.json, () => save("training.json", "application/json", JSON.stringify(valueOf().result ?? { checkpoints: valueOf().checkpoints })), { quiet: true }));
+  curves.root.hidden = true;
+  const addresses = linesField(S.training.addresses, now().inputs.addresses, (text) => store.edit("training", { addresses: text }));
+  addresses.input.placeholder = S.training.addressesExample;
+  const steps = textField(S.training.stepsLabel, now().inputs.steps, (text) => store.edit("training", { steps: text }));
+  const others = el("details", { class: "others" }, el("summary", {}, S.training.others), addresses.root, steps.root, el("p", { class: "note" }, S.training.othersNote));
+  fill(frame.controls, slider.root, none, others);
+  fill(frame.body, skipped, words, curves.root, saves);
+  const valueOf = () => /** @type {Value} */ (now().job.value);
+
+  /** @param {Value} value */
+  function render({ checkpoints, series, result }) {
+    fill(skipped, ...skips(skippedOf({ checkpoints })));
+    curves.root.hidden = saves.hidden = false;
+    curves.show(series);
+    teach(result && series);
+  }
+
+  /** @param {import("../series.js").Series | null} series of a run that is whole */
+  function teach(series) {
+    const claims = series && lesson(series);
+    fill(words, el("h3", {}, S.training.lesson.title), ...(claims ? lessonWords(claims).map((text) => el("p", { class: "finding" }, text))
+      : [el("p", { class: "note" }, series ? S.training.lesson.short : S.training.lesson.hint)]));
+  }
+
+  let { family, job } = now();
+  let step = stepOf(store);
+  const update = () => {
+    ({ family, job } = now());
+    const some = Boolean(family?.length);
+    none.hidden = family === null || some;
+    frame.status.hidden = frame.body.hidden = !some && job.status === "waiting";
+    if (job.value !== null) return;
+    curves.root.hidden = saves.hidden = true;
+    fill(skipped);
+  };
+  store.subscribe("training", update);
+  store.subscribe("model", () => {
+    if (stepOf(store) !== step) curves.moved();
+    step = stepOf(store);
+  });
+  update();
+  teach(null);
+  return frame.root;
+}
+
+/** Hands a file to the visitor. @param {string} name @param {string} type @param {string} text */
+function save(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
