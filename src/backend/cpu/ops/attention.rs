@@ -105,12 +105,16 @@ pub fn pattern(scores: &[f32], attn: &Attn, heads: usize, out: &mut [f32]) {
 
 /// `v` with whether all heads look at the same row of it.
 pub fn z(pattern: &[f32], v: (&[f32], bool), attn: &Attn, sizes: Heads, causal: bool, out: &mut [f32]) {
-    for (row, out) in attn.rows.iter().zip(out.chunks_exact_mut(sizes.heads * sizes.d_head)) {
-        let seen = if causal { row.dest + 1 } else { row.len } as usize;
-        for (h, out) in out.chunks_exact_mut(sizes.d_head).enumerate() {
-            let weights = &pattern[score_start(row, h)..][..seen];
-            let head = row.head as usize + h;
-            mix(weights, values(attn, row).iter().map(|value| sizes.seen(v, *value, head)), out);
+    let width = sizes.heads * sizes.d_head;
+    let rows = out.par_chunks_mut(ROWS * width).zip(attn.rows.par_chunks(ROWS));
+    rows.for_each(|(out, rows)| {
+        for (out, row) in out.chunks_exact_mut(width).zip(rows) {
+            let seen = if causal { row.dest + 1 } else { row.len } as usize;
+            for (h, out) in out.chunks_exact_mut(sizes.d_head).enumerate() {
+                let weights = &pattern[score_start(row, h)..][..seen];
+                let head = row.head as usize + h;
+                mix(weights, values(attn, row).iter().map(|value| sizes.seen(v, *value, head)), out);
+            }
         }
-    }
+    });
 }
