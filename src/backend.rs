@@ -7,7 +7,7 @@ pub mod gpu;
 
 use crate::error::{Error, Result};
 use crate::model::Limits;
-use crate::outcome::Answer;
+use crate::outcome::{Answer, Tables};
 use crate::program::Program;
 use crate::weights::{Room, Sink};
 use std::future::Future;
@@ -24,6 +24,11 @@ pub trait Backend: Sink {
     /// The kernels that the adapter was found to be fastest with, as [`gpu::Variants`] writes them; `None` before they
     /// were measured, and on the CPU, where there is no choice.
     fn kernels(&self) -> Option<String> {
+        None
+    }
+
+    /// How the largest tables of the model that is here were cut; `None` without a model, and on the CPU, which cuts none.
+    fn tables(&self) -> Option<Tables> {
         None
     }
 

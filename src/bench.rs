@@ -14,9 +14,10 @@ use crate::config::{ActFn, Config};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Kind};
 use crate::lab::Model;
-use crate::weights::{Part, Weight, Weights};
+use crate::weights::{Part, Raw, Rows, Weight, as_rows};
 use serde::Serialize;
 use serde_json::json;
+use std::ops::Range;
 
 /// The sizes of the random model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,44 +75,67 @@ impl std::str::FromStr for Shape {
 }
 
 /// A model with random weights, the same on every machine for the same seed.
-///
-/// # Errors
-/// Never for a [`Shape`]: the sizes of its weights are its own.
-pub fn model(shape: Shape, seed: u64) -> Result<Model> {
-    let weights = weights(&shape.config(), seed)?;
-    Ok(Model {
-        name: format!("random {}, seed {seed}", shape.name()),
-        raw: Box::new(weights),
-        sha256: None,
-        tokenizer: None,
-        step: None,
-    })
+pub fn model(shape: Shape, seed: u64) -> Model {
+    let weights = RandomWeights { cfg: shape.config(), seed };
+    Model::new(format!("random {}, seed {seed}", shape.name()), Box::new(weights))
 }
 
-/// About normal with deviation 0.02, as GPT-2 is initialised; LayerNorm's gains lie around 1 and the unembedding
-/// is the embedding.
-fn weights(cfg: &Config, seed: u64) -> Result<Weights> {
-    let mut weights = Weights::new(cfg.clone());
-    for (i, weight) in Weight::stored(cfg).enumerate() {
-        let gain = matches!(weight, Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W));
-        let mut stream = Stream::new(mix(seed).wrapping_add(i as u64));
-        let middle = if gain { 1.0 } else { 0.0 };
-        let values = weight.shape(cfg).iter().product();
-        weights.set(weight, (0..values).map(|_| middle + 0.02 * stream.normal()).collect::<Vec<_>>())?;
+/// About normal with deviation 0.02, as GPT-2 is initialised; LayerNorm's gains lie around 1 and the unembedding is the
+/// embedding. They are drawn where they are read and kept nowhere, so that memory holds them once, on the engine.
+struct RandomWeights {
+    cfg: Config,
+    seed: u64,
+}
+
+impl RandomWeights {
+    fn draw(&self, parts: &[Weight], rows: Range<usize>) -> Result<Vec<f32>> {
+        let streams = parts.iter().map(|weight| {
+            let number = Weight::stored(&self.cfg).position(|stored| stored == *weight);
+            let number = number.ok_or_else(|| Error::internal(format!("{weight} is not stored")))?;
+            let gain = matches!(weight, Weight::LnFinalW | Weight::Block(_, Part::Ln1W | Part::Ln2W));
+            let [_, n] = as_rows(*weight, &self.cfg);
+            let mut stream = Stream::new(mix(self.seed).wrapping_add(number as u64));
+            stream.skip(rows.start * n);
+            Ok((stream, n, if gain { 1.0 } else { 0.0 }))
+        });
+        let mut streams = streams.collect::<Result<Vec<_>>>()?;
+        let mut values = Vec::new();
+        for _ in rows {
+            for (stream, n, middle) in &mut streams {
+                values.extend((0..*n).map(|_| *middle + 0.02 * stream.normal()));
+            }
+        }
+        Ok(values)
     }
-    Ok(weights)
+}
+
+impl Raw for RandomWeights {
+    fn cfg(&self) -> &Config {
+        &self.cfg
+    }
+
+    fn rows(&self, parts: &[Weight], rows: Range<usize>) -> Rows<'_> {
+        Box::pin(std::future::ready(self.draw(parts, rows)))
+    }
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Stream(u64);
+
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Stream {
     fn new(seed: u64) -> Self {
         Self(mix(seed))
     }
 
+    /// As if so many numbers had been drawn.
+    fn skip(&mut self, numbers: usize) {
+        self.0 = self.0.wrapping_add((numbers as u64).wrapping_mul(STEP));
+    }
+
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 

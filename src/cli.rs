@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::lab::Notice;
 
 /// A mechanistic-interpretability lab that is a web page.
 ///
@@ -82,13 +83,20 @@ fn dispatch(command: Command) -> Result<()> {
     }
 }
 
-/// `error: MESSAGE: ACTION [CODE]`, always one line: a message may carry another program's words.
+/// `error: MESSAGE: ACTION [CODE]`
 fn error_line(error: &Error) -> String {
     let action = error.action.as_deref().map_or(String::new(), |action| format!(": {action}"));
-    format!("error: {}{action} [{}]", error.message, error.code)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    one_line(&format!("error: {}{action} [{}]", error.message, error.code))
+}
+
+/// `notice: MESSAGE [CODE]`
+fn notice_line(notice: &Notice) -> String {
+    one_line(&format!("notice: {} [{}]", notice.message, notice.code))
+}
+
+/// A message may carry another program's words.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

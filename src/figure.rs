@@ -289,8 +289,7 @@ mod tests {
     fn figure(experiment: serde_json::Value, axes: &[&str], shape: &[usize]) -> Option<Figure> {
         let cfg = br#"{"n_layer":3,"n_head":2,"n_embd":8,"n_positions":8,"vocab_size":9}"#;
         let weights = Weights::new(Config::from_json(cfg).unwrap());
-        let model =
-            Model { name: "small".into(), raw: Box::new(weights), sha256: None, tokenizer: None, step: None };
+        let model = Model::new("small", Box::new(weights));
         let values: Vec<f64> = (0..shape.iter().product::<usize>()).map(|i| i as f64).collect();
         let result = json!({"axes": axes, "shape": shape, "values": values, "baseline": 2.0,
             "clean": 4.0, "corrupted": 1.0});

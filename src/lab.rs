@@ -3,11 +3,13 @@
 mod answers;
 mod detect;
 mod estimate;
+mod opened;
 mod resolve;
 mod sweeps;
 mod swept;
 
 pub use estimate::Estimate;
+pub use opened::{Model, Notice};
 pub use resolve::{Question, Tokens};
 
 use crate::backend::engine::{Engine, Opened};
@@ -16,70 +18,12 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::{self, RunOutput};
-use crate::outcome::{EngineInfo, ModelInfo, Outcome, PrecisionEffect, build};
+use crate::outcome::{EngineInfo, Outcome, PrecisionEffect, build};
 use crate::plan::{Answer, Batch};
 use crate::processing::{Processed, Processing};
-use crate::tokens::Tokenizer;
-use crate::weights::{Checkpoint, Delta, MemoryPlan, ModelFiles, Raw, Sink, Storage, Weight, delta};
+use crate::weights::{MemoryPlan, Sink, Storage, Weight};
 use std::pin::Pin;
 use std::rc::Rc;
-
-/// A model: its weights where they lie, and a tokenizer where the files hold one.
-pub struct Model {
-    pub name: String,
-    pub raw: Box<dyn Raw>,
-    pub sha256: Option<String>,
-    pub tokenizer: Option<Tokenizer>,
-    /// Of its training, where it is a checkpoint of a family.
-    pub step: Option<u64>,
-}
-
-impl Model {
-    /// Reads what a model's files say of it; the weights themselves are read when an engine takes them. With `allow_not_finite` some may be no
-    /// numbers. `hashed` is told how many bytes of how many were read to hash them.
-    ///
-    /// # Errors
-    /// `model.*` and `file.*`: what is not GPT-2, damaged or missing, and where.
-    pub async fn open(
-        files: &ModelFiles,
-        allow_not_finite: bool,
-        hashed: &mut dyn FnMut(u64, u64) -> Result<()>,
-    ) -> Result<Self> {
-        let checkpoint = Checkpoint::open(files, allow_not_finite).await?;
-        let tokenizer = Tokenizer::new(&files.tokenizer().await?)?;
-        if let Some(tokenizer) = &tokenizer {
-            tokenizer.check_rows(checkpoint.cfg().d_vocab)?;
-        }
-        let difference = files.step.and_then(|step| files.find(&delta::file_name(step)));
-        let (raw, sha256): (Box<dyn Raw>, _) = match difference {
-            Some(file) => {
-                let raw = Delta::open(checkpoint, files, file).await?;
-                let sha256 = raw.sha256(hashed).await?;
-                (Box::new(raw), sha256)
-            }
-            None => {
-                let sha256 = checkpoint.sha256(hashed).await?;
-                (Box::new(checkpoint), sha256)
-            }
-        };
-        Ok(Self { name: files.name.clone(), raw, sha256: Some(sha256), tokenizer, step: files.step })
-    }
-
-    pub fn cfg(&self) -> &Config {
-        self.raw.cfg()
-    }
-
-    pub fn info(&self) -> ModelInfo {
-        ModelInfo {
-            name: self.name.clone(),
-            n_params: self.cfg().n_params(),
-            cfg: self.cfg().clone(),
-            sha256: self.sha256.clone(),
-            has_tokenizer: self.tokenizer.is_some(),
-            step: self.step,
-        }
-    }
-}
 
 /// What the engine holds at the moment.
 struct Prepared {
@@ -138,6 +82,7 @@ impl<B: Backend> Lab<B> {
             precision_effect: PrecisionEffect::of(self.storage),
             adapter: self.backend.adapter(),
             kernels: self.backend.kernels(),
+            tables: self.backend.tables(),
             reason: self.engine.1.clone(),
             build: build(),
             ..EngineInfo::default()

@@ -22,7 +22,7 @@ pub use run::{Limits, Readout, Run, RunOutput};
 use crate::config::Config;
 use crate::error::Result;
 use crate::hook::{HookName, Site};
-use crate::program::{Buf, Index, Op, Program, Rows, Then};
+use crate::program::{Buf, Index, Op, Program, Rows, Src, Then};
 use crate::weights::{Part, Weight};
 use builder::{Builder, LayerNorm};
 use extent::Fork;
@@ -89,38 +89,44 @@ fn attention(b: &mut Builder, layer: usize, mut pre: Layout) -> Result<Layout> {
     let ln = (w(Part::Ln1W), w(Part::Ln1B));
     let hooks = [Site::Ln1Scale, Site::Ln1Normalized].map(|site| HookName { site, layer });
     b.layer_norm(LayerNorm { x: Buf::Resid, scale: Buf::Scale, out: Buf::Normalized, ln }, hooks, &pre)?;
-    let queries = b.project(layer, &pre)?; // q, k, v: [pos, head, d_head]
-
     let attended = b.attended(layer, &pre);
+    let by_rows = b.attends_by_rows(layer, &pre, &attended);
+    let queries = b.project(layer, &pre, by_rows)?; // q, k, v: [pos, head, d_head]
+
     let attn = b.attn(layer, &pre, &queries, &attended)?;
     let scale = b.cfg.attn_scale(layer);
     let z_len = attended.rows() * d_model;
-    if b.shows(Site::AttnScores, layer) || b.shows(Site::Pattern, layer) {
+    if by_rows {
+        b.attend_to_rows(layer, &attn, &queries, &attended);
+    } else if b.shows(Site::AttnScores, layer) || b.shows(Site::Pattern, layer) {
         let (scores, pattern) = (Buf::AttnScores, Buf::Pattern);
         let len = b.score_len(&attended);
-        b.emit(Op::AttnScores { attn: attn.clone(), out: scores, heads, d_head, scale }, scores, len);
+        let (q, keys, values) = (Buf::Q, Src::by_head(Buf::K), Src::by_head(Buf::V));
+        let op = Op::AttnScores { attn: attn.clone(), q, keys, out: scores, heads, d_head, scale };
+        b.emit(op, scores, len);
         b.score_hook(Site::AttnScores, layer, scores, &attended, &attn)?; // [head, dest, src]
         b.emit(Op::Pattern { attn: attn.clone(), scores, out: pattern, heads }, pattern, len);
         b.score_hook(Site::Pattern, layer, pattern, &attended, &attn)?; // [head, dest, src]
         let causal = b.causal;
-        let op = Op::Z { attn: attn.clone(), pattern, out: Buf::Z, first: 0, heads, d_head, causal };
+        let out = Buf::Z;
+        let op = Op::Z { attn: attn.clone(), pattern, values, out, first: 0, heads, d_head, causal };
         b.emit(op, Buf::Z, z_len);
     } else {
         let op = Op::Attention { attn: attn.clone(), out: Buf::Z, first: 0, heads, d_head, scale };
         b.emit(op, Buf::Z, z_len);
     }
-    b.hook(Site::Z, layer, Buf::Z, &attended)?; // [pos, head, d_head]
+    let mut mid = attended.clone();
+    let copies = b.heads(layer, [&pre, &queries, &attended], &attn, &mut mid)?;
+    b.hook_onto(copies, Site::Z, layer, Buf::Z, &mid)?; // [pos, head, d_head]
     if b.shows(Site::Result, layer) {
-        let (rows, out) = (attended.rows(), Buf::Result);
+        let (rows, out) = (mid.rows(), Buf::Result);
         let op = Op::HeadResult { z: Buf::Z, w: w(Part::WO), out, rows, heads, k: d_head, n: d_model };
         b.emit(op, out, rows * heads * d_model);
-        b.hook(Site::Result, layer, out, &attended)?; // [pos, head, d_model]
+        b.hook(Site::Result, layer, out, &mid)?; // [pos, head, d_model]
     }
 
-    let mut mid = attended.clone();
-    let resid = b.rows(Buf::Resid, &pre, &attended)?;
     if b.shows(Site::AttnOut, layer) || b.edits(Site::Result, layer) {
-        let (rows, out) = (attended.rows(), Buf::AttnOut);
+        let (rows, out) = (mid.rows(), Buf::AttnOut);
         if b.edits(Site::Result, layer) {
             let op = Op::SumHeads { x: Buf::Result, b: w(Part::BO), out, rows, heads, width: d_model };
             b.emit(op, out, rows * d_model);
@@ -138,10 +144,10 @@ fn attention(b: &mut Builder, layer: usize, mut pre: Layout) -> Result<Layout> {
         let resid = b.rows(Buf::Resid, &pre, &mid)?;
         b.add(resid, Rows::all(out), Buf::ResidMid, mid.rows());
     } else {
-        let size = [attended.rows(), d_model, d_model];
+        let resid = b.rows(Buf::Resid, &pre, &mid)?;
+        let size = [mid.rows(), d_model, d_model];
         b.linear(Rows::all(Buf::Z), (w(Part::WO), w(Part::BO)), Buf::ResidMid, Then::Add(resid), size);
     }
-    b.heads(layer, [&pre, &queries, &attended], &attn, &mut mid)?;
     b.fork(layer, Fork::ResidMid, Site::ResidMid, Buf::ResidMid, &mut mid)?;
     b.hook(Site::ResidMid, layer, Buf::ResidMid, &mid)?; // [pos, d_model]
     Ok(mid)

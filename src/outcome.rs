@@ -132,6 +132,9 @@ pub struct EngineInfo {
     /// Only with the same ones does the same input give the same bits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernels: Option<String>,
+    /// Absent on the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Tables>,
     /// Why this engine was taken.
     pub reason: String,
     pub build: &'static str,
@@ -141,6 +144,15 @@ pub struct EngineInfo {
     pub dispatches: u64,
     pub readbacks: u64,
     pub weight_bytes_read: u64,
+}
+
+/// How a GPU holds the embedding, which may be larger than a kernel may see at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tables {
+    /// Most bytes that a kernel sees through one binding.
+    pub binding_bytes: u64,
+    /// Buffers that W_E is cut into.
+    pub embedding_pieces: usize,
 }
 
 /// The largest change that rounded weights made in a shipped model's golden experiments, both processings.

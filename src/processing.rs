@@ -18,9 +18,8 @@ mod svd;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::weights::{PIECE_BYTES, Raw, Sink, Storage, Weight, as_rows};
+use crate::weights::{Raw, Sink, Storage, Weight, pieces};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// Which steps are applied. On the wire `"transformer_lens"`, `"none"` or an object of the five switches, where an
 /// absent one has TransformerLens' default.
@@ -115,7 +114,7 @@ impl<S: Sink> Stream<'_, S> {
             if table == Weight::Unembed && unembed == Weight::Embed {
                 continue;
             }
-            for rows in self.pieces(&[table]) {
+            for rows in pieces(&[table], self.cfg) {
                 let values = self.raw.rows(&[table], rows.clone()).await?;
                 for (token, row) in rows.clone().zip(values.chunks_exact(d)) {
                     if table == Weight::Embed && self.steps.center_writing_weights {
@@ -136,7 +135,7 @@ impl<S: Sink> Stream<'_, S> {
         if self.steps.fold_ln {
             ln_b.fill(0.0);
         }
-        for rows in self.pieces(&[Weight::PosEmbed]) {
+        for rows in pieces(&[Weight::PosEmbed], self.cfg) {
             let mut values = self.raw.rows(&[Weight::PosEmbed], rows.clone()).await?;
             if self.steps.center_writing_weights {
                 values.chunks_exact_mut(d).for_each(center_row);
@@ -152,13 +151,6 @@ impl<S: Sink> Stream<'_, S> {
 
     async fn vector(&self, weight: Weight) -> Result<Vec<f32>> {
         self.raw.rows(&[weight], 0..1).await
-    }
-
-    /// Ranges of rows that are in memory one at a time.
-    fn pieces(&self, parts: &[Weight]) -> Vec<Range<usize>> {
-        let [rows, n] = parts.first().map_or([0, 1], |weight| as_rows(*weight, self.cfg));
-        let at_once = (PIECE_BYTES as usize / (4 * n * parts.len())).max(1);
-        (0..rows).step_by(at_once).map(|start| start..rows.min(start + at_once)).collect()
     }
 }
 

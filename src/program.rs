@@ -28,7 +28,8 @@ pub enum Buf {
     MlpIn,
     Scale,
     Normalized,
-    /// `normalized` of a per-head input, `[rows, head, d_model]`.
+    /// `normalized` of a per-head input, `[rows, head, d_model]`; or what each head looks for in normalised rows, then
+    /// what it found there ([`Src::shared`]).
     HeadNormalized,
     Q,
     K,
@@ -99,6 +100,26 @@ pub struct Attn {
     pub src_rows: Vec<u32>,
 }
 
+/// What the heads look at: keys or values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Src {
+    pub buf: Buf,
+    /// Whether all heads look at the same row, of `d_head` elements, instead of each at its part of a row.
+    pub shared: bool,
+}
+
+impl Src {
+    /// A part of each row for each head.
+    pub fn by_head(buf: Buf) -> Self {
+        Self { buf, shared: false }
+    }
+
+    /// The same rows for all heads.
+    pub fn shared(buf: Buf) -> Self {
+        Self { buf, shared: true }
+    }
+}
+
 /// Where the rows of an operand stand in its buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pick {
@@ -140,33 +161,6 @@ pub enum Then {
     Activate(ActFn),
     /// Adds these rows, the residual stream: `out = rows + (x W + b)`.
     Add(Rows),
-}
-
-/// A row whose heads changed at one layer: `out = base + sum over its changes of (z_new − z_old) W_O[head]`.
-/// WGSL twin: `shaders/z_delta.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct DeltaRow {
-    /// Row of the residual stream before.
-    pub base: u32,
-    /// Its changes are `first..end` of the op's list.
-    pub first: u32,
-    pub end: u32,
-}
-
-/// One head's change of one row.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct HeadChange {
-    pub head: u32,
-    /// Element of `Buf::Z` at which the head's new `z` begins; [`HeadChange::ZERO`] where it is 0.
-    pub z_new: u32,
-    /// Element of `Buf::Z` at which its old `z` begins.
-    pub z_old: u32,
-}
-
-impl HeadChange {
-    pub const ZERO: u32 = u32::MAX;
 }
 
 /// Elements `dst..dst+len` of a buffer become zero or `scale` times `src..src+len` of the same buffer.
@@ -217,6 +211,9 @@ pub enum Op {
     Projections { x: Buf, parts: Vec<Projection>, rows: usize, k: usize, n: usize },
     /// Each head's own input through its own columns of `w`: `[rows, head, k] · [k, head, n] → [rows, head, n]`.
     HeadLinear { x: Buf, w: Weight, b: Weight, out: Buf, rows: usize, heads: usize, k: usize, n: usize },
+    /// Each head's rows through its own columns of `w`, turned: `[rows, head, n] · w[head]ᵀ → [rows, head, k]`, `w` being
+    /// `[k, head, n]`. With `W_K`: what a query looks for in a row before that row is made a key.
+    HeadTransposed { x: Buf, w: Weight, out: Buf, rows: usize, heads: usize, k: usize, n: usize },
     /// What each head adds to the residual stream: `[rows, head, d_head] · W_O[head] → [rows, head, d_model]`.
     HeadResult { z: Buf, w: Weight, out: Buf, rows: usize, heads: usize, k: usize, n: usize },
     /// `out = sum over heads of x, + b`. `[rows, head, d_model] → [rows, d_model]`
@@ -226,15 +223,22 @@ pub enum Op {
     /// Scores, softmax and mix at once, where nobody looks at scores or pattern: element `first` of `out` on is
     /// `softmax over src ≤ dest of (scale · q·k) · v`. `[rows, heads, d_head]`
     Attention { attn: Arc<Attn>, out: Buf, first: usize, heads: usize, d_head: usize, scale: f32 },
-    /// `scale · q·k`, and −inf where `src > dest`, at the places that the rows name. From `Buf::Q` and `Buf::K`.
-    AttnScores { attn: Arc<Attn>, out: Buf, heads: usize, d_head: usize, scale: f32 },
+    /// `scale · q·k`, and −inf where `src > dest`, at the places that the rows name. `q` is `[any, head, d_head]`.
+    AttnScores { attn: Arc<Attn>, q: Buf, keys: Src, out: Buf, heads: usize, d_head: usize, scale: f32 },
     /// Softmax over `src` (all of it: an edited score may reach the future). NaN becomes 0.
     Pattern { attn: Arc<Attn>, scores: Buf, out: Buf, heads: usize },
     /// `sum over src of pattern · v[src, head]`, to element `first` of `out` on. `[rows, heads, d_head]`. Where nobody
     /// edited scores or pattern, `causal` says that `src > dest` holds zeros and need not be read.
-    Z { attn: Arc<Attn>, pattern: Buf, out: Buf, first: usize, heads: usize, d_head: usize, causal: bool },
-    /// Rows `first..` of `out` become an earlier row of `out` with some heads changed. From `Buf::Z`.
-    ZDelta { w: Weight, rows: Vec<DeltaRow>, changes: Vec<HeadChange>, out: Buf, first: usize, d_head: usize },
+    Z {
+        attn: Arc<Attn>,
+        pattern: Buf,
+        values: Src,
+        out: Buf,
+        first: usize,
+        heads: usize,
+        d_head: usize,
+        causal: bool,
+    },
     /// The MLP's activation, elementwise.
     Activation { x: Buf, out: Buf, act: ActFn, len: usize },
     /// Writes segments of `buf` from segments of `from`, which may be the same buffer: sources are read before anything
@@ -316,7 +320,7 @@ impl Op {
             Op::HeadLinear { rows, heads, k, n, .. } => {
                 work(product(&[2, *rows, *heads, *k, *n]), heads * (k * n + n))
             }
-            Op::HeadResult { rows, heads, k, n, .. } => {
+            Op::HeadResult { rows, heads, k, n, .. } | Op::HeadTransposed { rows, heads, k, n, .. } => {
                 work(product(&[2, *rows, *heads, *k, *n]), heads * k * n)
             }
             Op::SumHeads { width, .. } => work(0, *width),
@@ -330,10 +334,6 @@ impl Op {
             Op::Z { attn, heads, d_head, causal: is_causal, .. } => {
                 let pairs = if *is_causal { causal(attn) } else { all(attn) };
                 work(product(&[2, pairs, *heads, *d_head]), 0)
-            }
-            Op::ZDelta { changes, d_head, .. } => {
-                let heads: std::collections::BTreeSet<u32> = changes.iter().map(|c| c.head).collect();
-                work(product(&[2, changes.len(), *d_head, d_model]), heads.len() * d_head * d_model)
             }
             Op::LogitDiff { pairs, k, .. } => work(product(&[4, pairs.len(), *k]), pairs.len() * 2 * (k + 1)),
             _ => Work::default(),
@@ -369,14 +369,6 @@ impl fmt::Display for Program {
                 }
                 Op::Attention { attn, out, .. } => {
                     writeln!(f, "Attention {{ out: {out:?}, rows: {} }}", attn.rows.len())?;
-                }
-                Op::ZDelta { rows, changes, out, .. } => {
-                    writeln!(
-                        f,
-                        "ZDelta {{ out: {out:?}, rows: {}, changes: {} }}",
-                        rows.len(),
-                        changes.len()
-                    )?;
                 }
                 op => writeln!(f, "{op:?}")?,
             }

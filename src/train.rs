@@ -258,7 +258,9 @@ impl Trainer {
     /// Writes the model into `dir`, its weights rounded to f16, and its checkpoints.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let step = self.step as u64;
-        save::save(&self.params.weights()?, step, &self.checkpoints, &self.tokenizer, dir)
+        // What is saved in the middle of a training may be a checkpoint itself.
+        let before = self.checkpoints.partition_point(|(kept, _)| *kept < step);
+        save::save(&self.params.weights()?, step, &self.checkpoints[..before], &self.tokenizer, dir)
     }
 }
 

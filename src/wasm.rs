@@ -3,12 +3,15 @@
 
 mod bench;
 mod download;
+mod json;
 mod source;
 #[cfg(feature = "threads")]
 mod threads;
 mod training;
 
 use crate::backend::engine::{Engine as Backend, Opened};
+use crate::backend::gpu::Options as GpuOptions;
+use crate::backend::gpu::device::DEFAULT_BINDING_BYTES;
 use crate::backend::{Backend as _, Control};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -71,6 +74,11 @@ pub struct Prepared(Opened);
 
 #[wasm_bindgen]
 impl Prepared {
+    /// The engine that was taken: `cpu` or `gpu`.
+    pub fn backend(&self) -> String {
+        self.0.engine.name().into()
+    }
+
     /// What a model would need of memory here, from the bytes of its `config.json` (`MemoryPlan` of
     /// `www/microtome.d.ts`). Throws `model.too_large` for one that does not fit.
     pub fn plan(&self, config: &[u8], precision: &str) -> std::result::Result<JsValue, JsValue> {
@@ -86,11 +94,13 @@ impl Prepared {
 #[wasm_bindgen]
 impl Engine {
     /// Opens an engine and makes its kernels ready, which may take as long as a model's files are on their way.
-    /// `remembered` is `Remembered` of `www/engine.d.ts`; the kernels are those for weights of `precision`.
+    /// `remembered` is `Remembered` of `www/engine.d.ts`; the kernels are those for weights of `precision`. A GPU keeps to
+    /// WebGPU's default limits where `default_limits` says so.
     pub async fn prepare(
         backend: String,
         remembered: JsValue,
         precision: Option<String>,
+        default_limits: Option<bool>,
     ) -> std::result::Result<Prepared, JsValue> {
         // What a page has stored may have been written by anybody; without it the kernels are measured.
         let remembered = json(&remembered).unwrap_or_default();
@@ -101,7 +111,9 @@ impl Engine {
         };
         let opened = async {
             let storage = precision.map_or(Ok(Storage::F32), |precision| precision.parse())?;
-            Backend::open_recalling(backend.parse()?, storage, &recall).await
+            let binding_bytes = default_limits.unwrap_or_default().then_some(DEFAULT_BINDING_BYTES);
+            let gpu = GpuOptions { storage, binding_bytes, ..GpuOptions::default() };
+            Backend::open_recalling(backend.parse()?, gpu, &recall).await
         };
         opened.await.map(Prepared).map_err(|e| error_to_js(&e))
     }
@@ -118,14 +130,18 @@ impl Engine {
         Self::open_model(&files, prepared.0, &options, control).await.map_err(|e| error_to_js(&e))
     }
 
-    /// `{model, engine}` as in every result, without counted work.
+    /// `{model, engine, notices}`: the first two as in every result, without counted work; `Notice[]` of
+    /// `www/microtome.d.ts`.
     pub fn info(&self) -> std::result::Result<JsValue, JsValue> {
         #[derive(Serialize)]
         struct Info<'a> {
             model: crate::outcome::ModelInfo,
             engine: &'a EngineInfo,
+            notices: Vec<crate::lab::Notice>,
         }
-        to_js(&Info { model: self.model().info(), engine: &self.info }).map_err(|e| error_to_js(&e))
+        let model = self.model();
+        let notices = model.notices();
+        to_js(&Info { model: model.info(), engine: &self.info, notices }).map_err(|e| error_to_js(&e))
     }
 
     /// Runs an experiment; the result is the contract's, tensors as `Float32Array`. `on_partial` gets what is done of a
@@ -325,7 +341,7 @@ impl Control for JsControl {
 fn json(value: &JsValue) -> Result<serde_json::Value> {
     let text = js_sys::JSON::stringify(value).ok().and_then(|text| text.as_string());
     let text = text.ok_or_else(|| Error::input("input.json", "the experiment is not a JSON value"))?;
-    serde_json::from_str(&text)
+    serde_json::from_str(&json::well_formed(text))
         .map_err(|e| Error::input("input.json", format!("the experiment is not JSON: {e}")))
 }
 

@@ -22,18 +22,17 @@ pub mod folder;
 pub mod header;
 pub mod manifest;
 mod memory;
+pub(crate) mod names;
 mod raw;
 pub mod source;
 pub mod storage;
 pub mod torch;
 
-#[cfg(feature = "cli")]
-pub(crate) use checkpoint::table;
 pub use checkpoint::{Checkpoint, PIECE_BYTES, Sha256Hex};
 pub use delta::Delta;
-pub use files::{ModelFiles, ShardIndex};
+pub use files::{Format, ModelFiles, ShardIndex};
 pub use memory::{MemoryPlan, Room};
-pub use raw::{Raw, Sink, as_rows};
+pub use raw::{Raw, Rows, Sink, as_rows, pieces};
 pub use storage::Storage;
 
 use crate::config::Config;
@@ -240,7 +239,7 @@ impl Weights {
     /// Those of [`Raw::rows`].
     pub async fn read(raw: &dyn Raw) -> Result<Self> {
         let mut weights = Self::new(raw.cfg().clone());
-        for (_, parts) in checkpoint::table(raw.cfg()) {
+        for (_, parts) in names::table(raw.cfg()) {
             let [rows, n] = parts.first().map_or([0, 1], |weight| as_rows(*weight, raw.cfg()));
             let values = raw.rows(&parts, 0..rows).await?;
             for (i, weight) in parts.iter().enumerate() {

@@ -36,7 +36,9 @@ export type Remembered = Record<string, { build: string; kernels: string }>;
 export class Prepared {
   private constructor();
   /** What a model would need of memory here, from the bytes of its `config.json`. Throws `model.too_large` if it does not fit. */
-  plan(config: Uint8Array, precision: "f32" | "f16"): MemoryPlan;
+  plan(config: Uint8Array, precision: "f32" | "f16"): Omit<MemoryPlan, "backend">;
+  /** The engine that was taken. */
+  backend(): "gpu" | "cpu";
   free(): void;
 }
 
@@ -49,9 +51,10 @@ export class Engine {
   private constructor();
   /**
    * May take as long as the files are on their way. What is remembered and cannot be used is measured again. A `precision`
-   * other than that which the model is then opened with only costs time.
+   * other than that which the model is then opened with only costs time. With `defaultLimits` a GPU keeps to WebGPU's
+   * default limits.
    */
-  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered, precision?: "f32" | "f16"): Promise<Prepared>;
+  static prepare(backend: "auto" | "gpu" | "cpu", remembered: Remembered, precision?: "f32" | "f16", defaultLimits?: boolean): Promise<Prepared>;
   /**
    * Takes the prepared engine, which is then of no further use, and puts the model's weights on it, a few megabytes at a
    * time. `onPhase`: `verify` hashes files whose hash nobody knows; `convert` (CPU) or `upload` (GPU) is the weights' way to
@@ -64,7 +67,8 @@ export class Engine {
     onPhase: (phase: "verify" | "convert" | "upload", done: number, total: number) => void,
     isCancelled: () => boolean,
   ): Promise<Engine>;
-  info(): { model: ModelInfo; engine: EngineInfo };
+  /** `notices`: what was let pass when the model was opened. */
+  info(): { model: ModelInfo; engine: EngineInfo; notices?: import("./microtome.js").Notice[] };
   /** Refused while an experiment runs. */
   memory(): Omit<MemoryUse, "start_bytes">;
   verify(onProgress: (done: number, total: number) => void, isCancelled: () => boolean): Promise<PublishedCheck[]>;
@@ -103,7 +107,7 @@ export class Engine {
     options: Pick<OpenOptions, "allow_not_finite">,
     onProgress: (done: number, total: number) => void,
     isCancelled: () => boolean,
-  ): Promise<{ model: ModelInfo; engine: EngineInfo }>;
+  ): Promise<ReturnType<Engine["info"]>>;
   free(): void;
 }
 

@@ -52,15 +52,30 @@ export const showSigned = (value) => (value > 0 ? "+" : "") + showExact(value);
 /** @param {number} part of 1 */
 export const showPercent = (part) => `${(100 * part).toFixed(2)}%`;
 
+/** The page's language, which its sentences are in. */
+const LANGUAGE = "en";
+
+/** @param {string} unit @param {number} digits after the point */
+const sized = (unit, digits) => new Intl.NumberFormat(LANGUAGE, {
+  style: "unit", unit, unitDisplay: "short", minimumFractionDigits: digits, maximumFractionDigits: digits,
+});
+/** Sizes from this one on, what they are counted in, and how. @type {[number, number, Intl.NumberFormat][]} */
+const SIZES = [
+  [1e9, 1e9, sized("gigabyte", 2)], [1e8, 1e6, sized("megabyte", 0)], [1e6, 1e6, sized("megabyte", 1)], [1e3, 1e3, sized("kilobyte", 0)],
+];
+
 /** @param {number} bytes */
 export function showBytes(bytes) {
-  if (bytes < 1000) return `${Math.round(bytes)} B`;
-  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+  const [, unit, format] = SIZES.find(([from]) => bytes >= from) ?? [];
+  // What “short” makes of a few bytes is “5 byte”.
+  return unit && format ? format.format(bytes / unit) : `${Math.round(bytes)} B`;
 }
 
 /** 1234567 → "1,234,567". @param {number} count */
-export const showCount = (count) => count.toLocaleString("en");
+export const showCount = (count) => count.toLocaleString(LANGUAGE);
+
+/** An engine's message, which the command line puts behind a word: a name that it begins with stays as it is. @param {string} message */
+export const showSentence = (message) => message.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
 
 /** Seconds that are only guessed, so that the words do not flicker: "about 25 s", "about 3 min". @param {number} seconds */
 export function showAbout(seconds) {

@@ -15,7 +15,7 @@ import { spawn } from "./spawn.js";
  * it is called, if not after its address.
  * @typedef {{ address: string, base: string, name?: string, hub?: string, allowHosts?: string[], timeScale?: number }} ModelSource
  * @typedef {{ model: ModelSource, files?: ModelFile[], steps?: number[], backend: Backend, precision: "f32" | "f16",
- *   allowNotFinite: boolean, threads?: number }} Opening
+ *   allowNotFinite: boolean, threads?: number, limits: "adapter" | "default" }} Opening
  *   `files`: where they are there already, with the `steps` that their folder names
  */
 /**

@@ -177,6 +177,8 @@ export interface EngineInfo {
   precision: "f32" | "f16";
   /** What f16 weights changed, at most, where it was measured: a shipped model's golden experiments. Absent for f32. */
   precision_effect?: { model: string; log_prob: number; logit_diff: number };
+  /** Most bytes that a GPU's kernel sees through one binding, and in how many pieces it therefore has the embedding. Absent on the CPU engine. */
+  tables?: { binding_bytes: number; embedding_pieces: number };
   /** Why this backend was taken. */
   reason: string;
   build: string;
@@ -356,6 +358,8 @@ export interface VerifiedFile { file: string; ok: boolean; expected: string; fou
 
 /** What a model needs of memory at its peak. */
 export interface MemoryPlan {
+  /** The engine that the model is for: on `gpu` the weights are in the GPU's memory. */
+  backend: "gpu" | "cpu";
   precision: "f32" | "f16";
   /** On the engine, for good. */
   weights_bytes: number;
@@ -395,6 +399,8 @@ export interface OpenOptions {
    * needs a page that is cross-origin isolated; `info.engine.build` says what was taken.
    */
   threads?: number;
+  /** `"default"` keeps a GPU to the limits that every WebGPU adapter grants: what a smaller GPU does. Default `"adapter"`, all that it offers. */
+  limits?: "adapter" | "default";
   /** In place of `https://huggingface.co`: a mirror that answers as the Hub does. */
   hub?: string;
   /** Other hosts that a model may come from, such as `"example.org"`; never filled in from a link. */

@@ -26,13 +26,16 @@ export class Lab {
   }
 
   /** @param {OpenOptions} options */
-  static async open({ model, files, backend = "auto", precision = "f32", allowNotFinite = false, threads, hub, allowHosts, timeScale, onProgress, onNotice, onPlan, signal }) {
+  static async open({ model, files, backend = "auto", precision = "f32", allowNotFinite = false, threads, limits = "adapter", hub, allowHosts, timeScale, onProgress, onNotice, onPlan, signal }) {
     if (signal?.aborted) throw cancelled(signal);
     if (!["auto", "gpu", "cpu"].includes(backend)) {
       throw new LabError("input.backend", `The backend is “auto”, “gpu” or “cpu”, not “${backend}”.`);
     }
     if (!["f32", "f16"].includes(precision)) {
       throw new LabError("input.precision", `The precision is “f32” or “f16”, not “${precision}”.`);
+    }
+    if (!["adapter", "default"].includes(limits)) {
+      throw new LabError("input.limits", `The limits are “adapter” or “default”, not “${limits}”.`);
     }
     if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
       throw new LabError("input.threads", `The number of threads is 1 or more, not “${threads}”.`);
@@ -42,7 +45,7 @@ export class Lab {
     if (source.address === "local" && !local) {
       throw new LabError("input.no_files", "The address “local” stands for files that are picked or dropped, and there are none.", "Pick the model’s files.");
     }
-    const host = new Host({ model: source, files: local?.files, backend, precision, allowNotFinite, threads, onProgress, onNotice, onPlan });
+    const host = new Host({ model: source, files: local?.files, backend, precision, allowNotFinite, threads, limits, onProgress, onNotice, onPlan });
     const abort = () => host.abandon(cancelled(/** @type {AbortSignal} */ (signal)));
     signal?.addEventListener("abort", abort, { once: true });
     try {

@@ -1,18 +1,28 @@
 // The models that the page offers. Those of the Hub are pinned to a commit; what is known of their files, hashes above all,
 // is in `src/download/presets.rs`.
 
-/** @typedef {{ address: string, title: string, params: number, bytes: number }} Preset `bytes`: of all its files */
+/**
+ * @typedef {{ address: string, title: string, params: number, bytes: number, peaks: Record<"f32" | "f16", number> }} Preset
+ *   `bytes`: of all its files; `peaks`: what the memory plan says of it (`microtome plan`), by precision
+ */
 
 /** @type {Preset[]} */
 export const MODELS = [
-  { address: "./models/pronoun/", title: "Pronouns", params: 1_071_872, bytes: 2_198_534 },
-  { address: "hf:openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e", title: "GPT-2 small", params: 124_439_808, bytes: 549_461_092 },
-  { address: "hf:distilbert/distilgpt2@2290a62682d06624634c1f46a6ad5be0f47f38aa", title: "DistilGPT-2", params: 81_912_576, bytes: 354_180_431 },
-  { address: "hf:openai-community/gpt2-medium@6dcaa7a952f72f9298047fd5137cd6e4f05f41da", title: "GPT-2 medium", params: 354_823_168, bytes: 1_521_340_936 },
+  { address: "./models/pronoun/", title: "Pronouns", params: 1_071_872, bytes: 2_198_534, peaks: { f32: 71_412_736, f16: 69_315_584 } },
+  { address: "hf:openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e", title: "GPT-2 small",
+    params: 124_439_808, bytes: 549_461_092, peaks: { f32: 565_270_152, f16: 318_206_088 } },
+  { address: "hf:distilbert/distilgpt2@2290a62682d06624634c1f46a6ad5be0f47f38aa", title: "DistilGPT-2",
+    params: 81_912_576, bytes: 354_180_431, peaks: { f32: 395_161_224, f16: 233_031_816 } },
+  { address: "hf:openai-community/gpt2-medium@6dcaa7a952f72f9298047fd5137cd6e4f05f41da", title: "GPT-2 medium",
+    params: 354_823_168, bytes: 1_521_340_936, peaks: { f32: 1_486_803_592, f16: 779_897_480 } },
+  { address: "hf:openai-community/gpt2-large@32b71b12589c2f8d625668d2335a01cac3249519", title: "GPT-2 large",
+    params: 774_030_080, bytes: 3_248_515_000, peaks: { f32: 3_163_631_240, f16: 1_619_395_720 } },
+  { address: "hf:openai-community/gpt2-xl@15ea56dee5df4983c59b2538573817e1667135e2", title: "GPT-2 xl",
+    params: 1_557_611_200, bytes: 6_433_185_909, peaks: { f32: 6_297_955_720, f16: 3_188_013_320 } },
 ];
 
 /** What is loaded without being asked for. */
 export const FIRST = MODELS[0].address;
 
-/** Bytes of memory that the weights take in an engine. @param {Preset} preset @param {"f32" | "f16"} precision */
-export const memoryOf = ({ params }, precision) => params * (precision === "f16" ? 2 : 4);
+/** Bytes that the CPU engine's memory may grow to in a tab. */
+export const TAB_BYTES = 4_227_858_432;

@@ -1,4 +1,5 @@
 // The lab that the page has open: loads a model, replaces it, says when it is there.
+import { askToKeep, kept } from "./keep.js";
 import { Lab } from "./microtome.js";
 import { LabError, toPlain } from "./errors.js";
 
@@ -22,6 +23,8 @@ export function createSession(store) {
   /** Whether the visitor agreed to weights of the chosen model that are no numbers. */
   let allowNotFinite = false;
   const network = networkOf(document.querySelector('meta[name="microtome-hub"]'));
+  // `?limits=default` shows what a GPU that grants no more than it must would do.
+  const limits = new URLSearchParams(location.search).get("limits") === "default" ? "default" : "adapter";
 
   /** @param {Choice} [choice] the same model again, if it is left out */
   async function open(choice = chosen) {
@@ -34,15 +37,18 @@ export function createSession(store) {
     opening = mine;
     const { backend, precision } = store.get("model").inputs;
     const address = "address" in choice ? choice.address : "local";
-    store.update("model", { status: "loading", progress: null, error: null, address, notices: [], consent: null });
+    store.update("model", { status: "loading", progress: null, plan: null, error: null, address, notices: [], consent: null });
+    // What a visitor chose to download is worth keeping.
+    if (/^(hf|https):/.test(address)) askToKeep().then((asked) => void (asked && lookUp()));
     try {
       const opened = await Lab.open({
         ...("address" in choice ? { model: choice.address } : { files: choice.files }),
-        backend, precision, allowNotFinite, ...network, allowHosts: [...hosts],
+        backend, precision, allowNotFinite, limits, ...network, allowHosts: [...hosts],
         signal: mine.signal,
         // Also called when a worker is replaced later on, which may then run on another engine.
         onProgress: (progress) => opening === mine && store.update("model", progress.phase !== "ready" ? { progress }
           : { progress: null, info: lab?.info ?? null }),
+        onPlan: (plan) => opening === mine && store.update("model", { plan }),
         onNotice: (notice) => opening === mine && store.update("model", { notices: [...store.get("model").notices, notice] }),
       });
       if (opening !== mine) return opened.close();
@@ -61,7 +67,8 @@ export function createSession(store) {
 
   /** Asks what is stored here. A browser that stores nothing says so where it matters: when a model is loaded. */
   async function lookUp() {
-    store.update("model", { stored: await Lab.stored().catch(() => []) });
+    const [stored, keeps] = await Promise.all([Lab.stored().catch(() => []), kept()]);
+    store.update("model", { stored, keeps });
   }
 
   return {

@@ -63,11 +63,15 @@ export function initialState() {
       progress: /** @type {import("./microtome.js").LoadProgress | null} */ (null),
       info: /** @type {Info | null} */ (null),
       error: /** @type {import("./errors.js").PlainError | null} */ (null),
+      /** What the model needs of memory, once its configuration is there. */
+      plan: /** @type {import("./microtome.js").MemoryPlan | null} */ (null),
       notices: /** @type {import("./microtome.js").Notice[]} */ ([]),
       /** A host that is asked about before anything is asked of it. */
       consent: /** @type {string | null} */ (null),
       /** Null until it was looked up. */
       stored: /** @type {import("./microtome.js").StoredModel[] | null} */ (null),
+      /** Whether the browser has promised to keep what is stored; null where it does not say. */
+      keeps: /** @type {boolean | null} */ (null),
     },
     settings: { inputs: /** @type {Settings} */ ({ processing: { ...PRESETS.transformer_lens }, prepend_bos: true }) },
     predict: {

@@ -64,6 +64,11 @@ export const S = {
     fromHub: "from the Hugging Face Hub",
     storedHere: "stored in this browser",
     needs: (/** @type {string} */ bytes) => `${bytes} of memory`,
+    needsNote: (/** @type {string} */ room) => `Memory is what a model needs at its peak: this tab’s on the CPU engine, which has ${room} at most, and the GPU’s on the GPU engine.`,
+    tooLarge: (/** @type {string | null} */ halves) => `Too large for the CPU engine.${halves === null ? "" : ` With 16 bit weights it needs ${halves}, which fits.`}`,
+    /** @param {"gpu" | "cpu"} backend @param {string} peak @param {string} weights @param {string | null} room */
+    plan: (backend, peak, weights, room) =>
+      `The model needs ${peak} of ${backend === "gpu" ? "the GPU’s" : "this tab’s"} memory at its peak, ${weights} of it for the weights${room === null ? "" : `; there is room for ${room}`}.`,
     address: "Another model",
     addressExample: "hf:owner/name or ./folder/",
     addressNote: "A model of the Hugging Face Hub as hf:owner/name, with @revision if you like, or a folder beside this page. GPT-2’s architecture only; others are refused with the reason.",
@@ -85,11 +90,14 @@ export const S = {
     consent: {
       title: (/** @type {string} */ host) => `Load a model from ${host}?`,
       words: (/** @type {string} */ host) => `${host} is neither this site nor the Hugging Face Hub. It will see your internet address and that you load this model. A model is only numbers and text here: nothing in it is executed.`,
+      size: "How much memory the model needs is said before its weights are asked for; one that is too large is refused then.",
       yes: (/** @type {string} */ host) => `Load from ${host}`,
     },
     stored: {
       title: (/** @type {number} */ models, /** @type {string} */ bytes) => `Stored in this browser: ${models === 1 ? "1 model" : `${models} models`}, ${bytes}`,
-      note: "Stored models load without a network. The browser may remove them when its storage runs low.",
+      note: "Stored models load without a network.",
+      keeps: "This browser has promised to keep them until you delete them.",
+      mayRemove: "This browser may remove them when its storage runs low.",
       part: (/** @type {string} */ bytes, /** @type {string | null} */ size) => (size ? `${bytes} of ${size}, goes on where it stopped` : `${bytes} so far, goes on where it stopped`),
       where: { opfs: "private files", idb: "database" },
       verify: "Check",
@@ -111,7 +119,8 @@ export const S = {
     }),
     facts: /** @type {Record<string, string>} */ ({
       name: "Name", size: "Size", shape: "Residual stream", vocab: "Vocabulary", context: "Longest prompt",
-      sha256: "Weights (SHA-256)", engine: "Engine", adapter: "Runs on", precision: "Weights kept as", build: "Build",
+      sha256: "Weights (SHA-256)", engine: "Engine", adapter: "Runs on", precision: "Weights kept as", memory: "Memory", tables: "Embedding",
+      build: "Build",
     }),
     size: (/** @type {string} */ params, /** @type {number} */ layers, /** @type {number} */ heads) =>
       `${params} parameters, ${layers} layers × ${heads} heads`,
@@ -120,6 +129,8 @@ export const S = {
     vocab: (/** @type {string} */ size, /** @type {boolean} */ tokenizer) => `${size} tokens${tokenizer ? "" : ", no tokenizer"}`,
     context: (/** @type {string} */ tokens) => `${tokens} tokens`,
     wasm: "WebAssembly",
+    memory: (/** @type {string} */ peak, /** @type {string} */ weights) => `${peak} at the peak, ${weights} for the weights`,
+    tables: (/** @type {number} */ pieces, /** @type {string} */ bytes) => `in ${pieces === 1 ? "one piece" : `${pieces} pieces`}: a kernel sees at most ${bytes} at once`,
     connecting: "Asking for the model’s files …",
     downloading: (/** @type {string} */ file, /** @type {string} */ loaded, /** @type {string | null} */ total) =>
       total ? `${file}: ${loaded} of ${total}` : `${file}: ${loaded}`,

@@ -60,7 +60,8 @@ export async function goTo(scene, step) {
   }
   const files = await filesOf(scene, { step, address });
   if (files instanceof Error) throw files;
-  const info = await engine.goTo(files, { allow_not_finite: allowNotFinite }, onProgress, () => signal.aborted);
+  const { notices = [], ...info } = await engine.goTo(files, { allow_not_finite: allowNotFinite }, onProgress, () => signal.aborted);
+  notices.forEach(scene.onNotice);
   return { info, opening: { model: { ...scene.model, address, name: files.name }, files: files.files } };
 }
 

@@ -80,7 +80,7 @@ async function cancellable(id, body) {
 }
 
 /** @param {Extract<ToWorker, { kind: "open" }>} message @param {AbortSignal} signal */
-async function open({ id, model, backend, precision, allowNotFinite, threads, kernels, files: given, steps: givenSteps = [] }, signal) {
+async function open({ id, model, backend, precision, allowNotFinite, threads, limits, kernels, files: given, steps: givenSteps = [] }, signal) {
   /** @param {import("./microtome.js").LoadProgress} progress */
   const report = (progress) => post({ id, kind: "load", progress });
   const build = await choose(threads);
@@ -94,9 +94,12 @@ async function open({ id, model, backend, precision, allowNotFinite, threads, ke
   signal.throwIfAborted();
   const address = glue.parseAddress(model.address);
   // The engine gets its kernels ready while the files are on their way.
-  const preparing = glue.Engine.prepare(backend, kernels, precision);
+  const preparing = glue.Engine.prepare(backend, kernels, precision, limits === "default");
   preparing.catch(() => {}); // heard below, unless the files fail first
-  const onConfig = async (/** @type {Uint8Array} */ config) => post({ id, kind: "plan", plan: (await preparing).plan(config, precision) });
+  const onConfig = async (/** @type {Uint8Array} */ config) => {
+    const prepared = await preparing;
+    post({ id, kind: "plan", plan: { backend: prepared.backend(), ...prepared.plan(config, precision) } });
+  };
   const kept = await readable(given);
   const { files, steps } = kept ? { files: kept, steps: givenSteps } : await bring(glue, {
     ...model, address, signal, onProgress: report, onNotice: (notice) => post({ id, kind: "notice", notice }), onConfig,
@@ -112,7 +115,9 @@ async function open({ id, model, backend, precision, allowNotFinite, threads, ke
   const named = { name: model.name ?? nameOf(address), files, step: address.step, address: address.text, steps };
   engine = await glue.Engine.open(named, await preparing, { precision, allow_not_finite: allowNotFinite }, onPhase, () => signal.aborted);
   opened = { glue, model, allowNotFinite };
-  return engine.info();
+  const { notices = [], ...info } = engine.info();
+  for (const notice of notices) post({ id, kind: "notice", notice });
+  return info;
 }
 
 /**

@@ -163,15 +163,16 @@ impl Pass<'_> {
         | Op::Projections { .. }
         | Op::Unembed { .. }
         | Op::HeadLinear { .. }
-        | Op::HeadResult { .. }
-        | Op::ZDelta { .. } = op
+        | Op::HeadTransposed { .. }
+        | Op::HeadResult { .. } = op
         {
             return self.multiply(op).await;
         }
         let width = self.program.d_model;
         let work = op.work(width).flops;
         let eps = self.program.eps;
-        let heads = |heads: &usize, d_head: &usize| Heads { heads: *heads, d_head: *d_head, width };
+        let all_heads = self.program.n_heads;
+        let heads = |heads: &usize, d_head: &usize| Heads { heads: *heads, d_head: *d_head, all_heads };
         match op {
             Op::Embed { tokens, pos, out } => self.write(*out, 0..tokens.len() * width, |cpu, out| {
                 let means = cpu.plain(Weight::EmbedMean)?;
@@ -230,18 +231,22 @@ impl Pass<'_> {
                     Ok(())
                 })?;
             }
-            Op::AttnScores { attn, out, heads: n, d_head, scale } => self.write_all(*out, |cpu, out| {
-                ops::attn_scores([cpu.get(Buf::Q)?, cpu.get(Buf::K)?], attn, heads(n, d_head), *scale, out);
-                Ok(())
-            })?,
+            Op::AttnScores { attn, q, keys, out, heads: n, d_head, scale } => {
+                self.write_all(*out, |cpu, out| {
+                    let (q, keys) = (cpu.get(*q)?, (cpu.get(keys.buf)?, keys.shared));
+                    ops::attn_scores(q, keys, attn, heads(n, d_head), *scale, out);
+                    Ok(())
+                })?
+            }
             Op::Pattern { attn, scores, out, heads } => self.write_all(*out, |cpu, out| {
                 ops::pattern(cpu.get(*scores)?, attn, *heads, out);
                 Ok(())
             })?,
-            Op::Z { attn, pattern, out, first, heads: n, d_head, causal } => {
+            Op::Z { attn, pattern, values, out, first, heads: n, d_head, causal } => {
                 let len = attn.rows.len() * n * d_head;
                 self.write(*out, *first..first + len, |cpu, out| {
-                    ops::z([cpu.get(*pattern)?, cpu.get(Buf::V)?], attn, heads(n, d_head), *causal, out);
+                    let (pattern, values) = (cpu.get(*pattern)?, (cpu.get(values.buf)?, values.shared));
+                    ops::z(pattern, values, attn, heads(n, d_head), *causal, out);
                     Ok(())
                 })?;
             }

@@ -6,6 +6,7 @@ use super::{Backend, Choice, Control, Output};
 use crate::config::Config;
 use crate::error::Result;
 use crate::model::Limits;
+use crate::outcome::Tables;
 use crate::program::Program;
 use crate::weights::{Room, Sink, Storage, Weight};
 
@@ -28,18 +29,16 @@ impl Engine {
     /// # Errors
     /// `gpu.missing` and the like when the GPU was asked for by name and cannot be had.
     pub async fn open(choice: Choice) -> Result<Opened> {
-        Self::open_recalling(choice, Storage::F32, &|_| None).await
+        Self::open_recalling(choice, Options::default(), &|_| None).await
     }
 
-    /// [`Engine::open`] with what is remembered of adapters: see [`Gpu::open_recalling`]. Its kernels are ready for
-    /// weights that are kept as `storage`; others have to wait for theirs.
+    /// [`Engine::open`] with more choices for a GPU, and with what is remembered of adapters: see
+    /// [`Gpu::open_recalling`]. Whether a software adapter will do follows from `choice`.
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub async fn open_recalling(choice: Choice, storage: Storage, recall: Recall<'_>) -> Result<Opened> {
-        let gpu_with = |allow_fallback| {
-            Gpu::open_recalling(Options { allow_fallback, storage, ..Options::default() }, recall)
-        };
+    pub async fn open_recalling(choice: Choice, gpu: Options, recall: Recall<'_>) -> Result<Opened> {
+        let gpu_with = |allow_fallback| Gpu::open_recalling(Options { allow_fallback, ..gpu }, recall);
         let cpu = |reason: String| Opened { engine: Engine::Cpu(Cpu::new()), reason };
         let gpu =
             |gpu: Gpu, reason: &str| Opened { engine: Engine::Gpu(Box::new(gpu)), reason: reason.into() };
@@ -111,6 +110,13 @@ impl Backend for Engine {
         match self {
             Engine::Cpu(cpu) => cpu.kernels(),
             Engine::Gpu(gpu) => gpu.kernels(),
+        }
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        match self {
+            Engine::Cpu(cpu) => cpu.tables(),
+            Engine::Gpu(gpu) => gpu.tables(),
         }
     }
 

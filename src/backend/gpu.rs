@@ -20,6 +20,7 @@ use super::{Backend, Control, Output, Pacer};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Limits;
+use crate::outcome::Tables;
 use crate::program::Program;
 use crate::weights::{Sink, Storage, Weight};
 use device::Device;
@@ -175,6 +176,11 @@ impl Backend for Gpu {
 
     fn kernels(&self) -> Option<String> {
         self.variants.map(|variants| variants.to_string())
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        let pieces = self.memory.weights().pieces(Weight::Embed)?;
+        Some(Tables { binding_bytes: self.device.binding_bytes, embedding_pieces: pieces })
     }
 
     async fn run(&mut self, program: &Program, control: &dyn Control) -> Result<Output> {

@@ -1,7 +1,7 @@
 //! Timing: a case on a lab, and the best matrix product of an engine to hold it against.
 
-use super::Case;
 use super::report::{EngineReport, Row};
+use super::{Case, RandomWeights};
 use crate::backend::engine::{Engine, Opened};
 use crate::backend::{Backend, Choice, Control};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::lab::{Lab, Model};
 use crate::outcome::EngineInfo;
 use crate::processing::Processing;
 use crate::program::{Buf, Op, Program, Rows, Then};
-use crate::weights::{Part, Storage, Weight, Weights};
+use crate::weights::{Part, Storage, Weight};
 use serde::Serialize;
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -69,7 +69,7 @@ pub async fn run(
     Ok(EngineReport { backend, adapter, build, threads: order.threads, prepare_ms, matmul, rows })
 }
 
-/// Puts the weights on the engine; returns the milliseconds that took.
+/// Draws the weights and puts them on the engine; returns the milliseconds that took.
 ///
 /// # Errors
 /// As [`Lab::run`].
@@ -138,7 +138,7 @@ pub async fn matmul_rate<B: Backend>(
 ) -> Result<MatmulRate> {
     // One layer and few tokens: only its matrices are multiplied with.
     let cfg = Config { n_layers: 1, d_vocab: 64.min(cfg.d_vocab), ..cfg.clone() };
-    let weights: Weights = super::weights(&cfg, 0)?;
+    let weights = RandomWeights { cfg: cfg.clone(), seed: 0 };
     Processing::NONE.apply(&weights, Storage::F32, backend).await?;
     let (d, m) = (cfg.d_model, cfg.d_mlp);
     let mut products = Vec::new();

@@ -41,7 +41,7 @@ pub struct Args {
 pub fn main(args: Args) -> Result<()> {
     let shape: Shape = args.shape.parse()?;
     let cases = Case::some(&shape.config(), &args.tokens, &args.only)?;
-    let model = Rc::new(bench::model(shape, args.seed)?);
+    let model = Rc::new(bench::model(shape, args.seed));
     let file = args.json.map(|path| create(&path).map(|file| (path, file))).transpose()?;
     let mut report = Report { build: build(), shape: shape.name(), seed: args.seed, engines: Vec::new() };
     let (name, all) = (args.backend.as_str(), args.backend == "all");

@@ -31,7 +31,7 @@ pub struct Args {
 /// The model and the engine, the same for every command that runs one.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Directory with config.json, model.safetensors and, for text prompts, a tokenizer. DIR/@1300 is the checkpoint of step
+    /// Directory with config.json, weights and, for text prompts, a tokenizer. DIR/@1300 is the checkpoint of step
     /// 1,300 where its microtome.json names one.
     #[arg(long, value_name = "DIR")]
     pub(super) model: PathBuf,
@@ -41,7 +41,7 @@ pub struct ModelArgs {
     /// What the engine keeps the weights as; arithmetic is in f32.
     #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
     precision: String,
-    /// Run a model of which some weights are no numbers.
+    /// Run a model of which some weights are no numbers, or whose embedding is all zero.
     #[arg(long)]
     pub(super) allow_not_finite: bool,
 }
@@ -63,7 +63,9 @@ impl ModelArgs {
         ))
     }
 
+    /// Says what was let pass, and opens the engine.
     fn open_with(&self, model: Model) -> Result<Lab<Engine>> {
+        model.notices().iter().for_each(|notice| eprintln!("{}", super::notice_line(notice)));
         let choice: Choice = self.backend.parse()?;
         let lab = pollster::block_on(Lab::open(Rc::new(model), choice))?;
         Ok(lab.with_storage(self.precision.parse()?))

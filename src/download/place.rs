@@ -1,7 +1,7 @@
 //! Where a model's files lie: their URLs, what lists them, and who may answer for them.
 
 use super::content::Kind;
-use super::presets::PRESETS;
+use super::presets::Preset;
 use super::response::{Promise, Redirects};
 use super::transfer::{Piece, Wanted};
 use super::wanted::{Catalog, Entry, Role};
@@ -9,6 +9,7 @@ use super::{FileInfo, Spec};
 use crate::address::{Address, Folder, Repo, escape};
 use crate::error::{Error, Result};
 use crate::tokens::CAP_FILE;
+use crate::weights::Format;
 use crate::weights::manifest::{CAP_MANIFEST, MANIFEST, Manifest};
 use serde::Deserialize;
 
@@ -87,18 +88,16 @@ impl Place {
         self.address.step()
     }
 
-    /// What is known beforehand of a repository at a commit.
-    pub fn preset(&self) -> Option<Catalog> {
+    fn known(&self) -> Option<&'static Preset> {
         let Address::Hub(repo) = &self.address else { return None };
-        let preset = PRESETS
-            .iter()
-            .find(|preset| preset.repo == repo.to_string() && preset.commit == self.revision)?;
-        if preset.files.is_empty() {
-            return None;
-        }
+        Preset::find(&repo.to_string(), &self.revision)
+    }
+
+    /// The files of a repository at a commit, where all that is needed is known beforehand.
+    pub fn preset(&self) -> Option<Catalog> {
+        let preset = self.known().filter(|preset| preset.is_complete())?;
         let files = preset.files.iter().map(|file| {
-            let entry =
-                Entry { size: Some(file.size), hash: Promise::from_hex(file.hash), parts: Vec::new() };
+            let entry = Entry { size: file.size, hash: Promise::from_hex(file.hash), parts: Vec::new() };
             (file.name.to_owned(), entry)
         });
         Some(Catalog { files: files.collect(), ..Catalog::default() })
@@ -126,12 +125,15 @@ impl Place {
     pub fn wanted(&self, role: Role, name: &str, entry: Option<&Entry>, optional: bool) -> Wanted {
         let kind = match role {
             Role::Listing if self.revision.is_empty() => Kind::Json { cap: CAP_MANIFEST },
-            Role::Listing | Role::Index => Kind::Json { cap: CAP_LISTING },
+            Role::Listing | Role::Index(_) => Kind::Json { cap: CAP_LISTING },
             Role::Config => Kind::Json { cap: CAP_CONFIG },
             Role::Tokenizer | Role::Vocab => Kind::Json { cap: CAP_FILE },
             Role::Merges => Kind::Text { cap: CAP_FILE },
-            Role::Weights | Role::Shard | Role::Difference => Kind::Weights,
-            Role::Torch => Kind::Torch,
+            Role::Weights(format) | Role::Shard(format) => match format {
+                Format::Safetensors => Kind::Weights,
+                Format::Torch => Kind::Torch,
+            },
+            Role::Difference => Kind::Weights,
         };
         let size = entry.and_then(|entry| entry.size);
         let pieces = match entry {
@@ -142,7 +144,9 @@ impl Place {
             _ => vec![Piece { url: self.url(name), len: size }],
         };
         let name = if role == Role::Listing { self.listing_name() } else { name.to_owned() };
-        let promise = entry.and_then(|entry| entry.hash.clone());
+        // What is published of a preset counts, whatever a list says.
+        let known = self.known().and_then(|preset| preset.promise(&name));
+        let promise = known.or_else(|| entry.and_then(|entry| entry.hash.clone()));
         let sha256 = promise.as_ref().and_then(Promise::sha256).map(str::to_owned);
         let info = FileInfo { name, source: self.source(), revision: self.revision.clone(), size, sha256 };
         let pinned = is_commit(&self.revision);
@@ -228,61 +232,4 @@ fn packed(manifest: &Manifest) -> Catalog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(spec: &Spec) -> Place {
-        Place::new(spec).unwrap()
-    }
-
-    #[test]
-    fn urls_are_the_hubs_and_the_folders() {
-        let hub = place(&Spec::new("hf:a/b@refs/pr/1"));
-        assert_eq!(hub.url("config.json"), "https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/config.json");
-        assert_eq!(
-            hub.listing_url(),
-            "https://huggingface.co/api/models/a/b/revision/refs%2Fpr%2F1?blobs=true"
-        );
-        let base = Some("https://x.org/lab/index.html".into());
-        let folder = place(&Spec { base, ..Spec::new("./my models/gpt2/") });
-        assert_eq!(folder.listing_url(), "https://x.org/lab/my%20models/gpt2/microtome.json");
-        let web = Spec { consent: Some("y.org".into()), ..Spec::new("https://y.org/m") };
-        assert_eq!(place(&web).url("config.json"), "https://y.org/m/config.json");
-    }
-
-    #[test]
-    fn nothing_is_asked_of_a_host_that_nobody_agreed_to() {
-        for consent in [None, Some("x.org".into()), Some(String::new())] {
-            let spec = Spec { consent, ..Spec::new("https://y.org/m") };
-            assert_eq!(Place::new(&spec).err().unwrap().code, "address.consent");
-        }
-        assert_eq!(Place::new(&Spec::new("local")).err().unwrap().code, "address.local");
-        assert_eq!(Place::new(&Spec::new("./m/")).err().unwrap().code, "address.base");
-    }
-
-    #[test]
-    fn a_listing_gives_sizes_hashes_and_the_commit() {
-        let json = br#"{"id": "a/b", "sha": "607a30d783dfa663caf39e06633721c8d4cfcd7e", "siblings": [
-            {"rfilename": "config.json", "size": 665, "blobId": "10c66461e4c109db5a2196bff4bb59be30396ed8"},
-            {"rfilename": "model.safetensors", "size": 548105171, "lfs": {"size": 548105171, "pointerSize": 134,
-             "sha256": "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707"}}]}"#;
-        let mut place = place(&Spec::new("hf:a/b"));
-        let catalog = place.read_listing(json).unwrap().unwrap();
-        assert_eq!(place.revision, "607a30d783dfa663caf39e06633721c8d4cfcd7e");
-        let config = Promise::Git("10c66461e4c109db5a2196bff4bb59be30396ed8".into());
-        assert_eq!(
-            catalog.files["config.json"],
-            Entry { size: Some(665), hash: Some(config), parts: Vec::new() }
-        );
-        let hash = catalog.files["model.safetensors"].hash.as_ref().and_then(Promise::sha256);
-        assert_eq!(hash.map(|hash| &hash[..8]), Some("248dfc39"));
-        assert_eq!(place.read_listing(br#"{"error": "x"}"#).unwrap(), None);
-    }
-
-    #[test]
-    fn a_preset_is_known_at_its_commit_only() {
-        let preset = &PRESETS[0];
-        assert!(place(&Spec::new(format!("hf:{}@{}", preset.repo, preset.commit))).preset().is_some());
-        assert!(place(&Spec::new(format!("hf:{}", preset.repo))).preset().is_none());
-    }
-}
+mod tests;

@@ -3,8 +3,8 @@
 
 use super::response::Promise;
 use crate::error::{Error, Result};
-use crate::weights::ShardIndex;
 use crate::weights::manifest::{Step as Checkpoint, unknown_step};
+use crate::weights::{Format, ShardIndex};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a file is in its model.
@@ -16,10 +16,10 @@ pub enum Role {
     Tokenizer,
     Vocab,
     Merges,
-    Weights,
-    Index,
-    Shard,
-    Torch,
+    /// All weights in one file.
+    Weights(Format),
+    Index(Format),
+    Shard(Format),
     /// A checkpoint's difference from the model.
     Difference,
 }
@@ -28,14 +28,13 @@ impl Role {
     /// Where there is one file of this kind, its name.
     fn name(self) -> &'static str {
         match self {
-            Role::Listing | Role::Shard | Role::Difference => "",
+            Role::Listing | Role::Shard(_) | Role::Difference => "",
             Role::Config => "config.json",
             Role::Tokenizer => "tokenizer.json",
             Role::Vocab => "vocab.json",
             Role::Merges => "merges.txt",
-            Role::Weights => "model.safetensors",
-            Role::Index => "model.safetensors.index.json",
-            Role::Torch => "pytorch_model.bin",
+            Role::Weights(format) => format.whole(),
+            Role::Index(format) => format.index(),
         }
     }
 }
@@ -119,7 +118,7 @@ impl Plan {
     /// Whether a model without this file is none: what a listing has must be there as well.
     pub fn is_required(&self, role: Role) -> bool {
         match role {
-            Role::Config | Role::Merges | Role::Shard | Role::Difference => true,
+            Role::Config | Role::Shard(_) | Role::Difference => true,
             Role::Listing => false,
             other => self.entry(other.name()).is_some(),
         }
@@ -143,16 +142,16 @@ impl Plan {
     /// # Errors
     /// `file.index` for an index that is none; `file.missing` when there are no weights that can be read.
     pub fn after(&mut self, role: Role, found: bool, text: &[u8]) -> Result<()> {
-        if role == Role::Index && found {
-            let index = ShardIndex::from_json(text)?;
-            self.next.extend(index.shards().into_iter().map(|shard| (Role::Shard, shard.to_owned())));
+        if let (Role::Index(format), true) = (role, found) {
+            let index = ShardIndex::from_json(text, format)?;
+            self.next.extend(index.shards().into_iter().map(|shard| (Role::Shard(format), shard.to_owned())));
             return Ok(());
         }
         if role == Role::Config {
             // Before anything larger is asked for.
             self.difference()?;
         }
-        if role == Role::Weights && found {
+        if matches!(role, Role::Weights(_)) && found {
             self.next.extend(self.difference()?.map(|name| (Role::Difference, name)));
             return Ok(());
         }
@@ -164,7 +163,7 @@ impl Plan {
             }
             at = (role, false);
         }
-        if at == (Role::Torch, false) {
+        if at == (Role::Index(Format::Torch), false) {
             return Err(self.web_page.take().unwrap_or_else(|| self.no_weights()));
         }
         Ok(())
@@ -179,39 +178,39 @@ impl Plan {
         let others: Vec<&str> = others.map(String::as_str).take(5).collect();
         let others =
             if others.is_empty() { String::new() } else { format!("; it has {}", others.join(", ")) };
-        Error::input(
-            "file.missing",
-            format!(
-                "expected model.safetensors, its shards with an index, or pytorch_model.bin, found none{others}"
-            ),
-        )
+        Error::input("file.missing", format!("expected {}, found none{others}", Format::any()))
     }
 
     /// The sizes of the files that come after the one that is being fetched; `None` while it is not known which.
     pub fn outlook(&self, role: Role) -> Option<Vec<Option<u64>>> {
         let size = |name: &str| self.entry(name).and_then(|entry| entry.size);
         let mut rest: Vec<Option<u64>> = self.next.iter().map(|(_, name)| size(name)).collect();
-        if matches!(role, Role::Shard | Role::Torch | Role::Difference) {
+        if matches!(role, Role::Shard(_) | Role::Difference) {
             return Some(rest);
         }
         let Some(catalog) = &self.catalog else {
             // Weights that exist are the last file.
-            return (role == Role::Weights).then_some(rest);
+            return matches!(role, Role::Weights(_)).then_some(rest);
         };
         let mut at = role;
-        while let Some(role) = following(at, at == Role::Index || self.is_listed(at)) {
-            if self.is_listed(role) {
-                rest.push(size(role.name()));
+        let is_there = |at: Role| at == role || self.is_listed(at);
+        while let Some(next) = following(at, is_there(at)) {
+            if self.is_listed(next) {
+                rest.push(size(next.name()));
             }
-            at = role;
+            at = next;
         }
-        if at == Role::Weights
+        if matches!(at, Role::Weights(_))
+            && is_there(at)
             && let Ok(Some(name)) = self.difference()
         {
             rest.push(size(&name));
         }
-        if at == Role::Index {
-            let shard = |name: &&String| name.starts_with("model-") && name.ends_with(".safetensors");
+        if let Role::Index(format) = at
+            && is_there(at)
+        {
+            let (start, end) = format.shard();
+            let shard = |name: &&String| name.starts_with(start) && name.ends_with(end);
             rest.extend(catalog.files.keys().filter(shard).map(|name| size(name)));
         }
         Some(rest)
@@ -225,94 +224,16 @@ fn following(role: Role, found: bool) -> Option<Role> {
         (Role::Config, _) => Some(Role::Tokenizer),
         (Role::Tokenizer, false) => Some(Role::Vocab),
         (Role::Vocab, true) => Some(Role::Merges),
-        (Role::Tokenizer, true) | (Role::Vocab, false) | (Role::Merges, _) => Some(Role::Weights),
-        (Role::Weights, false) => Some(Role::Index),
-        (Role::Index, false) => Some(Role::Torch),
-        (Role::Weights | Role::Index, true) | (Role::Shard | Role::Torch | Role::Difference, _) => None,
+        (Role::Tokenizer, true) | (Role::Vocab, false) | (Role::Merges, _) => {
+            Some(Role::Weights(Format::Safetensors))
+        }
+        (Role::Weights(format), false) => Some(Role::Index(format)),
+        (Role::Index(Format::Safetensors), false) => Some(Role::Weights(Format::Torch)),
+        (Role::Index(Format::Torch), false)
+        | (Role::Weights(_) | Role::Index(_), true)
+        | (Role::Shard(_) | Role::Difference, _) => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The names asked for when exactly `present` exist.
-    fn asked(catalog: Option<Catalog>, present: &[&str]) -> (Vec<String>, Result<()>) {
-        let mut plan = Plan::new(catalog, None);
-        let mut names = Vec::new();
-        while let Some((role, name)) = plan.next() {
-            if role == Role::Listing {
-                plan.listing_done();
-                continue;
-            }
-            let index = br#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors"}}"#;
-            let found = present.contains(&name.as_str());
-            names.push(name);
-            if let Err(error) = plan.after(role, found, index) {
-                return (names, Err(error));
-            }
-        }
-        (names, Ok(()))
-    }
-
-    fn catalog(names: &[&str]) -> Option<Catalog> {
-        let files = names.iter().map(|name| ((*name).to_owned(), Entry::default())).collect();
-        Some(Catalog { files, ..Catalog::default() })
-    }
-
-    #[test]
-    fn names_are_tried_in_an_order_that_ends_early() {
-        let (names, end) = asked(None, &["config.json", "tokenizer.json", "model.safetensors"]);
-        assert_eq!(names, ["config.json", "tokenizer.json", "model.safetensors"]);
-        end.unwrap();
-        let (names, _) = asked(None, &["config.json", "vocab.json", "merges.txt", "pytorch_model.bin"]);
-        let tried = [
-            "tokenizer.json",
-            "vocab.json",
-            "merges.txt",
-            "model.safetensors",
-            "model.safetensors.index.json",
-        ];
-        assert_eq!(names[1..6], tried);
-        assert_eq!(names[6..], ["pytorch_model.bin"]);
-        let (names, _) = asked(None, &["config.json", "model.safetensors.index.json"]);
-        assert_eq!(names[5..], ["model-1.safetensors", "model-2.safetensors"]);
-        let (_, end) = asked(None, &["config.json"]);
-        assert_eq!(end.expect_err("no weights").code, "file.missing");
-    }
-
-    #[test]
-    fn only_listed_files_are_asked_for() {
-        let all = [
-            "README.md",
-            "config.json",
-            "merges.txt",
-            "model.safetensors",
-            "pytorch_model.bin",
-            "vocab.json",
-        ];
-        let (names, _) = asked(catalog(&all), &all);
-        assert_eq!(names, ["config.json", "vocab.json", "merges.txt", "model.safetensors"]);
-        let (_, end) = asked(catalog(&["config.json", "model_final.pth"]), &["config.json"]);
-        assert!(end.expect_err("no weights").message.ends_with("it has model_final.pth"));
-    }
-
-    #[test]
-    fn what_is_to_come_is_known_from_a_listing() {
-        let mut sizes = catalog(&["config.json", "tokenizer.json", "model.safetensors"]).unwrap();
-        for (entry, size) in sizes.files.values_mut().zip([1, 100, 10]) {
-            entry.size = Some(size);
-        }
-        let mut plan = Plan::new(Some(sizes), None);
-        plan.next();
-        assert_eq!(plan.outlook(Role::Config), Some(vec![Some(10), Some(100)]));
-        assert_eq!(plan.outlook(Role::Weights), Some(vec![]));
-        assert_eq!(Plan::new(None, None).outlook(Role::Config), None);
-        let names =
-            ["config.json", "model.safetensors.index.json", "model-1.safetensors", "model-2.safetensors"];
-        let mut plan = Plan::new(catalog(&names), None);
-        plan.next();
-        assert_eq!(plan.outlook(Role::Config).map(|rest| rest.len()), Some(3));
-        assert_eq!(plan.outlook(Role::Index).map(|rest| rest.len()), Some(2));
-    }
-}
+mod tests;

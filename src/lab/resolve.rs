@@ -10,6 +10,8 @@ use crate::metric;
 use crate::model::Readout;
 use crate::outcome::TokenText;
 use crate::sweep::Sweep;
+use crate::tokens::Tokenizer;
+use std::fmt;
 
 /// The token ids of a prompt.
 pub type Tokens = Vec<u32>;
@@ -120,10 +122,7 @@ impl Model {
     }
 
     fn encode(&self, text: &str, prepend_bos: bool) -> Result<Tokens> {
-        let tokenizer = self.tokenizer.as_ref().ok_or_else(|| {
-            Error::input("input.no_tokenizer", "this model has no tokenizer, so a prompt cannot be a text")
-                .with_action("Give the prompt as an array of token ids, or add tokenizer.json to the model.")
-        })?;
+        let tokenizer = self.tokenizer("a prompt")?;
         let mut tokens = Vec::new();
         if prepend_bos {
             // The tokenizer first: a small model's config.json often repeats GPT-2's 50256.
@@ -135,6 +134,23 @@ impl Model {
         }
         tokens.extend(tokenizer.encode(text)?);
         Ok(tokens)
+    }
+
+    /// The tokenizer, for `what` that is a text.
+    fn tokenizer(&self, what: impl fmt::Display) -> Result<&Tokenizer> {
+        self.tokenizer.as_ref().ok_or_else(|| {
+            let why = match &self.tokenizer_refused {
+                None => format!("this model has no tokenizer, so {what} cannot be a text"),
+                Some(error) => {
+                    format!("this model's tokenizer cannot be used, so {what} cannot be a text: {error}")
+                }
+            };
+            let action = match &self.tokenizer_refused {
+                None => "Give token ids, or add tokenizer.json to the model.",
+                Some(_) => "Give token ids.",
+            };
+            Error::input("input.no_tokenizer", why).with_action(action)
+        })
     }
 
     fn check_id(&self, id: u32) -> Result<()> {
@@ -155,16 +171,7 @@ impl Model {
     pub fn token(&self, token: &Token) -> Result<u32> {
         let id = match token {
             Token::Id(id) => *id,
-            Token::Text(text) => match &self.tokenizer {
-                Some(tokenizer) => tokenizer.single(text)?,
-                None => {
-                    return Err(Error::input(
-                        "input.no_tokenizer",
-                        format!("this model has no tokenizer, so a token cannot be a text ('{text}')"),
-                    )
-                    .with_action("Give the token as an id."));
-                }
-            },
+            Token::Text(text) => self.tokenizer(format_args!("a token ('{text}')"))?.single(text)?,
         };
         self.check_id(id)?;
         Ok(id)

@@ -1,5 +1,5 @@
 //! Runs that leave their base at some heads of a layer: those heads are computed again, for the queries that can see the
-//! edit, and the residual stream becomes the base's plus what they add now, less what they added before.
+//! edit, and the other heads' z are the base's.
 //!
 //! An edited query, key or value is a row that the head looks at instead of the base's: another run's row where it is
 //! patched from there, a spare row behind the others where it is not.
@@ -11,10 +11,9 @@ use super::extent::{Fork, overlap};
 use super::hooks::push;
 use super::layout::Layout;
 use crate::error::Result;
-use crate::hook::{HookName, Site};
+use crate::hook::Site;
 use crate::intervene::{Edit, Intervention};
-use crate::program::{Attn, AttnRow, Buf, DeltaRow, HeadChange, Op, Segment};
-use crate::weights::{Part, Weight};
+use crate::program::{Attn, AttnRow, Buf, Op, Segment, Src};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,8 +35,9 @@ struct Again {
 }
 
 impl Builder<'_> {
-    /// Appends to `mid` and to `resid_mid` the rows of the runs that leave their base at heads of this layer. `layouts`
-    /// are those of keys and values, of queries, and behind the attention; `attn` is the base's attention.
+    /// Appends to `mid` and to z the rows of the runs that leave their base at heads of this layer, with all edits but those
+    /// of z itself. `layouts` are those of keys and values, of queries, and behind the attention; `attn` is the base's
+    /// attention. Returns copies within z that are still to be made; no edit of z reads what they write.
     ///
     /// # Errors
     /// When what an edit copies is not computed.
@@ -47,12 +47,15 @@ impl Builder<'_> {
         layouts: [&Layout; 3],
         attn: &Arc<Attn>,
         mid: &mut Layout,
-    ) -> Result<()> {
-        let runs = self.forks(layer, Fork::Heads);
-        if runs.is_empty() {
-            return Ok(());
-        }
+    ) -> Result<Vec<Segment>> {
         let [pre, queries, attended] = layouts;
+        let runs = self.forks(layer, Fork::Heads);
+        for run in &runs {
+            mid.push(*run, overlap(&self.extents[*run].differs, &self.looked_at(*run, layer)));
+        }
+        if mid.rows() == attended.rows() {
+            return Ok(Vec::new());
+        }
         let q = self.replaced(layer, Site::Q, Buf::Q, queries, &runs)?;
         let k = self.replaced(layer, Site::K, Buf::K, pre, &runs)?;
         let v = self.replaced(layer, Site::V, Buf::V, pre, &runs)?;
@@ -68,7 +71,7 @@ impl Builder<'_> {
             }
         }
         let d_head = self.cfg.d_head;
-        let tail = attended.rows() * self.cfg.d_model;
+        let tail = mid.rows() * self.cfg.d_model;
         let second = tail + at_once.attn.rows.len() * d_head;
         let end = second + in_steps.attn.rows.len() * d_head;
         let scale = self.cfg.attn_scale(layer);
@@ -85,7 +88,7 @@ impl Builder<'_> {
             let first = at_once.items.get(&item).map(|i| tail + i * d_head);
             first.or_else(|| in_steps.items.get(&item).map(|i| second + i * d_head))
         };
-        self.deltas(layer, attended, (&runs, &z_of, end), mid)
+        self.z_rows(layer, attended, mid, (&runs, &z_of))
     }
 
     /// The run's edits of this layer.
@@ -250,95 +253,54 @@ impl Builder<'_> {
         let rows = Arc::new(std::mem::take(&mut again.attn));
         let place = |run, head, dest| Some(rows.rows[*again.items.get(&(run, head, dest))?].score as usize);
         let (scores, pattern, heads) = (Buf::AttnScores, Buf::Pattern, 1);
-        self.emit(Op::AttnScores { attn: rows.clone(), out: scores, heads, d_head, scale }, scores, end);
+        let (q, keys, values) = (Buf::Q, Src::by_head(Buf::K), Src::by_head(Buf::V));
+        let op = Op::AttnScores { attn: rows.clone(), q, keys, out: scores, heads, d_head, scale };
+        self.emit(op, scores, end);
         self.score_edits(Site::AttnScores, layer, scores, attended, attn, &place)?;
         self.emit(Op::Pattern { attn: rows.clone(), scores, out: pattern, heads }, pattern, end);
         self.score_edits(Site::Pattern, layer, pattern, attended, attn, &place)?;
         let causal = self.causal;
         let z_end = first + rows.rows.len() * d_head;
-        let op = Op::Z { attn: rows.clone(), pattern, out: Buf::Z, first, heads, d_head, causal };
+        let out = Buf::Z;
+        let op = Op::Z { attn: rows.clone(), pattern, values, out, first, heads, d_head, causal };
         self.emit(op, Buf::Z, z_end);
         Ok(())
     }
 
-    /// What changes of z in each row, and the rows of `resid_mid` that follow. `z_of` is where a head's new z begins;
-    /// edits of z itself that need room find it from element `spare` on.
-    fn deltas(
+    /// The base's z for each row of a run that leaves it here, but for heads that are computed again, whose z begins at
+    /// `z_of`, and heads that an edit of z writes.
+    fn z_rows(
         &mut self,
         layer: usize,
         attended: &Layout,
-        (runs, z_of, spare): (&[usize], &dyn Fn(Item) -> Option<usize>, usize),
-        mid: &mut Layout,
-    ) -> Result<()> {
-        let (d, d_head) = (self.cfg.d_model, self.cfg.d_head);
-        let (first_row, mut spare) = (mid.rows(), spare);
-        let (mut rows, mut changes) = (Vec::new(), Vec::new());
-        let (mut rounds, mut given): (Vec<Vec<Segment>>, Vec<Segment>) = (Vec::new(), Vec::new());
+        mid: &Layout,
+        (runs, z_of): (&[usize], &dyn Fn(Item) -> Option<usize>),
+    ) -> Result<Vec<Segment>> {
+        let d_head = self.cfg.d_head;
+        let scales = |i: &Intervention| matches!(i.edit, Edit::Scale { .. });
+        let mut copies = Vec::new();
         for run in runs {
-            let looked_at = self.looked_at(*run, layer);
-            let differs = &self.extents[*run].differs;
-            let positions = overlap(differs, &looked_at);
-            let affected = self.affected(*run, layer);
-            let hook = HookName { site: Site::Z, layer };
-            let of_z: Vec<Intervention> =
-                self.here(*run, layer).filter(|i| i.hook == hook).copied().collect();
-            for dest in positions.clone() {
-                let old = self.row(attended, *run, dest)? * d;
-                let z_old = |head: usize| (old + head * d_head) as u32;
-                // By head: where its new z begins, and how many edits of this row it has been through.
-                let mut new: BTreeMap<usize, (u32, usize)> = BTreeMap::new();
-                new.extend(
-                    affected.keys().filter_map(|head| Some((*head, (z_of((*run, *head, dest))? as u32, 0)))),
-                );
-                for Intervention { place, edit, .. } in &of_z {
-                    if !place.positions(self.runs[*run].tokens.len()).contains(&dest) {
-                        continue;
-                    }
-                    for head in place.heads(self.cfg.n_heads) {
-                        let (now, round) = new.get(&head).copied().unwrap_or((z_old(head), 0));
-                        let next = match edit {
-                            Edit::Zero => (HeadChange::ZERO, 0),
-                            Edit::Patch { from } => {
-                                ((self.row(attended, *from, dest)? * d + head * d_head) as u32, 0)
-                            }
-                            Edit::Scale { .. } if now == HeadChange::ZERO => (now, round),
-                            Edit::Scale { by } => {
-                                rounds.resize(rounds.len().max(round + 1), Vec::new());
-                                let copy = Segment::copy(spare as u32, now, d_head as u32);
-                                push(&mut rounds[round], Segment { scale: *by, ..copy });
-                                spare += d_head;
-                                ((spare - d_head) as u32, round + 1)
-                            }
-                            Edit::Given { at, per_pos } => {
-                                let first = at + if *per_pos { dest * d } else { 0 } + head * d_head;
-                                push(&mut given, Segment::copy(spare as u32, first as u32, d_head as u32));
-                                spare += d_head;
-                                ((spare - d_head) as u32, 0)
-                            }
-                        };
-                        new.insert(head, next);
-                    }
-                }
-                let first = changes.len() as u32;
-                let change = |(head, (z_new, _)): (&usize, &(u32, usize))| HeadChange {
-                    head: *head as u32,
-                    z_new: *z_new,
-                    z_old: z_old(*head),
+            let len = self.runs[*run].tokens.len();
+            let of_z: Vec<_> = self.here(*run, layer).filter(|i| i.hook.site == Site::Z).collect();
+            for dest in mid.positions(*run) {
+                let written = |head: usize| {
+                    let here = |i: &&&Intervention| {
+                        i.place.positions(len).contains(&dest)
+                            && i.place.heads(self.cfg.n_heads).contains(&head)
+                    };
+                    of_z.iter().find(here).is_some_and(|first| !scales(first))
                 };
-                changes.extend(new.iter().map(change));
-                let base = self.row(mid, *run, dest)? as u32;
-                rows.push(DeltaRow { base, first, end: changes.len() as u32 });
+                let (row, base) = (self.row(mid, *run, dest)?, self.row(attended, *run, dest)?);
+                for head in (0..self.cfg.n_heads).filter(|head| !written(*head)) {
+                    let at = |row: usize| row * self.cfg.d_model + head * d_head;
+                    let src = z_of((*run, head, dest)).unwrap_or(at(base));
+                    push(&mut copies, Segment::copy(at(row) as u32, src as u32, d_head as u32));
+                }
             }
-            mid.push(*run, positions);
         }
-        self.grow(Buf::Z, spare);
-        self.edit(Buf::Z, Buf::Given, given);
-        rounds.into_iter().for_each(|round| self.edit(Buf::Z, Buf::Z, round));
-        if !rows.is_empty() {
-            let w = Weight::Block(layer, Part::WO);
-            let op = Op::ZDelta { w, rows, changes, out: Buf::ResidMid, first: first_row, d_head };
-            self.emit(op, Buf::ResidMid, mid.rows() * d);
+        if self.interventions(Site::Z, layer).iter().any(|(_, i)| scales(i)) {
+            self.edit(Buf::Z, Buf::Z, std::mem::take(&mut copies));
         }
-        Ok(())
+        Ok(copies)
     }
 }

@@ -13,9 +13,24 @@ impl Builder<'_> {
     /// # Errors
     /// When what an edit copies is not computed.
     pub(super) fn hook(&mut self, site: Site, layer: usize, buf: Buf, layout: &Layout) -> Result<()> {
+        self.hook_onto(Vec::new(), site, layer, buf, layout)
+    }
+
+    /// [`Builder::hook`] behind copies within `buf`, which no edit of the hook may read.
+    ///
+    /// # Errors
+    /// As [`Builder::hook`].
+    pub(super) fn hook_onto(
+        &mut self,
+        copies: Vec<Segment>,
+        site: Site,
+        layer: usize,
+        buf: Buf,
+        layout: &Layout,
+    ) -> Result<()> {
         let row_width = self.row_width(site);
         let head_width = row_width / self.cfg.n_heads;
-        let (mut inside, mut given) = (Vec::new(), Vec::new());
+        let (mut inside, mut given) = (copies, Vec::new());
         for (run, Intervention { place, edit, .. }) in self.interventions(site, layer) {
             let (col, width) = place.head.map_or((0, row_width), |head| (head * head_width, head_width));
             for pos in place.positions(self.runs[*run].tokens.len()) {

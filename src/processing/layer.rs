@@ -2,7 +2,7 @@
 
 use super::{Stream, center_row, svd};
 use crate::error::Result;
-use crate::weights::{Part, Sink, Weight, as_rows};
+use crate::weights::{Part, Sink, Weight, as_rows, pieces};
 
 /// LayerNorm's weight and bias before a matrix, where they are folded into it.
 type Fold<'a> = Option<[&'a [f32]; 2]>;
@@ -88,7 +88,7 @@ impl<S: Sink> Stream<'_, S> {
         if let Some([ln_w, ln_b]) = fold {
             means = vec![0.0f64; width];
             let mut sums: Vec<f64> = biases.iter().map(|b| f64::from(*b)).collect();
-            for rows in self.pieces(matrices) {
+            for rows in pieces(matrices, self.cfg) {
                 let values = self.raw.rows(matrices, rows.clone()).await?;
                 for (row, i) in values.chunks_exact(width).zip(rows) {
                     let (w, b) = (ln_w[i], f64::from(ln_b[i]));
@@ -100,7 +100,7 @@ impl<S: Sink> Stream<'_, S> {
             means.iter_mut().for_each(|mean| *mean /= ln_w.len() as f64);
         }
         let n = width / matrices.len();
-        for rows in self.pieces(matrices) {
+        for rows in pieces(matrices, self.cfg) {
             let mut values = self.raw.rows(matrices, rows.clone()).await?;
             if let Some([ln_w, _]) = fold {
                 for (row, i) in values.chunks_exact_mut(width).zip(rows.clone()) {
@@ -131,7 +131,7 @@ impl<S: Sink> Stream<'_, S> {
     ) -> Result<()> {
         let [_, width] = as_rows(matrix, self.cfg);
         let mut sums: Vec<f64> = bias.iter().flat_map(|(_, b)| b.iter()).map(|b| f64::from(*b)).collect();
-        for rows in self.pieces(&[matrix]) {
+        for rows in pieces(&[matrix], self.cfg) {
             let mut values = self.raw.rows(&[matrix], rows.clone()).await?;
             if self.steps.center_writing_weights {
                 values.chunks_exact_mut(width).for_each(center_row);

@@ -236,5 +236,4 @@ fn bad(place: &str, message: impl std::fmt::Display) -> Error {
 
 fn unsupported(message: String) -> Error {
     Error::input("tokenizer.unsupported", format!("{JSON}: this is not GPT-2's kind of tokenizer: {message}"))
-        .with_action("Without the tokenizer's files the model opens too, for prompts of token ids.")
 }

@@ -1,15 +1,14 @@
-//! Hugging Face's tensors to this program's weights. The tables here are the only place that knows
-//! Hugging Face's names.
-//!
-//! GPT-2's linear layers are `Conv1D`s: `y = x W + b` with `W: [in, out]`, which is the layout of
-//! [`Weight::shape`] already. `c_attn` holds `W_Q | W_K | W_V` side by side and is split by columns.
+//! A model's weights in its files: whether they are those of its configuration, and how they are read.
 
-use super::files::{INDEX, ModelFiles, ShardIndex, TORCH};
+mod fit;
+
+use super::files::{Format, Lie, ModelFiles, ShardIndex};
 use super::header::{Dtype, Header};
 use super::manifest::hex;
+use super::names;
 use super::raw::{Raw, Rows, as_rows};
 use super::source::Source;
-use super::{Part, Weight, torch};
+use super::{Weight, torch};
 use crate::config::{Config, unsupported};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -21,53 +20,6 @@ use std::rc::Rc;
 /// order of their names.
 pub type Sha256Hex = String;
 
-/// The tensors of layer `N`, after `h.N.`, and the weights that they hold side by side.
-const BLOCK: [(&str, &[Part]); 12] = [
-    ("ln_1.weight", &[Part::Ln1W]),
-    ("ln_1.bias", &[Part::Ln1B]),
-    ("attn.c_attn.weight", &[Part::WQ, Part::WK, Part::WV]),
-    ("attn.c_attn.bias", &[Part::BQ, Part::BK, Part::BV]),
-    ("attn.c_proj.weight", &[Part::WO]),
-    ("attn.c_proj.bias", &[Part::BO]),
-    ("ln_2.weight", &[Part::Ln2W]),
-    ("ln_2.bias", &[Part::Ln2B]),
-    ("mlp.c_fc.weight", &[Part::WIn]),
-    ("mlp.c_fc.bias", &[Part::BIn]),
-    ("mlp.c_proj.weight", &[Part::WOut]),
-    ("mlp.c_proj.bias", &[Part::BOut]),
-];
-
-/// The prefix that some checkpoints put before every name but that of the head.
-const PREFIX: &str = "transformer.";
-/// The unembedding, stored only where it is not the embedding.
-const HEAD: &str = "lm_head.weight";
-
-/// Buffers of the causal mask that some checkpoints carry: constants, not weights.
-fn is_mask(name: &str) -> bool {
-    let buffer = name.strip_prefix("h.").and_then(|rest| rest.split_once('.'));
-    buffer.is_some_and(|(layer, rest)| {
-        layer.parse::<u32>().is_ok() && matches!(rest, "attn.bias" | "attn.masked_bias")
-    })
-}
-
-/// Every stored tensor of a model with the weights in it, in the order of the forward pass.
-pub(crate) fn table(cfg: &Config) -> Vec<(String, Vec<Weight>)> {
-    let one = |name: &str, weight| (name.to_owned(), vec![weight]);
-    let mut rows = vec![one("wte.weight", Weight::Embed), one("wpe.weight", Weight::PosEmbed)];
-    for layer in 0..cfg.n_layers {
-        rows.extend(BLOCK.iter().map(|(name, parts)| {
-            let weights = parts.iter().map(|part| Weight::Block(layer, *part)).collect();
-            (format!("h.{layer}.{name}"), weights)
-        }));
-    }
-    rows.push(one("ln_f.weight", Weight::LnFinalW));
-    rows.push(one("ln_f.bias", Weight::LnFinalB));
-    if !cfg.tie_word_embeddings {
-        rows.push(one(HEAD, Weight::Unembed));
-    }
-    rows
-}
-
 /// A model's weights where they lie: checked against the configuration, and unread.
 ///
 /// A stored `lm_head` is not used where the configuration ties the embeddings: Hugging Face ties after loading, so there
@@ -75,6 +27,7 @@ pub(crate) fn table(cfg: &Config) -> Vec<(String, Vec<Weight>)> {
 pub struct Checkpoint {
     cfg: Config,
     source: Rc<dyn Source>,
+    /// Somebody has agreed to weights from which nothing sensible can come.
     pub(super) allow_not_finite: bool,
     /// Under the first weight of each stored tensor.
     tensors: HashMap<Weight, Tensor>,
@@ -98,7 +51,7 @@ pub const PIECE_BYTES: u64 = 4 << 20;
 
 impl Checkpoint {
     /// Reads the configuration and the headers of the weight files. With `allow_not_finite`, weights may be NaN or
-    /// infinite; results then hold what becomes of that.
+    /// infinite, or all zero; results then hold what becomes of that.
     ///
     /// # Errors
     /// `file.missing` names what is; those of [`Config::from_json`] and [`Header::read`]; `file.index` when shards and
@@ -107,8 +60,8 @@ impl Checkpoint {
     pub async fn open(files: &ModelFiles, allow_not_finite: bool) -> Result<Self> {
         let cfg = Config::from_json(&files.config().await?)?;
         let headers = headers(files).await?;
-        let rows = table(&cfg);
-        let (tensors, differences) = match_tensors(&cfg, &rows, &headers);
+        let rows = names::table(&cfg);
+        let (tensors, differences) = fit::match_tensors(&cfg, &rows, &headers);
         if !differences.is_empty() {
             return Err(unsupported("weights", &differences));
         }
@@ -159,7 +112,7 @@ impl Checkpoint {
         let first = parts.first().copied().unwrap_or(Weight::Embed);
         let tensor =
             self.tensors.get(&first).ok_or_else(|| Error::internal(format!("{first} is not stored")))?;
-        let [_, n] = as_rows(first, &self.cfg);
+        let [count, n] = as_rows(first, &self.cfg);
         let row_bytes = (n * parts.len()) as u64 * tensor.dtype.size();
         let at = |row: usize| tensor.bytes.start + row as u64 * row_bytes;
         let bytes = at(rows.start)..at(rows.end);
@@ -167,22 +120,54 @@ impl Checkpoint {
             return Err(Error::internal(format!("rows {rows:?} are outside tensor '{}'", tensor.name)));
         }
         let values = tensor.decode(&self.source.read(tensor.file, bytes).await?)?;
-        if self.allow_not_finite || values.iter().all(|value| value.is_finite()) {
+        if self.allow_not_finite {
             return Ok(values);
         }
-        Err(self.not_finite(tensor).await?)
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(self.not_finite(tensor).await?);
+        }
+        // Only these: a layer's matrix may be zero, where it was ablated or not trained yet. With their last rows, so that
+        // the whole is read again once and not with every piece that has nothing but zeros.
+        if matches!(first, Weight::Embed | Weight::Unembed)
+            && rows.end == count
+            && values.iter().all(|value| *value == 0.0)
+            && self.is_zero(tensor).await?
+        {
+            return Err(self.all_zero(first, tensor));
+        }
+        Ok(values)
+    }
+
+    /// Whether nothing else is in a tensor.
+    async fn is_zero(&self, tensor: &Tensor) -> Result<bool> {
+        for bytes in tensor.pieces() {
+            let values = tensor.decode(&self.source.read(tensor.file, bytes).await?)?;
+            if values.iter().any(|value| *value != 0.0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn all_zero(&self, weight: Weight, tensor: &Tensor) -> Error {
+        let so = if weight == Weight::unembed(&self.cfg) {
+            "all logits are equal"
+        } else {
+            "no token differs from another"
+        };
+        let (name, all) = (&tensor.name, tensor.elements());
+        Error::input("model.all_zero", format!("tensor '{name}': all {all} values are 0, so that {so}"))
+            .with_action("Get the weights again, or allow such weights.")
     }
 
     /// Counts the values of a tensor that are no numbers.
     async fn not_finite(&self, tensor: &Tensor) -> Result<Error> {
-        let (mut bad, mut start) = (0, tensor.bytes.start);
-        while start < tensor.bytes.end {
-            let end = tensor.bytes.end.min(start + PIECE_BYTES);
-            let values = tensor.decode(&self.source.read(tensor.file, start..end).await?)?;
+        let mut bad = 0;
+        for bytes in tensor.pieces() {
+            let values = tensor.decode(&self.source.read(tensor.file, bytes).await?)?;
             bad += values.iter().filter(|value| !value.is_finite()).count();
-            start = end;
         }
-        let (name, all) = (&tensor.name, tensor.shape.iter().product::<u64>());
+        let (name, all) = (&tensor.name, tensor.elements());
         let message = format!("tensor '{name}': {bad} of {all} values are NaN or infinite, expected none");
         Ok(Error::input("model.not_finite", message).with_action(
             "Get the weights again, use a checkpoint whose training did not diverge, or allow such weights.",
@@ -202,6 +187,16 @@ impl Raw for Checkpoint {
 }
 
 impl Tensor {
+    fn elements(&self) -> u64 {
+        self.shape.iter().product()
+    }
+
+    /// Its bytes, as many as are in memory at a time.
+    fn pieces(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let Range { start, end } = self.bytes;
+        (start..end).step_by(PIECE_BYTES as usize).map(move |at| at..end.min(at + PIECE_BYTES))
+    }
+
     /// The values as `f32`: exact for all three types.
     fn decode(&self, bytes: &[u8]) -> Result<Vec<f32>> {
         let (pairs, quads) = (bytes.as_chunks::<2>().0, bytes.as_chunks::<4>().0);
@@ -218,36 +213,35 @@ impl Tensor {
 
 /// The headers of the weight files, in the order of their names; shards checked against their index.
 async fn headers(files: &ModelFiles) -> Result<Vec<(usize, Header)>> {
-    let index = match files.find("model.safetensors") {
-        Some(file) => return Ok(vec![(file, header(&*files.source, file).await?)]),
-        None => files.small(INDEX).await?,
+    let format = match files.weights() {
+        None => return Err(files.missing(&Format::any())),
+        Some((format, Lie::Whole(file))) => {
+            return Ok(vec![(file, header(&*files.source, file, format).await?)]);
+        }
+        Some((format, Lie::Shards)) => format,
     };
-    let Some(index) = index else {
-        let Some(file) = files.find(TORCH) else {
-            let what = format!("model.safetensors, or {INDEX} and its shards, or {TORCH}");
-            return Err(files.missing(&what));
-        };
-        let header = torch::read(&*files.source, file).await.map_err(|e| e.at(TORCH))?;
-        return Ok(vec![(file, header)]);
-    };
-    let index = ShardIndex::from_json(&index)?;
+    let name = format.index();
+    let index = files.small(name).await?.ok_or_else(|| files.missing(name))?;
+    let index = ShardIndex::from_json(&index, format)?;
     let mut by_name = BTreeMap::new();
-    for name in index.shards() {
-        let file =
-            files.find(name).ok_or_else(|| files.missing(&format!("shard {name}, which {INDEX} names")))?;
-        by_name.insert(name, (file, header(&*files.source, file).await?));
+    for shard in index.shards() {
+        let file = files.find(shard).ok_or_else(|| files.missing(&index.missing(shard)))?;
+        by_name.insert(shard, (file, header(&*files.source, file, format).await?));
     }
     index.check(&by_name)?;
     Ok(by_name.into_values().collect())
 }
 
-/// The header of a safetensors file.
+/// The header of a weight file.
 ///
 /// # Errors
-/// Those of [`Header::read`], with the file's name in front.
-pub(super) async fn header(source: &dyn Source, file: usize) -> Result<Header> {
+/// Those of [`Header::read`] and [`torch::read`], with the file's name in front.
+pub(super) async fn header(source: &dyn Source, file: usize, format: Format) -> Result<Header> {
     let Some(at) = source.files().get(file) else { return Err(Error::internal("no such file")) };
     let read = async {
+        if format == Format::Torch {
+            return torch::read(source, file).await;
+        }
         // A web page has no header length: let the error show its first bytes.
         let mut prefix = source.read(file, 0..at.len.min(40)).await?;
         if let Some(first8) = prefix.first_chunk::<8>()
@@ -258,72 +252,4 @@ pub(super) async fn header(source: &dyn Source, file: usize) -> Result<Header> {
         Header::read(&prefix, at.len)
     };
     read.await.map_err(|e| e.at(&at.name))
-}
-
-/// One tensor for each row of the table, and what is wrong with the others: shapes and types, missing
-/// tensors and unexpected ones by turns, so that the first five differences show each sort. The tensors
-/// are complete only where there is no difference.
-fn match_tensors(
-    cfg: &Config,
-    rows: &[(String, Vec<Weight>)],
-    headers: &[(usize, Header)],
-) -> (Vec<Tensor>, Vec<String>) {
-    let (mut wrong, mut missing, mut unexpected) = (Vec::new(), Vec::new(), Vec::new());
-    let mut stored = BTreeMap::new();
-    for (file, header) in headers {
-        for (name, info) in &header.tensors {
-            let short = name.strip_prefix(PREFIX).unwrap_or(name);
-            let tied_head = name == HEAD && cfg.tie_word_embeddings;
-            if is_mask(short) || tied_head {
-                continue;
-            }
-            let bytes = header.data_start + info.start..header.data_start + info.end;
-            let (name, dtype, shape) = (name.clone(), info.dtype, info.shape.clone());
-            if stored.insert(short, Tensor { name, file: *file, dtype, shape, bytes }).is_some() {
-                unexpected.push(format!("'{short}' is there with and without the prefix '{PREFIX}'"));
-            }
-        }
-    }
-    let mut found = Vec::with_capacity(rows.len());
-    for (name, parts) in rows {
-        let expected = stored_shape(cfg, parts);
-        let Some(tensor) = stored.remove(name.as_str()) else {
-            missing.push(format!("'{name}' {expected:?} is missing"));
-            continue;
-        };
-        let (shape, dtype) = (&tensor.shape, tensor.dtype);
-        let longer = parts[..] == [Weight::PosEmbed] && shape[..].first() > expected.first();
-        let fits = if longer { shape.get(1..) == expected.get(1..) } else { *shape == expected };
-        if !fits {
-            wrong.push(format!("'{}' has shape {shape:?}, expected {expected:?}", tensor.name));
-        } else if !dtype.is_float() {
-            wrong.push(format!("'{}' is {dtype}, expected F32, F16 or BF16", tensor.name));
-        }
-        found.push(tensor);
-    }
-    unexpected.extend(stored.values().map(|t| format!("'{}' {:?} is unexpected", t.name, t.shape)));
-    (found, by_turns([wrong, missing, unexpected]))
-}
-
-/// The shape as stored: the weights stand side by side in the last dimension.
-fn stored_shape(cfg: &Config, parts: &[Weight]) -> Vec<u64> {
-    let first = parts.first().map(|weight| weight.shape(cfg)).unwrap_or_default();
-    let mut shape: Vec<u64> = first.into_iter().map(|dim| dim as u64).collect();
-    if let Some(last) = shape.last_mut() {
-        *last *= parts.len() as u64;
-    }
-    shape
-}
-
-/// One of each list, then the next of each, until all are empty.
-fn by_turns(lists: [Vec<String>; 3]) -> Vec<String> {
-    let mut lists = lists.map(Vec::into_iter);
-    let mut all = Vec::new();
-    loop {
-        let before = all.len();
-        all.extend(lists.iter_mut().filter_map(Iterator::next));
-        if all.len() == before {
-            return all;
-        }
-    }
 }

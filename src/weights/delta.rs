@@ -11,9 +11,10 @@
 //! under the names of `model.safetensors`. Rounding to integers is part of the checkpoint, as rounding to f16 is part of the
 //! model: every engine and every reader gets the same weights.
 
-use super::checkpoint::{Checkpoint, header, table};
-use super::files::ModelFiles;
+use super::checkpoint::{Checkpoint, header};
+use super::files::{Format, ModelFiles};
 use super::header::{Dtype, Header, TensorInfo};
+use super::names::table;
 use super::raw::{Raw, Rows, as_rows};
 use super::source::Source;
 use super::{Sha256Hex, Weight};
@@ -56,7 +57,7 @@ impl Delta {
     /// model.
     pub async fn open(base: Checkpoint, files: &ModelFiles, file: usize) -> Result<Self> {
         let source = Rc::clone(&files.source);
-        let Header { tensors: mut stored, data_start } = header(&*source, file).await?;
+        let Header { tensors: mut stored, data_start } = header(&*source, file, Format::Safetensors).await?;
         let mut tensors = HashMap::new();
         let mut differences = Vec::new();
         let mut take = |name: String, dtype: Dtype, shape: &[u64]| -> Option<u64> {

@@ -1,6 +1,7 @@
 //! The files of a model, by name: a folder natively, what the page hands over in the browser.
 
 use super::header::Header;
+use super::manifest::is_plain_name;
 use super::source::{Memory, Source};
 use crate::error::{Error, Result};
 use crate::tokens::{CAP_FILE, TokenizerFiles};
@@ -13,8 +14,7 @@ use std::rc::Rc;
 pub struct ModelFiles {
     /// Shown to people: the folder's name, or the Hub's.
     pub name: String,
-    /// `config.json`; `model.safetensors`, or `model.safetensors.index.json` and its shards, or `pytorch_model.bin`;
-    /// `tokenizer.json`, or `vocab.json` and `merges.txt`.
+    /// `config.json`; the weights in one of the ways of [`Format`]; `tokenizer.json`, or `vocab.json` and `merges.txt`.
     pub source: Rc<dyn Source>,
     /// The step of training that is asked for; with `step-N.safetensors` of that step among the files, it is the model and
     /// that difference ([`super::delta`]).
@@ -75,20 +75,83 @@ impl ModelFiles {
         })
     }
 
+    /// How and where the weights lie.
+    pub(super) fn weights(&self) -> Option<(Format, Lie<usize>)> {
+        Format::find(|name| self.find(name))
+    }
+
     pub(super) fn missing(&self, what: &str) -> Error {
         Error::input("file.missing", format!("{}: expected {what}, found none", self.name))
     }
 }
 
-/// Which shard holds which tensor: `model.safetensors.index.json`.
-#[derive(Debug)]
-pub struct ShardIndex {
-    weight_map: BTreeMap<String, String>,
+/// How weight files are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Safetensors,
+    /// What `torch.save` writes.
+    Torch,
 }
 
-pub(super) const INDEX: &str = "model.safetensors.index.json";
-/// What PyTorch saved, read where nothing else holds weights.
-pub(super) const TORCH: &str = "pytorch_model.bin";
+/// In how many files weights lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lie<T> {
+    /// In this one.
+    Whole(T),
+    /// In the shards that an index names.
+    Shards,
+}
+
+impl Format {
+    /// Safetensors first, and one file before shards: Hugging Face looks in the same order.
+    const ALL: [Self; 2] = [Format::Safetensors, Format::Torch];
+
+    /// The name of a file that holds all weights.
+    pub const fn whole(self) -> &'static str {
+        match self {
+            Format::Safetensors => "model.safetensors",
+            Format::Torch => "pytorch_model.bin",
+        }
+    }
+
+    /// The name of the index of shards.
+    pub const fn index(self) -> &'static str {
+        match self {
+            Format::Safetensors => "model.safetensors.index.json",
+            Format::Torch => "pytorch_model.bin.index.json",
+        }
+    }
+
+    /// How the name of a shard begins and ends: `model-00001-of-00002.safetensors`.
+    pub fn shard(self) -> (&'static str, &'static str) {
+        match self {
+            Format::Safetensors => ("model-", ".safetensors"),
+            Format::Torch => ("pytorch_model-", ".bin"),
+        }
+    }
+
+    /// Every way, for a message.
+    pub(crate) fn any() -> String {
+        Self::ALL
+            .map(|format| format!("{}, or {} and its shards", format.whole(), format.index()))
+            .join(", or ")
+    }
+
+    /// The first way for which there are files.
+    pub(super) fn find<T>(find: impl Fn(&str) -> Option<T>) -> Option<(Self, Lie<T>)> {
+        Self::ALL.into_iter().find_map(|format| {
+            let whole = find(format.whole()).map(|file| (format, Lie::Whole(file)));
+            whole.or_else(|| find(format.index()).map(|_| (format, Lie::Shards)))
+        })
+    }
+}
+
+/// Which shard holds which tensor: `model.safetensors.index.json`, `pytorch_model.bin.index.json`.
+#[derive(Debug)]
+pub struct ShardIndex {
+    format: Format,
+    weight_map: BTreeMap<String, String>,
+}
 
 impl ShardIndex {
     /// Reads the index.
@@ -96,24 +159,25 @@ impl ShardIndex {
     /// # Errors
     /// `file.index` when it is not such an index, or names a shard by anything but a plain file name: a
     /// path could leave the folder.
-    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+    pub fn from_json(bytes: &[u8], format: Format) -> Result<Self> {
         #[derive(Deserialize)]
         struct Raw {
             weight_map: BTreeMap<String, String>,
         }
-        let raw: Raw = serde_json::from_slice(bytes).map_err(|e| index_error(e.to_string()))?;
+        let wrong = |message: String| index_error(format, message);
+        let raw: Raw = serde_json::from_slice(bytes).map_err(|e| wrong(e.to_string()))?;
         if raw.weight_map.is_empty() {
-            return Err(index_error("weight_map is empty, expected a shard for each tensor".into()));
+            return Err(wrong("weight_map is empty, expected a shard for each tensor".into()));
         }
+        let (start, end) = format.shard();
         for (tensor, shard) in &raw.weight_map {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            if !shard.ends_with(".safetensors") || shard.starts_with('.') || !shard.chars().all(plain) {
-                return Err(index_error(format!(
-                    "weight_map['{tensor}'] is '{shard}', expected a file name such as 'model-00001-of-00002.safetensors'"
+            if !shard.ends_with(end) || !is_plain_name(shard) {
+                return Err(wrong(format!(
+                    "weight_map['{tensor}'] is '{shard}', expected a file name such as '{start}00001-of-00002{end}'"
                 )));
             }
         }
-        Ok(Self { weight_map: raw.weight_map })
+        Ok(Self { format, weight_map: raw.weight_map })
     }
 
     /// The names of the shards, sorted.
@@ -121,20 +185,24 @@ impl ShardIndex {
         self.weight_map.values().map(String::as_str).collect()
     }
 
+    /// What is expected where a shard is not there.
+    pub(super) fn missing(&self, shard: &str) -> String {
+        format!("shard {shard}, which {} names", self.format.index())
+    }
+
     /// Checks that the shards hold what the index says, and nothing else.
     pub(super) fn check(&self, files: &BTreeMap<&str, (usize, Header)>) -> Result<()> {
+        let wrong = |message: String| Err(index_error(self.format, message));
         for (tensor, shard) in &self.weight_map {
             if !files.get(shard.as_str()).is_some_and(|(_, header)| header.tensors.contains_key(tensor)) {
-                return Err(index_error(format!("expected tensor '{tensor}' in '{shard}', found it absent")));
+                return wrong(format!("expected tensor '{tensor}' in '{shard}', found it absent"));
             }
         }
         for (file, (_, header)) in files {
             for tensor in header.tensors.keys() {
                 if self.weight_map.get(tensor).map(String::as_str) != Some(*file) {
                     let expected = self.weight_map.get(tensor).map_or("no shard", String::as_str);
-                    return Err(index_error(format!(
-                        "expected tensor '{tensor}' in {expected}, found it in '{file}'"
-                    )));
+                    return wrong(format!("expected tensor '{tensor}' in {expected}, found it in '{file}'"));
                 }
             }
         }
@@ -142,6 +210,6 @@ impl ShardIndex {
     }
 }
 
-fn index_error(message: String) -> Error {
-    Error::input("file.index", message).at(INDEX)
+fn index_error(format: Format, message: String) -> Error {
+    Error::input("file.index", message).at(format.index())
 }

@@ -1,7 +1,7 @@
 //! A model directory as a [`Source`]: its files are mapped into memory, so that a read costs a copy and a file of many
 //! gigabytes costs nothing until it is read.
 
-use super::files::{INDEX, ModelFiles, ShardIndex, TORCH};
+use super::files::{Format, Lie, ModelFiles, ShardIndex};
 use super::manifest::{self, CAP_MANIFEST, MANIFEST, Manifest, hex};
 use super::source::{Read, Source, SourceFile};
 use crate::error::{Error, Result};
@@ -14,8 +14,16 @@ use std::path::Path;
 use std::rc::Rc;
 
 /// The files of a model directory that this program reads, but for shards.
-const NAMES: [&str; 7] =
-    ["config.json", "model.safetensors", INDEX, TORCH, "tokenizer.json", "vocab.json", "merges.txt"];
+const NAMES: [&str; 8] = [
+    "config.json",
+    Format::Safetensors.whole(),
+    Format::Safetensors.index(),
+    Format::Torch.whole(),
+    Format::Torch.index(),
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+];
 
 /// Mapped files.
 struct Folder {
@@ -26,9 +34,8 @@ struct Folder {
 }
 
 impl ModelFiles {
-    /// Opens a model directory: `config.json`; `model.safetensors`, or else the shards that
-    /// `model.safetensors.index.json` names, or else `pytorch_model.bin`; the tokenizer's files where they exist. In a
-    /// packed folder `microtome.json` names the parts of a file.
+    /// Opens a model directory: `config.json`; the weights in one of the ways of [`Format`]; the tokenizer's files where
+    /// they exist. In a packed folder `microtome.json` names the parts of a file.
     ///
     /// # Errors
     /// `file.missing` names the file and the folder; `file.unreadable` carries the system's reason; those of
@@ -67,23 +74,18 @@ impl ModelFiles {
                 None => _ = folder.add(dir, name)?,
             }
         }
-        if !folder.has("config.json") {
+        if folder.find("config.json").is_none() {
             return Err(missing("config.json"));
         }
-        if !folder.has("model.safetensors") {
-            let shards: Vec<_> = match folder.bytes(INDEX) {
-                Some(index) => {
-                    ShardIndex::from_json(index)?.shards().into_iter().map(str::to_owned).collect()
-                }
-                None if folder.has(TORCH) => Vec::new(),
-                None => {
-                    let what = format!("model.safetensors, or {INDEX} and its shards, or {TORCH}");
-                    return Err(missing(&what));
-                }
-            };
-            for name in shards {
-                if !folder.add(dir, &name)? {
-                    return Err(missing(&format!("shard {name}, which {INDEX} names")));
+        let Some((format, lie)) = Format::find(|name| folder.find(name)) else {
+            return Err(missing(&Format::any()));
+        };
+        if lie == Lie::Shards {
+            let index = folder.find(format.index()).map(|file| folder.bytes(file)).unwrap_or_default();
+            let index = ShardIndex::from_json(index, format)?;
+            for name in index.shards() {
+                if !folder.add(dir, name)? {
+                    return Err(missing(&index.missing(name)));
                 }
             }
         }
@@ -113,14 +115,13 @@ pub fn manifest(dir: &Path) -> Result<Option<Manifest>> {
 }
 
 impl Folder {
-    fn has(&self, name: &str) -> bool {
-        self.files.iter().any(|file| file.name == name)
+    fn find(&self, name: &str) -> Option<usize> {
+        self.files.iter().position(|file| file.name == name)
     }
 
     /// A file that lies there whole.
-    fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let file = self.files.iter().position(|file| file.name == name)?;
-        Some(self.pieces[file].first().map_or(&[], |map| map))
+    fn bytes(&self, file: usize) -> &[u8] {
+        self.pieces[file].first().map_or(&[], |map| map)
     }
 
     /// Maps a file; false where it does not exist.

@@ -1,6 +1,6 @@
 //! Weights as their files have them, read a few rows at a time, and where processed ones go.
 
-use super::{Storage, Weight, Weights};
+use super::{PIECE_BYTES, Storage, Weight, Weights};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use std::future::Future;
@@ -18,7 +18,8 @@ pub trait Raw {
     /// their biases. A vector is one row.
     ///
     /// # Errors
-    /// `file.*` when they cannot be read; `model.not_finite` when a value is NaN or infinite and nobody has agreed to that.
+    /// `file.*` when they cannot be read; `model.not_finite` when a value is NaN or infinite, `model.all_zero` when a
+    /// table of tokens is nothing but zeros, and nobody has agreed to that.
     fn rows(&self, parts: &[Weight], rows: Range<usize>) -> Rows<'_>;
 }
 
@@ -65,6 +66,13 @@ pub fn as_rows(weight: Weight, cfg: &Config) -> [usize; 2] {
         [rows, n] => [rows, n],
         ref vector => [1, vector.iter().product()],
     }
+}
+
+/// Ranges of rows of weights side by side, of at most [`PIECE_BYTES`] as `f32` where a row is not longer.
+pub fn pieces(parts: &[Weight], cfg: &Config) -> impl Iterator<Item = Range<usize>> + use<> {
+    let [rows, n] = parts.first().map_or([0, 1], |weight| as_rows(*weight, cfg));
+    let at_once = (PIECE_BYTES as usize / (4 * n * parts.len().max(1))).max(1);
+    (0..rows).step_by(at_once).map(move |start| start..rows.min(start + at_once))
 }
 
 /// Weights of a model in memory are as good as those in its files.

@@ -180,15 +180,15 @@ pub fn room<T>(len: usize) -> Result<Vec<T>> {
     Ok(room)
 }
 
-/// Rounds to the nearest half, ties to even.
+/// Rounds to the nearest half, ties to even. `what` holds the values, for a message.
 ///
 /// # Errors
 /// `model.f16_range` for a finite number that no half comes near: they end at 65,504.
-pub fn narrow(weight: Weight, values: &[f32], out: &mut [u16]) -> Result<()> {
+pub fn narrow(what: impl fmt::Display, values: &[f32], out: &mut [u16]) -> Result<()> {
     for (value, out) in values.iter().zip(out) {
         let half = half::f16::from_f32(*value);
         if value.is_finite() && half.is_infinite() {
-            let message = format!("{weight} holds {value}, expected at most 65504 for f16");
+            let message = format!("{what} holds {value}, expected at most 65504 for f16");
             return Err(Error::input("model.f16_range", message).with_action("Take f32 weights."));
         }
         *out = half.to_bits();

@@ -1,8 +1,8 @@
-// One table from what `tests/bench/peers` measured, with the ratios, and one JSON file.
+// Tables from what `tests/bench/peers` measured, with the ratios, and one JSON file.
 //
 //   node tests/bench/peers_table.mjs FOLDER OUT.json
 //
-// FOLDER holds transformer_lens.json, native.json and browser.json; a part that was left out has no file.
+// FOLDER holds transformer_lens.json, native.json, browser.json and load.json; a part that was left out has no file.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -62,9 +62,23 @@ function print(rows) {
 const label = (/** @type {{ case: string, tokens: number }} */ row) => `${row.case}, ${row.tokens} tokens`;
 const ratios = [...new Set(table.flatMap((row) => Object.keys(row.ratios)))];
 const ratio = (/** @type {number | undefined} */ value) => (value === undefined ? "" : `${value >= 10 ? value.toFixed(0) : value.toFixed(2)}×`);
-console.log(`\n${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores. Medians:\n`);
-print([["", ...order.map((engine) => NAMES[engine])], ...table.map((row) => [label(row), ...order.map((engine) => show(row.medians[engine]))])]);
-console.log("\nHow many times quicker the second is:\n");
-print([["", ...ratios], ...table.map((row) => [label(row), ...ratios.map((name) => ratio(row.ratios[name]))])]);
+console.log(`\n${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, medians`);
+if (table.length) {
+  console.log();
+  print([["", ...order.map((engine) => NAMES[engine])], ...table.map((row) => [label(row), ...order.map((engine) => show(row.medians[engine]))])]);
+}
+if (ratios.length) {
+  console.log("\nHow many times quicker the second is:\n");
+  print([["", ...ratios], ...table.map((row) => [label(row), ...ratios.map((name) => ratio(row.ratios[name]))])]);
+}
 for (const { engine, error } of engines) if (error) console.log(`\n${engine} was not measured: ${error}`);
-writeFileSync(out, JSON.stringify({ cores: cpus().length, processor: cpus()[0]?.model, table, engines }, null, 2));
+/** Loading, as load_times.mjs measured it; each row of onnxruntime-web has the row of ours before it. @type {{ engine: string, milliseconds: number[], megabytes: number[] }[]} */
+const load = read("load.json") ?? [];
+const loads = load.map(({ engine, milliseconds, megabytes }) => ({ engine, median_ms: median(milliseconds), median_megabytes: median(megabytes), milliseconds, megabytes }));
+if (loads.length) {
+  console.log("\nFrom the browser's storage to the logits of seven tokens, and memory at the peak:\n");
+  const beside = (/** @type {number} */ i, /** @type {"median_ms" | "median_megabytes"} */ what) => (i % 2 ? ` (${ratio(loads[i][what] / loads[i - 1][what])})` : "");
+  print([["", "time", "memory"], ...loads.map(({ engine, median_ms, median_megabytes }, i) =>
+    [engine, show(median_ms) + beside(i, "median_ms"), `${median_megabytes.toFixed(0)} MB${beside(i, "median_megabytes")}`])]);
+}
+writeFileSync(out, JSON.stringify({ cores: cpus().length, processor: cpus()[0]?.model, table, load: loads, engines }, null, 2));

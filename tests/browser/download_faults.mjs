@@ -2,7 +2,8 @@
 // then random schedules of faults.
 import { check, ensure } from "./harness.mjs";
 import { startHub } from "./hub.mjs";
-import { ADDRESS, ask, ended, eventsOf, filesOf, load, monotone, openPage, REPO, serveWithHub, sound } from "./download_page.mjs";
+import { ADDRESS, ask, ended, eventsOf, filesOf, load, monotone, openPage, reloaded, REPO, serveWithHub, sound, wordsOf } from "./download_page.mjs";
+import { cancelTime, loadAgain } from "./lab_page.mjs";
 
 /** @typedef {import("playwright-core").Page} Page @typedef {import("./hub.mjs").Fault} Fault @typedef {import("./hub.mjs").Hub} Hub */
 
@@ -15,25 +16,26 @@ const SEEDS = 24;
 /**
  * Faults that a download survives by itself.
  * @type {{ name: string, plan?: Record<string, (Fault | null)[]>, hub?: Record<string, (Fault | null)[]>, always?: Record<string, Fault>,
- *   set?: (hub: Hub) => void, check?: (page: Page, hub: Hub, events: import("../../www/microtome.js").LoadProgress[]) => unknown }[]}
+ *   shows?: RegExp, set?: (hub: Hub) => void, check?: (page: Page, hub: Hub, events: import("../../www/microtome.js").LoadProgress[]) => unknown }[]}
+ *   `shows`: a line that the page shows meanwhile
  */
 const SURVIVED = [
-  { name: "1: a body cut off with Content-Length", plan: { [WEIGHTS]: [{ kind: "cut", after: 40_000 }] },
+  { name: "1: a body cut off with Content-Length", shows: /broke off after byte 40000 of 97163/, plan: { [WEIGHTS]: [{ kind: "cut", after: 40_000 }] },
     check: (_, hub) => ensure(ranges(hub).includes(40_000), `it was asked for from ${ranges(hub)}`) },
-  { name: "1: a chunked body cut off, several times", plan: { [WEIGHTS]: [10_000, 5_000, 0, 20_000, 1].map((after) => ({ kind: "cut_chunked", after })) } },
-  { name: "1: a body cut off in its header", plan: { [WEIGHTS]: [{ kind: "cut", after: 5 }, { kind: "cut", after: 100 }] } },
-  { name: "2: a body that ends early without an error", plan: { [WEIGHTS]: [{ kind: "short", after: 30_000 }] } },
-  { name: "3: no headers", plan: { [WEIGHTS]: [{ kind: "stall_headers" }], "config.json": [{ kind: "stall_headers" }] },
+  { name: "1: a chunked body cut off, several times", shows: /broke off after byte 35001 of 97163/, plan: { [WEIGHTS]: [10_000, 5_000, 0, 20_000, 1].map((after) => ({ kind: "cut_chunked", after })) } },
+  { name: "1: a body cut off in its header", shows: /broke off after byte 105 of 97163/, plan: { [WEIGHTS]: [{ kind: "cut", after: 5 }, { kind: "cut", after: 100 }] } },
+  { name: "2: a body that ends early without an error", shows: /the server ended after byte 30000 of 97163/, plan: { [WEIGHTS]: [{ kind: "short", after: 30_000 }] } },
+  { name: "3: no headers", shows: /^No answer for 3 s: still waiting\.$/, plan: { [WEIGHTS]: [{ kind: "stall_headers" }], "config.json": [{ kind: "stall_headers" }] },
     check: (_, __, events) => ensure(events.some(({ status, message }) => status === "wait" && message?.includes("3 s")), "nobody was told that nothing comes") },
-  { name: "3: a body that stops", plan: { [WEIGHTS]: [{ kind: "stall", after: 30_000 }] },
+  { name: "3: a body that stops", shows: /nothing came for too long after byte 30000/, plan: { [WEIGHTS]: [{ kind: "stall", after: 30_000 }] },
     check: (_, hub) => ensure(ranges(hub).includes(30_000), `it was asked for from ${ranges(hub)}`) },
-  { name: "5: Range is ignored", plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }, { kind: "ignore_range" }] },
+  { name: "5: Range is ignored", shows: /sends the file from its beginning again/, plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }, { kind: "ignore_range" }] },
     check: (_, __, events) => ensure(events.some(({ status }) => status === "restart"), "progress did not say that it began again") },
-  { name: "6: a part from another place", plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }, { kind: "range", start: 10 }] } },
+  { name: "6: a part from another place", shows: /expected bytes 30000 and on of 97163/, plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }, { kind: "range", start: 10 }] } },
   { name: "6: a part of a file of another length", plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }, { kind: "range", total: 999_999 }] } },
   { name: "6: a part of a file that has changed", plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }, { kind: "etag", etag: '"other"' }] } },
   { name: "7: 416", plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }, { kind: "status", status: 416 }] } },
-  { name: "7: 429 with Retry-After", plan: { [WEIGHTS]: [{ kind: "status", status: 429, headers: { "retry-after": "1" } }] },
+  { name: "7: 429 with Retry-After", shows: /busy/, plan: { [WEIGHTS]: [{ kind: "status", status: 429, headers: { "retry-after": "1" } }] },
     check: (_, __, events) => ensure(events.some(({ status, message }) => status === "wait" && message?.includes("busy")), "nobody was told to wait") },
   { name: "7: 500, 502 and 503", plan: { [WEIGHTS]: [500, 502, 503].map((status) => ({ kind: "status", status })) } },
   { name: "8: a signed address that expires between two tries", plan: { [WEIGHTS]: [{ kind: "cut", after: 30_000 }] },
@@ -106,6 +108,8 @@ export async function downloadFaultChecks(browser, folder, golden) {
       const events = await eventsOf(page);
       monotone(events);
       await row.check?.(page, hub, events);
+      const words = await wordsOf(page);
+      if (row.shows) ensure(words.some((line) => row.shows?.test(line)), `the page showed ${words.join(" | ")}`);
     }), FAILED);
   }
 
@@ -123,9 +127,7 @@ export async function downloadFaultChecks(browser, folder, golden) {
       if (row.address) return;
       // And it is a fault, not a state: as soon as the Hub behaves again, so does the page.
       hub.reset();
-      await page.locator("#model").getByRole("button", { name: "Load again" }).click();
-      const after = await ended(page);
-      ensure(after.status === "ready", `afterwards it ended as ${after.status}: ${after.said}`);
+      await reloaded(page);
       await sound(page, hub, { whole: FILES });
     }), FAILED);
   }
@@ -136,8 +138,7 @@ export async function downloadFaultChecks(browser, folder, golden) {
     ensure(code === "net.truncated", `the code is ${code}`);
     ensure((await sound(page, hub)).some(({ file, have }) => file === WEIGHTS && have === 50_000), "the first bytes are not kept");
     hub.reset();
-    await page.locator("#model").getByRole("button", { name: "Load again" }).click();
-    ensure((await ended(page)).status === "ready", "it did not load");
+    await reloaded(page);
     ensure(!ranges(hub).includes(null) && !ranges(hub).includes(0), `it began at ${ranges(hub)}`);
     await sound(page, hub, { whole: FILES });
   }), FAILED);
@@ -148,22 +149,14 @@ export async function downloadFaultChecks(browser, folder, golden) {
     await ask(page, ADDRESS);
     await page.locator("#model .status").getByText(/model\.safetensors: \d+ kB of 97 kB.* · \d+ kB\/s · .* left/).waitFor();
     await page.waitForTimeout(1000);
-    const took = await page.evaluate(async () => {
-      const { store } = /** @type {any} */ (globalThis).microtome;
-      const began = performance.now();
-      const ended = new Promise((resolve) => store.subscribe("model", () => store.get("model").status === "cancelled" && resolve(0)));
-      /** @type {HTMLElement} */ (document.querySelector("#model .status button")).click();
-      await ended;
-      return performance.now() - began;
-    });
+    const took = await cancelTime(page, "model");
     ensure(took < 200, `cancelling took ${Math.round(took)} ms`);
     monotone(await eventsOf(page));
     await page.waitForTimeout(500);
     const kept = (await sound(page, hub)).find(({ file }) => file === WEIGHTS);
     ensure(kept && kept.have > 10_000 && !kept.complete, `kept: ${JSON.stringify(kept)}`);
     hub.reset();
-    await page.locator("#model").getByRole("button", { name: "Load again" }).click();
-    ensure((await ended(page)).status === "ready", "it did not load");
+    await reloaded(page);
     ensure(ranges(hub)[0] === kept.have, `it went on from ${ranges(hub)[0]}, not from ${kept.have}`);
   }), FAILED);
 
@@ -223,7 +216,7 @@ export async function downloadFaultChecks(browser, folder, golden) {
       asked.push(route.request().url());
       return route.fulfill({ status: 404, headers: { "access-control-allow-origin": "*" } });
     });
-    await page.locator("#model").getByRole("button", { name: "Load again" }).click();
+    await loadAgain(page);
     await dialog.getByRole("button", { name: "Load from models.example.org" }).click();
     await page.locator("#model .error").waitFor();
     ensure((await page.locator("#model .error").innerText()).includes("config.json"), "no file was asked for");

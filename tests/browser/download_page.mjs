@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensure, newPage, watchedPage } from "./harness.mjs";
 import { sha256 } from "./hub.mjs";
+import { loadAgain } from "./lab_page.mjs";
 import { answer, serve } from "./server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page @typedef {import("./hub.mjs").Hub} Hub */
@@ -44,9 +45,13 @@ export async function openPage(browser, url, context) {
     const { store } = /** @type {any} */ (globalThis).microtome;
     /** @type {any[]} */
     const events = /** @type {any} */ (globalThis).events = [];
+    /** @type {Set<string>} */
+    const words = /** @type {any} */ (globalThis).words = new Set();
+    // The page's own subscription is older: what it makes of an event is drawn by now.
     store.subscribe("model", () => {
       const { progress } = store.get("model");
       if (progress && progress !== events.at(-1)) events.push(progress);
+      words.add(document.querySelector("#model .status .words")?.textContent ?? "");
     });
   });
   return page;
@@ -54,7 +59,11 @@ export async function openPage(browser, url, context) {
 
 /** Asks for a model as a person does. @param {Page} page @param {string} address */
 export async function ask(page, address) {
-  await page.evaluate(() => void (/** @type {any} */ (globalThis).events.length = 0));
+  await page.evaluate(() => {
+    const { events, words } = /** @type {any} */ (globalThis);
+    events.length = 0;
+    words?.clear();
+  });
   await page.locator("#model").getByLabel("Another model").fill(address);
   await page.locator("#model form").getByRole("button", { name: "Load" }).click();
 }
@@ -76,8 +85,18 @@ export async function load(page, address = ADDRESS) {
   return ended(page);
 }
 
+/** Loads the same model again, which has to work. @param {Page} page @param {number} [timeout] */
+export async function reloaded(page, timeout) {
+  await loadAgain(page);
+  const { status, said } = await ended(page, timeout);
+  ensure(status === "ready", `loading again, it ended as ${status}: ${said}`);
+}
+
 /** Every event since a model was asked for. @param {Page} page @returns {Promise<import("../../www/microtome.js").LoadProgress[]>} */
 export const eventsOf = (page) => page.evaluate(() => /** @type {any} */ (globalThis).events);
+
+/** Every line that the page has shown beside its progress bar since then. @param {Page} page @returns {Promise<string[]>} */
+export const wordsOf = (page) => page.evaluate(() => [.../** @type {any} */ (globalThis).words]);
 
 /**
  * What lies in the private file system, hashed by the browser and not by us.

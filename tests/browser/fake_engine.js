@@ -15,12 +15,12 @@ export class Engine {
   static async prepare(backend) {
     const room = 2 ** 32;
     const plan = (config, precision) => ({ precision, weights_bytes: 4e6, loading_bytes: 2e7, running_bytes: 6e7, peak_bytes: 6.4e7, room_bytes: room, fits: true, instead: null });
-    return { backend, plan };
+    return { plan, backend: () => (backend === "auto" ? "cpu" : backend) };
   }
 
-  static async open(files, { backend }) {
+  static async open(files, prepared) {
     const engine = new Engine();
-    engine.backend = backend === "auto" ? "cpu" : backend;
+    engine.backend = prepared.backend();
     engine.reason = "chosen by the stand-in";
     engine.name = files.name;
     return engine;

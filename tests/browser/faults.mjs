@@ -2,7 +2,7 @@
 // (fake_engine.js) misbehaves on request, so none of this depends on how fast a real one is.
 import { check, ensure, newPage } from "./harness.mjs";
 import { answer, serve, weights } from "./server.mjs";
-import { allSettled, part, recomputed, settled, type } from "./lab_page.mjs";
+import { allSettled, cancelTime, loadAgain, part, recomputed, settled, type } from "./lab_page.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -41,14 +41,7 @@ export async function faultChecks(browser, site) {
     await type(page, "patch", { "Clean prompt": "Mary HANG is" });
     await page.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("patch").job.status === "running");
     await page.waitForTimeout(300);
-    const took = await page.evaluate(async () => {
-      const { store } = /** @type {any} */ (globalThis).microtome;
-      const began = performance.now();
-      const ended = new Promise((resolve) => store.subscribe("patch", () => store.get("patch").job.status === "cancelled" && resolve(0)));
-      /** @type {HTMLElement} */ (document.querySelector("#patch .status button")).click();
-      await ended;
-      return performance.now() - began;
-    });
+    const took = await cancelTime(page, "patch");
     ensure(took < 200, `cancelling took ${Math.round(took)} ms`);
     ensure((await page.locator("#patch").getByLabel("Clean prompt").inputValue()) === "Mary HANG is", "the prompt is gone");
     await settled(page, "bias");
@@ -131,17 +124,10 @@ export async function faultChecks(browser, site) {
     const page = await newPage(browser);
     await page.goto(site.url);
     await page.locator("#model .status").getByText(/model\.safetensors: \d+ kB of 300 kB/).waitFor();
-    const took = await page.evaluate(async () => {
-      const { store } = /** @type {any} */ (globalThis).microtome;
-      const began = performance.now();
-      const ended = new Promise((resolve) => store.subscribe("model", () => store.get("model").status === "cancelled" && resolve(0)));
-      /** @type {HTMLElement} */ (document.querySelector("#model .status button")).click();
-      await ended;
-      return performance.now() - began;
-    });
+    const took = await cancelTime(page, "model");
     ensure(took < 200, `cancelling took ${Math.round(took)} ms`);
     site.answers["/models/pronoun/model.safetensors"] = good;
-    await page.getByRole("button", { name: "Load again" }).click();
+    await loadAgain(page);
     await allSettled(page);
     await page.context().close();
   });
@@ -159,7 +145,7 @@ export async function faultChecks(browser, site) {
       const said = await page.locator("#model .error").innerText();
       ensure(said.includes(words), `it says “${said}”`);
       site.answers[path] = good;
-      await page.getByRole("button", { name: "Load again" }).click();
+      await loadAgain(page);
       await allSettled(page);
       const { experiment } = (await part(page, "predict")).job.value;
       ensure(experiment.prompt === "typed before", `it computed “${experiment.prompt}”`);

@@ -1,6 +1,6 @@
 // A file laid out as openai-community/gpt2's model.safetensors: its 160 tensors, masks included, its header of 14,283 bytes, so
 // that the data begins at an odd place, 548,105,171 bytes in all. Values are seeded. The order of the tensors is one that a
-// header of that length can state (vectors first); the published one is not known here.
+// header of that length can state (vectors first); the published one is not known here. With fewer layers the same, smaller.
 
 /** @typedef {[name: string, shape: number[]]} Tensor */
 
@@ -11,16 +11,21 @@ export const FILE_BYTES = 548_105_171;
 /** Bytes of the values that are parameters: all but the masks. */
 export const PARAMETER_BYTES = 497_759_232;
 
-export const CONFIG = JSON.stringify({
-  model_type: "gpt2", architectures: ["GPT2LMHeadModel"], activation_function: "gelu_new", layer_norm_epsilon: 1e-5,
-  n_layer: LAYERS, n_head: 12, n_embd: D, n_positions: CONTEXT, n_ctx: CONTEXT, vocab_size: VOCAB, bos_token_id: 50_256,
-});
+export const CONFIG = configOf(LAYERS);
 
-/** @returns {Tensor[]} in the order of the file */
-function tensors() {
+/** @param {number} layers */
+export function configOf(layers) {
+  return JSON.stringify({
+    model_type: "gpt2", architectures: ["GPT2LMHeadModel"], activation_function: "gelu_new", layer_norm_epsilon: 1e-5,
+    n_layer: layers, n_head: 12, n_embd: D, n_positions: CONTEXT, n_ctx: CONTEXT, vocab_size: VOCAB, bos_token_id: 50_256,
+  });
+}
+
+/** @param {number} layers @returns {Tensor[]} in the order of the file */
+function tensors(layers) {
   /** @type {Tensor[]} */
   const all = [["wte.weight", [VOCAB, D]], ["wpe.weight", [CONTEXT, D]], ["ln_f.weight", [D]], ["ln_f.bias", [D]]];
-  for (let layer = 0; layer < LAYERS; layer += 1) {
+  for (let layer = 0; layer < layers; layer += 1) {
     for (const [name, ...shape] of /** @type {[string, ...number[]][]} */ ([
       ["attn.bias", 1, 1, CONTEXT, CONTEXT], ["attn.c_attn.bias", 3 * D], ["attn.c_attn.weight", D, 3 * D], ["attn.c_proj.bias", D],
       ["attn.c_proj.weight", D, D], ["ln_1.bias", D], ["ln_1.weight", D], ["ln_2.bias", D], ["ln_2.weight", D],
@@ -32,11 +37,11 @@ function tensors() {
 }
 
 /** The file. Takes a second or two, and half a gigabyte. @param {number} seed */
-export function gpt2Layout(seed) {
+export function gpt2Layout(seed, layers = LAYERS) {
   /** @type {Record<string, unknown>} */
   const header = { __metadata__: { format: "pt" } };
   let at = 0;
-  const list = tensors().map(([name, shape]) => {
+  const list = tensors(layers).map(([name, shape]) => {
     const length = shape.reduce((a, b) => a * b, 1);
     header[name] = { dtype: "F32", shape, data_offsets: [at, at + 4 * length] };
     at += 4 * length;

@@ -76,7 +76,7 @@ export async function startHub(repositories) {
     const fault = hubPlan[file]?.shift() ?? null;
     response.on("close", () => { record.status ||= response.statusCode; });
     if (fault) return misbehave(fault, request, response, bytes ?? new Uint8Array(), record, etagOf(file, bytes ?? new Uint8Array()));
-    if (!Object.keys(repositories).some((name) => name.split("@")[0] === repo)) return void response.writeHead(401, { "x-error-code": "RepoNotFound", "x-error-message": "Repository not found" }).end("Invalid username or password.");
+    if (!exists(repo)) return void response.writeHead(401, { "x-error-code": "RepoNotFound", "x-error-message": "Repository not found" }).end("Invalid username or password.");
     if (!at) return void response.writeHead(404, { "x-error-code": "RevisionNotFound" }).end("Invalid rev id");
     if (!bytes) return void response.writeHead(404, { "x-error-code": "EntryNotFound", "x-error-message": "Entry not found" }).end("Entry not found");
     response.setHeader("x-repo-commit", at.commit);
@@ -111,6 +111,11 @@ export async function startHub(repositories) {
     send(request, response, bytes, record, { etag: etagOf(file, bytes) });
   }
 
+  /** @param {string} repo */
+  function exists(repo) {
+    return Object.keys(repositories).some((name) => name.split("@")[0] === repo);
+  }
+
   /** The files of a repository at a branch, a tag or a commit. @param {string} repo @param {string} revision */
   function revisionOf(repo, revision) {
     if (repositories[repo] && ["main", COMMIT].includes(revision)) return { held: repositories[repo], commit: COMMIT };
@@ -122,7 +127,7 @@ export async function startHub(repositories) {
   /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response @param {string} repo @param {string} kind @param {string} revision */
   function answerApi(request, response, repo, kind, revision) {
     const at = revisionOf(repo, revision);
-    if (!at) return void response.writeHead(401, { "x-error-code": "RepoNotFound" }).end("{}");
+    if (!at) return void (exists(repo) ? response.writeHead(404, { "x-error-code": "RevisionNotFound" }) : response.writeHead(401, { "x-error-code": "RepoNotFound" })).end("{}");
     const { held, commit } = at;
     const all = Object.entries(held).map(([path, bytes]) => ({
       type: "file", oid: gitHash(bytes), size: bytes.length, path,

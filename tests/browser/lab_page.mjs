@@ -76,3 +76,23 @@ export async function type(page, key, values) {
   }
 }
 
+/** Asks for the same model again, as a person does after an error or a cancel. @param {Page} page */
+export const loadAgain = (page) => page.locator("#model").getByRole("button", { name: "Load again" }).click();
+
+/**
+ * Clicks a section's “Cancel” and waits for its end.
+ * @param {Page} page
+ * @param {JobKey | "model"} key
+ * @returns {Promise<number>} milliseconds in between
+ */
+export const cancelTime = (page, key) => page.evaluate(async (key) => {
+  const { store } = /** @type {any} */ (globalThis).microtome;
+  const began = performance.now();
+  const ended = new Promise((resolve) => store.subscribe(key, () => {
+    const now = store.get(key);
+    if ((now.job ?? now).status === "cancelled") resolve(0);
+  }));
+  /** @type {HTMLElement} */ (document.querySelector(`#${key} .status button`)).click();
+  await ended;
+  return performance.now() - began;
+}, key);

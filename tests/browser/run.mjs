@@ -3,7 +3,7 @@
 //   node tests/browser/run.mjs --site DIR [--url URL] [--golden DIR] [--shots DIR] [--binary FILE] [--only GROUP]
 //
 // DIR is a built site (`microtome build --out DIR`); with a URL, the checks with a real engine use the server that
-// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, formats, large, families, stored, faults, sweeps, training or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
+// answers there. GROUP is cpu, gpu, auto, threads, stores, downloads, formats, broken, large, families, limits, cancel, stored, faults, sweeps, training or looks. Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each
 // check and `# pass N fail N skip N` at the end; with CHECK=TEXT in the environment, only checks with that text in their name; exits with 1 if any failed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -11,6 +11,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { benchChecks } from "./bench_page.mjs";
 import { check, finish, launch, newPage, skip } from "./harness.mjs";
+import { brokenModelChecks } from "./broken_models.mjs";
+import { cancelChecks } from "./cancel.mjs";
 import { autoChecks, engineChecks } from "./engines.mjs";
 import { downloadFaultChecks } from "./download_faults.mjs";
 import { familyChecks } from "./families.mjs";
@@ -19,7 +21,9 @@ import { preparedChecks, rememberedChecks } from "./kernels.mjs";
 import { formatChecks } from "./formats.mjs";
 import { headChecks } from "./heads.mjs";
 import { largeModelChecks } from "./large_models.mjs";
+import { limitChecks } from "./limits.mjs";
 import { lookChecks } from "./looks.mjs";
+import { needsChecks } from "./needs.mjs";
 import { storedModelChecks } from "./stored_models.mjs";
 import { storeChecks } from "./stores.mjs";
 import { sweepChecks } from "./sweeps.mjs";
@@ -64,9 +68,18 @@ if (built && wanted("bench")) await benchChecks(browser, url, await hasWebGpu(),
 if (wanted("stores")) await storeChecks(browser, options.site, HERE);
 if (built && wanted("downloads")) await downloadFaultChecks(browser, options.site, options.golden);
 if (built && wanted("formats")) await formatChecks(browser, options.site, options.golden, options.binary);
+if (built && wanted("broken")) await brokenModelChecks(browser, options.site, options.golden);
 if (built && wanted("large")) await largeModelChecks(browser, options.site, options.binary, await hasWebGpu());
 if (built && wanted("families")) await familyChecks(browser, options.site, options.binary);
-if (built && wanted("stored")) await storedModelChecks(browser, options.site, options.golden, HERE);
+if (built && wanted("limits")) {
+  if (await hasWebGpu()) await limitChecks(browser, options.site, options.binary);
+  else skip("limits: every check", "this Chromium has no WebGPU adapter");
+}
+if (built && wanted("cancel")) await cancelChecks(browser, options.site, await hasWebGpu());
+if (built && wanted("stored")) {
+  await needsChecks(browser, options.site, options.golden);
+  await storedModelChecks(browser, options.site, options.golden, HERE);
+}
 if (built && wanted("faults")) {
   await faultChecks(browser, faulty);
   await preparedChecks(browser, faulty);

@@ -14,8 +14,8 @@ const WEIGHTS = "model.safetensors";
 const FILES = ["config.json", WEIGHTS, "tokenizer.json"];
 const FAILED = /Failed to load resource|net::ERR|CORS policy/;
 const PINNED = `${ADDRESS}@${COMMIT}`;
-/** A slow file: nearly a second for 97 kB. @type {import("./hub.mjs").Fault} */
-const SLOW = { kind: "drip", bytes: 2_000, every: 20 };
+/** A slow file: some three seconds for 97 kB, and more on a busy machine. @type {import("./hub.mjs").Fault} */
+const SLOW = { kind: "drip", bytes: 700, every: 20 };
 
 /** What a worker's browser lacks or forbids, done before anything else in it. */
 const WITHOUT = {
@@ -56,15 +56,6 @@ export async function storedModelChecks(browser, folder, golden, here) {
     ensure(result.status === "ready", `it ended as ${result.status}: ${result.said}`);
     return result;
   };
-
-  await check(name("nothing is asked of the Hub without a click, and sizes are stated before"), async () => {
-    hub.reset();
-    const page = await openPage(browser, site.url);
-    ensure(!hub.seen.length, `the Hub was asked for ${hub.seen.map(({ file }) => file)}`);
-    const list = await page.locator("#model .models").first().innerText();
-    for (const words of ["GPT-2 small", "Download 549 MB", "498 MB of memory", "Download 1.52 GB"]) ensure(list.includes(words), `the list does not say “${words}”: ${list}`);
-    await page.context().close();
-  });
 
   await check(name("loaded once, it is there again after a reload without a byte of its weights"), () => withProfile(async (context) => {
     hub.reset();

@@ -12,13 +12,21 @@ use std::sync::Arc;
 
 #[test]
 fn weights_are_seeded_and_look_like_gpt2s() {
-    let models = [1, 1, 2].map(|seed| bench::model(Shape::Tiny, seed).unwrap());
+    let models = [1, 1, 2].map(|seed| bench::model(Shape::Tiny, seed));
     let weights = models.map(|model| pollster::block_on(Weights::read(&*model.raw)).unwrap());
     let data = |model: usize, weight| Arc::clone(weights[model].get(weight).unwrap());
     assert_eq!(data(0, Weight::Embed), data(1, Weight::Embed));
     assert_ne!(data(0, Weight::Embed), data(2, Weight::Embed));
     assert_ne!(data(0, Weight::Block(0, Part::WQ)), data(0, Weight::Block(0, Part::WK)));
     assert!(weights[0].get(Weight::Unembed).is_err(), "the unembedding is the embedding");
+
+    // They are drawn anew by every reading, also by one that begins in the middle.
+    let model = bench::model(Shape::Tiny, 1);
+    let parts = [Part::WQ, Part::WK, Part::WV].map(|part| Weight::Block(1, part));
+    let rows = |rows| pollster::block_on(model.raw.rows(&parts, rows)).unwrap();
+    let n = 3 * model.cfg().d_model;
+    assert_eq!(rows(5..8), rows(0..16)[5 * n..8 * n]);
+    assert_eq!(rows(5..6)[n / 3..2 * n / 3], data(0, parts[1])[5 * n / 3..6 * n / 3]);
 
     let statistics = |weight| {
         let data = data(0, weight);
@@ -57,7 +65,7 @@ fn prompts_share_what_the_case_says() {
 #[test]
 fn a_row_holds_the_counted_work() {
     let control = Unattended::default();
-    let model = Rc::new(bench::model(Shape::Tiny, 7).unwrap());
+    let model = Rc::new(bench::model(Shape::Tiny, 7));
     let mut cpu = Cpu::new();
     let best = pollster::block_on(bench::matmul_rate(&mut cpu, model.cfg(), &control)).unwrap();
     let products: Vec<f64> = best.products.iter().map(|product| product.gflops).collect();

@@ -151,3 +151,28 @@ fn verify_ends_with_status_1_on_other_weights() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("DIFFERS"));
     assert!(String::from_utf8_lossy(&output.stderr).contains("published figures differ"));
 }
+
+#[test]
+fn a_tokenizer_that_cannot_be_used_is_said_on_standard_error() {
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-tokenizer");
+    std::fs::create_dir_all(&dir).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(std::path::Path::new(MODEL).join(name), dir.join(name)).unwrap();
+    }
+    std::fs::write(dir.join("tokenizer.json"), r#"{"model": {"type": "Unigram"}}"#).unwrap();
+    let run = |prompt: &str| {
+        let experiment = format!(r#"{{"version":1,"kind":"predict","prompt":{prompt}}}"#);
+        microtome(&["run", "-", "--backend", "cpu", "--model", dir.to_str().unwrap()], &experiment)
+    };
+    let output = run("[1,2]");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    assert!(
+        error.starts_with("notice: The tokenizer cannot be used") && error.contains("'Unigram'"),
+        "{error}"
+    );
+    assert!(error.ends_with("[model.tokenizer]\n") && error.lines().count() == 1, "{error}");
+    assert!(!output.stdout.is_empty());
+    refused(&run(r#""a text""#), &["input.no_tokenizer", "'Unigram'"]);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -1,6 +1,7 @@
 //! `microtome fetch` against a server on this machine that misbehaves on purpose.
 
 use crate::download::sim::sha256;
+use microtome::weights::ModelFiles;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -206,6 +207,43 @@ fn a_model_arrives_whatever_the_server_does_on_the_way() {
         assert_eq!(hub.state.lock().unwrap().ranges.len(), asked);
         fs::remove_dir_all(out).unwrap();
     }
+}
+
+/// From the server to a folder that packs and loads as the same model, shard by shard.
+#[test]
+fn a_sharded_torch_checkpoint_is_fetched() {
+    let (hub, out) = (Hub::open(&[]), scratch("torch-shards"));
+    let shards = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/torch/sharded")).unwrap();
+    let mut model: BTreeMap<String, Vec<u8>> = shards
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
+        .collect();
+    model.insert("config.json".into(), crate::files::config(true));
+    let listed: Vec<_> = model
+        .iter()
+        .map(|(name, bytes)| {
+            serde_json::json!({ "rfilename": name, "size": bytes.len(), "lfs": { "sha256": sha256(bytes) } })
+        })
+        .collect();
+    let listing = serde_json::json!({ "sha": COMMIT, "siblings": listed }).to_string().into_bytes();
+    let at = |name: &str| format!("/a/b/resolve/{COMMIT}/{name}");
+    let mut served: BTreeMap<_, _> = model.iter().map(|(name, bytes)| (at(name), bytes.clone())).collect();
+    served.insert("/api/models/a/b/revision/main?blobs=true".into(), listing);
+    hub.state.lock().unwrap().files = served;
+    let output = hub.run(&out, &[]);
+    assert!(output.status.success(), "{}", error(&output));
+    assert_eq!(files(&out), model.keys().cloned().collect::<Vec<_>>());
+    let (loaded, _) = crate::support::weights(&ModelFiles::from_dir(&out).unwrap()).unwrap();
+    let stored = crate::files::stored(safetensors::Dtype::F32);
+    crate::files::same(&loaded, &crate::files::load(&stored, true).unwrap());
+    fs::remove_dir_all(&out).unwrap();
+    // A shard that the list has and the server has not.
+    let shard = "pytorch_model-00002-of-00003.bin";
+    hub.state.lock().unwrap().files.remove(&at(shard));
+    let output = hub.run(&out, &[]);
+    assert!(!output.status.success() && error(&output).contains(shard), "{}", error(&output));
+    assert!(!files(&out).contains(&shard.to_owned()));
+    fs::remove_dir_all(out).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use crate::support::weights;
 use microtome::lab::Model;
-use microtome::weights::{ModelFiles, Part, Weight, Weights};
+use microtome::weights::{Checkpoint, ModelFiles, Part, Raw, Weight, Weights};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -232,7 +232,57 @@ fn weights_that_are_not_finite_are_refused_with_their_number() {
         let e = load(&tensors, true).unwrap_err();
         assert_eq!(e.code, "model.not_finite");
         assert!(e.message.contains("'h.1.mlp.c_fc.weight'") && e.message.contains("3 of 24"), "{e}");
+        // With consent they are read as they are.
+        let checkpoint = pollster::block_on(Checkpoint::open(&model(&tensors, true), true)).unwrap();
+        let loaded = pollster::block_on(Weights::read(&checkpoint)).unwrap();
+        let found = loaded.get(Weight::Block(1, Part::WIn)).unwrap();
+        assert!(found[1].is_nan() && found[2..4] == [f32::INFINITY, f32::NEG_INFINITY], "{found:?}");
+        assert!(found[4..].iter().all(|x| x.is_finite()));
     }
+}
+
+/// What was trained on nothing is said, with the tensor and the number of its values, and run with consent only.
+#[test]
+fn a_model_that_is_all_zero_is_refused_without_consent() {
+    let zeroed = |names: &dyn Fn(&str) -> bool| {
+        let mut tensors = with_head(Dtype::F16);
+        for (name, (_, _, data)) in &mut tensors {
+            if names(name) {
+                data.fill(0);
+            }
+        }
+        tensors
+    };
+    let refused = |tensors: &Stored, tied: bool, message: &str| {
+        let e = load(tensors, tied).unwrap_err();
+        assert_eq!((&*e.code, &*e.message), ("model.all_zero", message));
+        let checkpoint = pollster::block_on(Checkpoint::open(&model(tensors, tied), true)).unwrap();
+        pollster::block_on(Weights::read(&checkpoint)).expect("somebody agreed");
+    };
+    let all = "tensor 'wte.weight': all 20 values are 0, so that all logits are equal";
+    refused(&zeroed(&|_| true), true, all);
+    refused(&zeroed(&|name| name == "wte.weight"), true, all);
+    refused(
+        &zeroed(&|name| name == "lm_head.weight"),
+        false,
+        "tensor 'lm_head.weight': all 20 values are 0, so that all logits are equal",
+    );
+    refused(
+        &zeroed(&|name| name == "wte.weight"),
+        false,
+        "tensor 'wte.weight': all 20 values are 0, so that no token differs from another",
+    );
+    // What a real model may have: a layer that was ablated, no positions, no biases, tokens that were never used.
+    load(&zeroed(&|name| name.contains("mlp") || name.contains("attn") || name == "wpe.weight"), true)
+        .unwrap();
+    load(&zeroed(&|name| name == "lm_head.weight"), true).unwrap();
+    let mut tensors = with_head(Dtype::F16);
+    tensors.get_mut("wte.weight").unwrap().2[2 * D..].fill(0);
+    load(&tensors, true).unwrap();
+    // Read a few rows at a time, as an engine reads them: the zeros at the end are not taken for all.
+    let checkpoint = pollster::block_on(Checkpoint::open(&model(&tensors, true), false)).unwrap();
+    let last = pollster::block_on(checkpoint.rows(&[Weight::Embed], 4..5)).unwrap();
+    assert_eq!(last, [0.0; D]);
 }
 
 /// Two shards, the first with every tensor of layer 0, and their index.
@@ -357,8 +407,6 @@ fn a_folder_is_read_and_what_it_lacks_is_named() {
     let expected: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(sha256, expected);
     std::fs::remove_file(folder.0.join("merges.txt")).unwrap();
-    folder.put("tokenizer.json", &vec![b' '; 10_000_001]);
-    folder.refused("file.too_large", &["tokenizer.json has 10000001 bytes, expected at most 10000000"]);
     let e = ModelFiles::from_dir(&folder.0.join("nowhere")).err().unwrap();
     assert!(e.code == "file.missing" && e.message.contains("nowhere"), "{e}");
 }

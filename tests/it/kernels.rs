@@ -10,15 +10,15 @@ use microtome::backend::Backend;
 use microtome::backend::cpu::Cpu;
 use microtome::backend::gpu::{Gpu, Options, Variants};
 use microtome::config::ActFn;
-use microtome::program::{
-    Attn, AttnRow, Buf, DeltaRow, HeadChange, Op, Pick, Projection, Rows, Segment, Then,
-};
+use microtome::program::{Attn, AttnRow, Buf, Op, Pick, Projection, Rows, Segment, Src, Then};
 use microtome::weights::{Part, Weight};
 use std::sync::Arc;
 
 const SIZES: [usize; 6] = [1, 3, 63, 64, 65, 131];
 const W_IN: Weight = Weight::Block(0, Part::WIn);
 const B_IN: Weight = Weight::Block(0, Part::BIn);
+const KEYS: Src = Src { buf: Buf::K, shared: false };
+const VALUES: Src = Src { buf: Buf::V, shared: false };
 
 #[test]
 fn embed_and_pos_embed() {
@@ -212,6 +212,10 @@ fn heads(gpu: &mut Gpu) {
             let (x, w, b) = (Buf::QInput, block(Part::WQ), block(Part::BQ));
             bench.op(Op::HeadLinear { x, w, b, out: Buf::Q, rows, heads, k: d, n: d_head }, Buf::Q, rows * d);
             bench.keep(Buf::Q);
+            let (x, w, out) = (Buf::Q, block(Part::WK), Buf::HeadNormalized);
+            let op = Op::HeadTransposed { x, w, out, rows, heads, k: d, n: d_head };
+            bench.op(op, out, rows * heads * d);
+            bench.keep(out);
             let (z, w, out) = (Buf::Z, block(Part::WO), Buf::Result);
             bench.op(Op::HeadResult { z, w, out, rows, heads, k: d_head, n: d }, out, rows * heads * d);
             bench.keep(Buf::Result);
@@ -247,20 +251,37 @@ fn compare_attention(gpu: &mut Gpu, lens: &[usize], heads: usize, d_head: usize)
         bench.random(buf, seed, rows, width);
     }
     let out = Buf::AttnScores;
-    bench.op(Op::AttnScores { attn: attn.clone(), out, heads, d_head, scale }, out, scores);
+    bench.op(
+        Op::AttnScores { attn: attn.clone(), q: Buf::Q, keys: KEYS, out, heads, d_head, scale },
+        out,
+        scores,
+    );
     bench.keep(out);
     let op = Op::Pattern { attn: attn.clone(), scores: out, out: Buf::Pattern, heads };
     bench.op(op, Buf::Pattern, scores);
     bench.keep(Buf::Pattern);
     for causal in [true, false] {
         let (attn, pattern) = (attn.clone(), Buf::Pattern);
-        let op = Op::Z { attn, pattern, out: Buf::Z, first: 0, heads, d_head, causal };
+        let op = Op::Z { attn, pattern, values: VALUES, out: Buf::Z, first: 0, heads, d_head, causal };
         bench.op(op, Buf::Z, rows * width);
         bench.keep(Buf::Z);
     }
-    let op = Op::Attention { attn, out: Buf::Z, first: 0, heads, d_head, scale };
+    let op = Op::Attention { attn: attn.clone(), out: Buf::Z, first: 0, heads, d_head, scale };
     bench.op(op, Buf::Z, rows * width);
     bench.keep(Buf::Z);
+    // All heads look at the same rows, of one head's width.
+    let seen = Src::shared(Buf::Normalized);
+    bench.random(seen.buf, 4, rows, d_head);
+    let out = Buf::AttnScores;
+    let op = Op::AttnScores { attn: attn.clone(), q: Buf::Q, keys: seen, out, heads, d_head, scale };
+    bench.op(op, out, scores);
+    bench.keep(out);
+    for causal in [true, false] {
+        let (attn, pattern) = (attn.clone(), Buf::Pattern);
+        let op = Op::Z { attn, pattern, values: seen, out: Buf::Z, first: 0, heads, d_head, causal };
+        bench.op(op, Buf::Z, rows * width);
+        bench.keep(Buf::Z);
+    }
     let kept = bench.compare(gpu, "attention", 6e-6);
     let future = kept[..scores].iter().filter(|x| **x == f32::NEG_INFINITY).count();
     let expected: usize = lens.iter().map(|len| heads * len * (len - 1) / 2).sum();
@@ -297,43 +318,30 @@ fn attention_of_some_heads() {
             bench.op(op, Buf::Z, end);
             bench.keep(Buf::Z);
             let scores = Buf::AttnScores;
-            bench.op(Op::AttnScores { attn: attn.clone(), out: scores, heads, d_head, scale }, scores, 21);
+            bench.op(
+                Op::AttnScores {
+                    attn: attn.clone(),
+                    q: Buf::Q,
+                    keys: KEYS,
+                    out: scores,
+                    heads,
+                    d_head,
+                    scale,
+                },
+                scores,
+                21,
+            );
             bench.op(Op::Pattern { attn: attn.clone(), scores, out: Buf::Pattern, heads }, Buf::Pattern, 21);
             bench.keep(Buf::Pattern);
             let (pattern, causal) = (Buf::Pattern, true);
-            bench.op(Op::Z { attn, pattern, out: Buf::Z, first, heads, d_head, causal }, Buf::Z, end);
+            bench.op(
+                Op::Z { attn, pattern, values: VALUES, out: Buf::Z, first, heads, d_head, causal },
+                Buf::Z,
+                end,
+            );
             bench.keep(Buf::Z);
             bench.compare(&mut gpu, "attention", 2e-6);
         }
-    }
-}
-
-#[test]
-fn z_delta() {
-    let Some(mut gpu) = gpu("z_delta") else { return };
-    deltas(&mut gpu);
-}
-
-fn deltas(gpu: &mut Gpu) {
-    for (n_heads, d_head) in [(1, 2), (3, 5), (4, 16), (5, 64)] {
-        let (mut bench, d) = (Bench::heads(n_heads, d_head), n_heads * d_head);
-        bench.random(Buf::Z, 1, 4, d);
-        bench.random(Buf::ResidMid, 2, 3, d);
-        let z = |row: usize, head: usize| (row * d + head * d_head) as u32;
-        let last = n_heads - 1;
-        let change = |head: usize, z_new, old| HeadChange { head: head as u32, z_new, z_old: z(old, head) };
-        let changes = vec![
-            change(0, HeadChange::ZERO, 0),
-            change(last, z(3, last), 1),
-            change(0, z(2, 0), 1),
-            change(last, HeadChange::ZERO, 2),
-        ];
-        let rows = [(2, 0, 1), (0, 1, 3), (1, 2, 2), (2, 0, 4)];
-        let rows = rows.map(|(base, first, end)| DeltaRow { base, first, end }).to_vec();
-        let (w, out) = (Weight::Block(0, Part::WO), Buf::ResidMid);
-        bench.op(Op::ZDelta { w, rows, changes, out, first: 3, d_head }, out, 7 * d);
-        bench.keep(out);
-        bench.compare(gpu, "z_delta", 2e-6);
     }
 }
 
@@ -349,7 +357,11 @@ fn z_of_an_edited_pattern() {
         bench.load(pattern, &random(7, scores));
         bench.load(Buf::V, &random(8, len));
         for causal in [true, false] {
-            bench.op(Op::Z { attn: attn.clone(), pattern, out, first, heads, d_head, causal }, out, len);
+            bench.op(
+                Op::Z { attn: attn.clone(), pattern, values: VALUES, out, first, heads, d_head, causal },
+                out,
+                len,
+            );
             bench.keep(out);
         }
         let kept = bench.compare(&mut gpu, "z", 2e-6);
@@ -605,14 +617,6 @@ fn what_lies_outside_a_buffer_is_refused() {
         let attn = Arc::new(Attn { rows: vec![row], src_rows: vec![0] });
         Op::Attention { attn, out: x, first: 0, heads: 1, d_head: 1, scale: 1.0 }
     };
-    let z_delta = |base, end, z_old| Op::ZDelta {
-        w: Weight::Block(0, Part::WO),
-        rows: vec![DeltaRow { base, first: 0, end }],
-        changes: vec![HeadChange { head: 0, z_new: HeadChange::ZERO, z_old }],
-        out: x,
-        first: 0,
-        d_head: 1,
-    };
     let linear =
         |rows, k, n, then| Op::Linear { x: all(), w: W_IN, b: B_IN, out: Buf::FinalResid, then, rows, k, n };
     let cases = [
@@ -628,9 +632,6 @@ fn what_lies_outside_a_buffer_is_refused() {
         (attention(1, 0, 0), "Attention"),
         (attention(0, 1, 0), "src rows"),
         (attention(0, 0, 1), "not in its run"),
-        (z_delta(0, 1, 0), "both read and written"),
-        (z_delta(1, 2, 0), "changes"),
-        (z_delta(1, 1, 1), "ZDelta"),
         (Op::Activation { x, out: Buf::Post, act: ActFn::Relu, len: 8 }, "Post"),
         (Op::Keep { buf: x, start: 0, len: 9, at: 0 }, "Keep"),
         (Op::Keep { buf: x, start: 0, len: 8, at: 1 }, "output"),

@@ -28,5 +28,6 @@ mod shipped_model;
 mod support;
 mod tokens;
 mod torch;
+mod torch_shards;
 mod train;
 mod training;

@@ -4,8 +4,8 @@ use crate::download::sim::{Server, Store, download, sha256};
 use half::{bf16, f16};
 use microtome::cli::pack::pack;
 use microtome::download::{Manifest, Spec};
-use microtome::weights::ShardIndex;
 use microtome::weights::header::{Dtype, Header};
+use microtome::weights::{Format, ModelFiles, ShardIndex};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn joined(dir: &Path, manifest: &Manifest) -> Vec<u8> {
     whole
 }
 
-/// Every tensor but the masks, as numbers, under its name.
+/// Every tensor but the masks, as numbers, under its name without prefix.
 fn values(file: &[u8]) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
     let header = Header::read(file, file.len() as u64).unwrap();
     let tensors = header
@@ -58,17 +58,26 @@ fn values(file: &[u8]) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
                 }
                 other => panic!("{name} is {other}"),
             };
-            (name, (info.shape, values))
+            (name.strip_prefix("transformer.").map(str::to_owned).unwrap_or(name), (info.shape, values))
         })
         .collect()
 }
 
+/// What a packed folder must hold: all but an unembedding that is the embedding.
 fn originals(dir: &Path) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
-    let Ok(index) = fs::read(dir.join("model.safetensors.index.json")) else {
-        return values(&fs::read(dir.join("model.safetensors")).unwrap());
+    let mut all: BTreeMap<_, _> = match fs::read(dir.join("model.safetensors.index.json")) {
+        Err(_) => values(&fs::read(dir.join("model.safetensors")).unwrap()),
+        Ok(index) => {
+            let index = ShardIndex::from_json(&index, Format::Safetensors).unwrap();
+            index.shards().into_iter().flat_map(|shard| values(&fs::read(dir.join(shard)).unwrap())).collect()
+        }
     };
-    let index = ShardIndex::from_json(&index).unwrap();
-    index.shards().into_iter().flat_map(|shard| values(&fs::read(dir.join(shard)).unwrap())).collect()
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.join("config.json")).unwrap()).unwrap();
+    if config["tie_word_embeddings"] != false {
+        all.remove("lm_head.weight");
+    }
+    all
 }
 
 #[test]
@@ -129,6 +138,36 @@ fn a_packed_folder_downloads_as_one_verified_file() {
     fs::remove_dir_all(out).unwrap();
 }
 
+/// Whatever the loader reads can be packed, and is the same model then.
+#[test]
+fn every_layout_that_is_read_can_be_packed() {
+    let torch = |name: &str| crate::torch::golden(name);
+    let shards = ["00001-of-00003.bin", "00002-of-00003.bin", "00003-of-00003.bin"];
+    let mut sharded: Vec<(String, Vec<u8>)> = shards
+        .map(|end| (format!("pytorch_model-{end}"), torch(&format!("sharded/pytorch_model-{end}"))))
+        .into();
+    let index = "pytorch_model.bin.index.json";
+    sharded.push((index.into(), torch(&format!("sharded/{index}"))));
+    let whole = |name: &str| vec![("pytorch_model.bin".to_owned(), torch(name))];
+    for (name, files) in [
+        ("tied", whole("tied.bin")),
+        ("masks-f16", whole("masks-f16.bin")),
+        ("views-bf16", whole("views-bf16.bin")),
+        ("sharded", sharded),
+    ] {
+        let (dir, out) = (scratch(&format!("{name}-from")), scratch(&format!("{name}-to")));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("config.json"), crate::files::config(true)).unwrap();
+        files.iter().for_each(|(file, bytes)| fs::write(dir.join(file), bytes).unwrap());
+        let packed = pack(&dir, "f32", 1_000, &out).unwrap();
+        assert!(packed.file("model.safetensors").unwrap().parts.len() > 2, "{name}");
+        let read = |dir: &Path| crate::support::weights(&ModelFiles::from_dir(dir).unwrap()).unwrap().0;
+        crate::files::same(&read(&out), &read(&dir));
+        fs::remove_dir_all(dir).unwrap();
+        fs::remove_dir_all(out).unwrap();
+    }
+}
+
 #[test]
 fn what_cannot_be_packed_is_refused() {
     let out = scratch("refused");
@@ -140,7 +179,25 @@ fn what_cannot_be_packed_is_refused() {
     assert_eq!(pack(&out, "f32", 40_000, &empty).unwrap_err().code, "file.missing");
     let small = scratch("refused-small");
     assert_eq!(pack(&model("gelu-new"), "f32", 100, &small).unwrap_err().code, "pack.size");
-    for dir in [out, empty, small] {
+    // A folder that is no model of this kind, and weights that f16 cannot hold: nothing that looks packed is left.
+    let dir = scratch("refused-from");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("config.json"), crate::files::config(true)).unwrap();
+    let mut tensors = crate::files::stored(safetensors::Dtype::F32);
+    let (_, _, data) = tensors.get_mut("h.0.attn.c_attn.weight").unwrap();
+    data[20..24].copy_from_slice(&70000.0_f32.to_le_bytes());
+    fs::write(dir.join("model.safetensors"), crate::files::bytes_of(&tensors)).unwrap();
+    let wide = scratch("refused-wide");
+    let e = pack(&dir, "f16", 40_000, &wide).unwrap_err();
+    assert_eq!(e.code, "model.f16_range");
+    assert!(e.message.contains("tensor 'h.0.attn.c_attn.weight' holds 70000"), "{e}");
+    assert!(!wide.join("microtome.json").exists());
+    tensors.remove("wpe.weight");
+    fs::write(dir.join("model.safetensors"), crate::files::bytes_of(&tensors)).unwrap();
+    let other = scratch("refused-other");
+    assert_eq!(pack(&dir, "f32", 40_000, &other).unwrap_err().code, "model.unsupported");
+    assert!(!other.exists());
+    for dir in [out, empty, small, dir, wide] {
         let _ = fs::remove_dir_all(dir);
     }
 }

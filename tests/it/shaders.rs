@@ -3,7 +3,7 @@
 
 use microtome::backend::gpu::kernels::{self, Access, Kernel};
 use microtome::backend::gpu::params::Params;
-use microtome::program::{AttnRow, DeltaRow, HeadChange, Segment};
+use microtome::program::{AttnRow, Segment};
 use microtome::weights::Storage;
 use naga::{AddressSpace, StorageAccess};
 use std::collections::BTreeSet;
@@ -146,10 +146,6 @@ fn structs_have_the_same_layout_on_both_sides() {
     let row = host_layout!(AttnRow: q, dest, len, keys, values, score, score_stride, head);
     assert_eq!(layout(&module, "AttnRow"), row);
     assert_eq!(size_of::<AttnRow>(), 4 * row.len());
-    // z_delta.wgsl reads three words each.
-    assert_eq!(offsets(&host_layout!(DeltaRow: base, first, end)), [0, 4, 8]);
-    assert_eq!(offsets(&host_layout!(HeadChange: head, z_new, z_old)), [0, 4, 8]);
-    assert_eq!((size_of::<DeltaRow>(), size_of::<HeadChange>()), (12, 12));
     // edit.wgsl reads four words a segment.
     let segment = host_layout!(Segment: dst, src, len, scale);
     assert_eq!(offsets(&segment), [0, 4, 8, 12]);

@@ -310,6 +310,51 @@ fn a_prompt_that_is_too_long_is_an_error() {
     assert_eq!(predict(json!("")).unwrap(), [model.tokenizer.as_ref().unwrap().bos().unwrap()]);
 }
 
+/// Control characters, right-to-left marks and joined emoji are tokens like any others, that put together are the text.
+/// A lone surrogate, which no text in UTF-8 can hold, is an error of the JSON that has it.
+#[test]
+fn a_prompt_of_odd_characters_is_tokens_and_a_lone_surrogate_is_named() {
+    let model = crate::support::golden_model("www/models/pronoun");
+    let tokenizer = model.tokenizer.as_ref().unwrap();
+    for text in [
+        "\0",
+        "a\0b\u{1f}\x7f",
+        "\u{202e}abc\u{202c}",
+        "שלום عربي",
+        "👩‍👩‍👧",
+        "\u{fffd}",
+        "\u{10ffff}",
+        "\r\n\t ",
+    ] {
+        let escaped = serde_json::to_string(text).unwrap();
+        let experiment =
+            format!(r#"{{"version":1,"kind":"predict","prompt":{escaped},"prepend_bos":false}}"#);
+        let experiment = microtome::experiment::Experiment::from_json(&experiment).unwrap();
+        let ids = model.resolve(&experiment).unwrap().prompts().remove(0).0;
+        // A byte that is no whole character is shown as `\xE2`.
+        let shown: String = ids.iter().map(|id| tokenizer.text(*id)).collect();
+        assert_eq!(unescaped(&shown), text.as_bytes(), "{text:?}: {shown:?}");
+    }
+    for lone in [r#""\ud800""#, r#""a\udc00b""#] {
+        let experiment = format!(r#"{{"version":1,"kind":"predict","prompt":{lone}}}"#);
+        let e = microtome::experiment::Experiment::from_json(&experiment).unwrap_err();
+        assert!(e.code == "input.json" && e.message.contains("hex escape"), "{e}");
+    }
+}
+
+/// The bytes of tokens as they are shown.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend(before.bytes());
+        bytes.push(u8::from_str_radix(&after[..2], 16).unwrap());
+        rest = &after[2..];
+    }
+    bytes.extend(rest.bytes());
+    bytes
+}
+
 #[test]
 fn one_of_vocab_and_merges_is_not_enough() {
     let files = TokenizerFiles { vocab: Some(VOCAB.to_vec()), ..Default::default() };
@@ -319,4 +364,54 @@ fn one_of_vocab_and_merges_is_not_enough() {
     assert!(Tokenizer::new(&files).err().unwrap().message.contains("vocab.json: absent"));
     let e = from_pair(VOCAB, b"#version: 0.2\na b c\n").err().unwrap();
     assert!(e.message.contains("line or merge 2"), "{e}");
+}
+
+/// A tokenizer that is there but cannot be used takes nothing from token ids: the model opens with a notice, and a text
+/// is refused with the reason.
+#[test]
+fn a_tokenizer_that_cannot_be_used_leaves_a_model_for_token_ids() {
+    let pair =
+        |vocab: &[u8], merges: &[u8]| vec![("vocab.json", vocab.to_vec()), ("merges.txt", merges.to_vec())];
+    let json = |text: &str| vec![("tokenizer.json", text.as_bytes().to_vec())];
+    for (tokenizer, word) in [
+        (json(r#"{"model": {"type": "Unigram", "vocab": []}}"#), "model.type is 'Unigram', expected 'BPE'"),
+        (json(r#"{"model": {"type": "WordPiece", "vocab": {}}}"#), "'WordPiece'"),
+        (json("{"), "tokenizer.json: EOF"),
+        (json(&" ".repeat(CAP_FILE as usize + 1)), "10000001 bytes, expected at most 10000000"),
+        (vec![("vocab.json", b"{\"a\": 0}".to_vec())], "merges.txt: absent, expected beside vocab.json"),
+        (vec![("merges.txt", b"a b\n".to_vec())], "vocab.json: absent, expected beside merges.txt"),
+        (pair(b"{\"a\": 0}", b"a b\n"), "'b' is not in the vocabulary"),
+        (pair(b"{\"a\": 0}", b"a b c\n"), "line or merge 1 is 'a b c'"),
+        (pair(b"[]", b""), "vocab.json: "),
+    ] {
+        let files = [
+            ("config.json", crate::files::config(true)),
+            ("model.safetensors", crate::files::bytes_of(&crate::files::stored(Dtype::F32))),
+        ];
+        let files = files.into_iter().chain(tokenizer).map(|(name, bytes)| (name.to_owned(), bytes));
+        let files = ModelFiles::in_memory("tiny", files);
+        let model = pollster::block_on(Model::open(&files, false, &mut |_, _| Ok(()))).expect(word);
+        assert!(!model.info().has_tokenizer);
+        let notices = model.notices();
+        assert_eq!(
+            notices.iter().map(|notice| notice.code).collect::<Vec<_>>(),
+            ["model.tokenizer"],
+            "{word}"
+        );
+        assert!(notices[0].message.contains(word), "'{word}' in: {}", notices[0].message);
+        let predict = |prompt: Value, answer: Value| {
+            let experiment =
+                json!({"version": 1, "kind": "predict", "prompt": prompt, "answer": answer, "top_k": 1});
+            model.resolve(&microtome::experiment::Experiment::from_value(experiment).unwrap())
+        };
+        predict(json!([1, 2]), json!(3)).unwrap();
+        for (prompt, answer, what) in
+            [(json!("a"), json!(3), "a prompt"), (json!([1]), json!("b"), "a token ('b')")]
+        {
+            let e = predict(prompt, answer).unwrap_err();
+            assert_eq!(e.code, "input.no_tokenizer");
+            let start = format!("this model's tokenizer cannot be used, so {what} cannot be a text: ");
+            assert!(e.message.starts_with(&start) && e.message.contains(word), "{e}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-fn golden(name: &str) -> Vec<u8> {
+pub fn golden(name: &str) -> Vec<u8> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch").join(name);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
@@ -86,7 +86,8 @@ fn model(bytes: Vec<u8>) -> ModelFiles {
 #[test]
 fn a_model_of_pytorchs_is_the_same_model() {
     let expected = load(&stored(Safe::F32), true).unwrap();
-    for name in ["tied.bin", "masks-f16.bin", "views-bf16.bin"] {
+    // The last one holds the dictionary as `model`, beside a step, a name and a None.
+    for name in ["tied.bin", "masks-f16.bin", "views-bf16.bin", "nested.bin"] {
         let bytes = golden(name);
         let (loaded, sha256) = weights(&model(bytes.clone())).unwrap();
         same(&loaded, &expected);
@@ -163,7 +164,7 @@ fn what_pytorch_saved_otherwise_is_refused_in_words() {
     refused(&golden("system.bin"), "file.pickle", &["posix.system", "nothing of it was run"]);
     assert!(!std::path::Path::new("/tmp/a-pickle-was-run").exists());
     refused(&golden("transposed.bin"), "file.layout", &["'weight'", "[3, 2]", "[1, 3]", "contiguous"]);
-    refused(&golden("nested.bin"), "file.pickle", &["'model' is a dictionary, expected a tensor"]);
+    refused(&golden("nested-twice.bin"), "file.pickle", &["'model' is a dictionary, expected a tensor"]);
     refused(&golden("double.bin"), "file.pickle", &["torch.DoubleStorage", "F32"]);
     refused(&golden("deflated.bin"), "file.zip", &["'archive/byteorder' is compressed", "stored as it is"]);
     refused(&golden("legacy.bin"), "file.not_torch", &["before version 1.6"]);

@@ -150,7 +150,10 @@ fn what_is_wrong_with_the_question_is_said_before_any_checkpoint_is_read() {
     for (experiment, word) in [
         (over_training(json!([{ "kind": "predict", "prompt": [9999] }])), "input.token"),
         (json!({ "version": 1, "kind": "training" }), "input.missing_field"),
-        (json!({ "version": 1, "kind": "training", "experiment": number(), "steps": [1] }), "checkpoint.unknown"),
+        (
+            json!({ "version": 1, "kind": "training", "experiment": number(), "steps": [1] }),
+            "checkpoint.unknown",
+        ),
     ] {
         let error = run(PRONOUN, &experiment).expect_err("refused");
         assert!(error.contains(word) && error.trim_end().lines().count() == 1, "{word} in: {error}");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nameOf, showAbout, showBytes, showLarge, showExact, showNumber, showPercent, showSigned, showToken, tokenLabel, writerFor } from "../../www/format.js";
+import { nameOf, showAbout, showBytes, showLarge, showExact, showNumber, showPercent, showSentence, showSigned, showToken, tokenLabel, writerFor } from "../../www/format.js";
 import { cut } from "../../www/draw/axis.js";
 
 test("every character of a token can be seen", () => {
@@ -30,6 +30,12 @@ test("numbers", () => {
   assert.equal(showSigned(0.5), "+0.5000");
   assert.equal(showPercent(0.8267), "82.67%");
   assert.deepEqual([999, 4200, 4_210_000, 548_105_171, 1_519_984_962].map(showBytes), ["999 B", "4 kB", "4.2 MB", "548 MB", "1.52 GB"]);
+});
+
+test("sizes of every order, and messages as sentences", () => {
+  assert.deepEqual([5, 999.4, 97_163, 999_999, 5e6, 6_297_955_720].map(showBytes), ["5 B", "999 B", "97 kB", "1,000 kB", "5.0 MB", "6.30 GB"]);
+  assert.deepEqual(["the text is long", "config.json: absent", "hf:a/b: gone", "tensor 'x'", "é is odd", ""].map(showSentence),
+    ["The text is long", "config.json: absent", "hf:a/b: gone", "Tensor 'x'", "é is odd", ""]);
 });
 
 test("one figure, one number of decimals", () => {

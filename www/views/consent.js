@@ -15,7 +15,7 @@ export function consentDialog(store, session) {
     title.textContent = S.model.consent.title(consent);
     words.textContent = S.model.consent.words(consent);
     // The way out comes first, and so has the focus.
-    fill(dialog, title, words, el("div", { class: "row" }, button(S.common.cancel, answer("no")), button(S.model.consent.yes(consent), answer("yes"), { primary: true })));
+    fill(dialog, title, words, el("p", { class: "note" }, S.model.consent.size), el("div", { class: "row" }, button(S.common.cancel, answer("no")), button(S.model.consent.yes(consent), answer("yes"), { primary: true })));
     dialog.returnValue = "no";
     dialog.showModal();
   });

@@ -14,6 +14,9 @@ import { storedView } from "./stored.js";
 /** @typedef {import("../state.js").Store} Store */
 /** @typedef {keyof import("../microtome.js").ProcessingSwitches} Switch */
 
+/** Refusals that a visitor may overrule. */
+const AGREEABLE = new Set(["model.not_finite", "model.all_zero"]);
+
 /** @param {Store} store @param {import("../session.js").Session} session */
 export function modelView(store, session) {
   const frame = section("model");
@@ -35,25 +38,31 @@ export function modelView(store, session) {
 
   const progress = el("progress", { "aria-label": S.model.title });
   const words = el("span", { class: "words" });
+  const needs = el("p", { class: "plan", role: "status" });
+  /** Of the model that is here, while another one is being loaded. @type {import("../microtome.js").MemoryPlan | null} */
+  let memory = null;
   let shown = "";
 
   function update() {
-    const { status, progress: loaded, error, info, notices: said } = store.get("model");
+    const { status, progress: loaded, error, info, plan, notices: said } = store.get("model");
     const busy = status === "loading" || loaded !== null;
     frame.root.dataset.status = busy ? "running" : status;
     const [part, all] = fraction(loaded);
     if (all) Object.assign(progress, { max: all, value: Math.min(part ?? 0, all) });
     else progress.removeAttribute("value");
     words.textContent = loaded ? wordsOf(loaded) : S.model.connecting;
-    const now = JSON.stringify([busy, status, error, info, said]);
+    const now = JSON.stringify([busy, status, error, info, plan, said]);
     if (now === shown) return;
     shown = now;
     const retry = button(S.model.retry, () => session.open());
-    fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words]
-      : error ? [errorBox(error), retry, error.code === "model.not_finite" && button(S.model.anyway, session.openAnyway)]
+    // What it needs stands beside the progress, and beside a refusal; of a model that is there it is one of the facts.
+    needs.textContent = plan && (busy || error) ? planned(plan) : "";
+    if (status === "ready") memory = plan;
+    fill(frame.status, ...(busy ? [progress, status === "loading" && button(S.common.cancel, session.cancel), words, needs]
+      : error ? [errorBox(error), needs, retry, AGREEABLE.has(error.code) && button(S.model.anyway, session.openAnyway)]
       : status === "cancelled" ? [el("span", {}, S.model.cancelled), retry] : []));
     fill(notices, ...said.map(({ code, message }) => el("p", { class: "notice", "data-code": code }, message)));
-    fill(frame.body, info && facts(info));
+    fill(frame.body, info && facts(info, memory));
   }
   store.subscribe("model", update);
   update();
@@ -98,8 +107,12 @@ function processing(store) {
   return el("div", { class: "processing" }, preset.root, el("div", { class: "checks" }, ...boxes.map(({ root }) => root)));
 }
 
-/** @param {import("../state.js").Info} info */
-function facts({ model, engine }) {
+/** @param {import("../microtome.js").MemoryPlan} plan */
+const planned = ({ backend, peak_bytes, weights_bytes, room_bytes }) =>
+  S.model.plan(backend, showBytes(peak_bytes), showBytes(weights_bytes), room_bytes === null ? null : showBytes(room_bytes));
+
+/** @param {import("../state.js").Info} info @param {import("../microtome.js").MemoryPlan | null} plan */
+function facts({ model, engine }, plan) {
   const { facts: names, size, shape, vocab, context } = S.model;
   const rows = [
     [names.name, model.name],
@@ -111,8 +124,10 @@ function facts({ model, engine }) {
     [names.engine, `${S.common.backends[engine.backend] ?? engine.backend}: ${engine.reason}`],
     [names.adapter, engine.adapter ?? S.model.wasm],
     [names.precision, engine.precision === "f16" ? S.common.halves(engine.precision_effect) : S.model.precisions[0][1]],
+    [names.memory, plan && S.model.memory(showBytes(plan.peak_bytes), showBytes(plan.weights_bytes))],
+    [names.tables, engine.tables && S.model.tables(engine.tables.embedding_pieces, showBytes(engine.tables.binding_bytes))],
     [names.build, engine.build],
     [names.sha256, model.sha256 ?? "–"],
   ];
-  return el("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [el("div", {}, el("dt", {}, name), el("dd", {}, value))]));
+  return el("dl", { class: "facts" }, ...rows.filter(([, value]) => value).flatMap(([name, value]) => [el("div", {}, el("dt", {}, name), el("dd", {}, value))]));
 }

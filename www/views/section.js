@@ -1,6 +1,6 @@
 // The frame that every section shares: heading, explanation, controls, how far the computation is, and the figure.
 import { S } from "../strings.js";
-import { showAbout, showBytes, showCount, showLarge, showTime } from "../format.js";
+import { showAbout, showBytes, showCount, showLarge, showSentence, showTime } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button } from "./fields.js";
 
@@ -46,7 +46,7 @@ function under({ done, total, left }, sofar, say) {
 
 /** @param {import("../errors.js").PlainError} error */
 export const errorBox = ({ code, message, action }) =>
-  el("div", { class: "error", role: "alert", "data-code": code }, el("p", {}, message), action ? el("p", {}, action) : null);
+  el("div", { class: "error", role: "alert", "data-code": code }, el("p", {}, showSentence(message)), action ? el("p", {}, action) : null);
 
 /**
  * A computed section: its status line follows the job, and `render` draws each new value.

@@ -1,7 +1,7 @@
 // Where a model comes from: one of the page's list, an address, files of the visitor's own.
 import { S } from "../strings.js";
-import { MODELS, memoryOf } from "../presets.js";
-import { showBytes } from "../format.js";
+import { MODELS, TAB_BYTES } from "../presets.js";
+import { showBytes, showCount } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button, textField } from "./fields.js";
 
@@ -21,12 +21,11 @@ export function sourcesView(store, session) {
       const local = model.address.startsWith("./");
       const kept = here.has(model.address);
       const note = [
-        S.model.amount(inMillions(model.params)),
+        S.model.amount(inMillions(model.params)), S.model.needs(showBytes(model.peaks[inputs.precision])),
         local ? S.model.withPage : kept ? S.model.storedHere : S.model.fromHub,
-        !local && S.model.needs(showBytes(memoryOf(model, inputs.precision))),
-      ].filter(Boolean).join(" · ");
+      ].join(" · ");
       return el("li", { "aria-current": current && "true" },
-        el("div", {}, el("strong", {}, model.title), el("p", {}, note)),
+        el("div", {}, el("strong", {}, model.title), el("p", {}, note), tooLarge(model, inputs.precision)),
         current ? el("span", { class: "current" }, S.model.current)
           : loadButton(local || kept ? S.model.load : S.model.download(showBytes(model.bytes)), model));
     }));
@@ -47,11 +46,15 @@ export function sourcesView(store, session) {
     else field.input.focus();
   } }, field.root, el("button", { type: "submit" }, S.model.load));
 
-  return el("div", { class: "sources" }, list, form, el("p", { class: "note" }, S.model.addressNote), dropZone((files) => session.open({ files })));
+  return el("div", { class: "sources" }, list, el("p", { class: "note" }, S.model.needsNote(showBytes(TAB_BYTES))), form, el("p", { class: "note" }, S.model.addressNote), dropZone((files) => session.open({ files })));
 }
 
+/** What is said of a model that no tab has room for. @param {import("../presets.js").Preset} model @param {"f32" | "f16"} precision */
+const tooLarge = ({ peaks }, precision) => peaks[precision] > TAB_BYTES
+  && el("p", {}, S.model.tooLarge(precision === "f32" && peaks.f16 <= TAB_BYTES ? showBytes(peaks.f16) : null));
+
 /** @param {number} params */
-const inMillions = (params) => `${params < 1e7 ? (params / 1e6).toFixed(1) : Math.round(params / 1e6)} M`;
+const inMillions = (params) => `${params < 1e7 ? (params / 1e6).toFixed(1) : showCount(Math.round(params / 1e6))} M`;
 
 /**
  * A place to drop files or a folder on, with buttons that do the same.

@@ -10,17 +10,19 @@ import { button } from "./fields.js";
 export function storedView(store, session) {
   const summary = el("summary", {});
   const list = el("ul", { class: "models" });
-  const root = el("details", { class: "stored" }, summary, list, el("p", { class: "note" }, S.model.stored.note));
+  const note = el("p", { class: "note" });
+  const root = el("details", { class: "stored" }, summary, list, note);
   /** What was last said about a model, by its key. @type {Map<string, string>} */
   const said = new Map();
   let drawn = "";
 
   function draw() {
-    const { stored } = store.get("model");
+    const { stored, keeps } = store.get("model");
     root.hidden = !stored?.length;
-    const now = JSON.stringify([stored, [...said]]);
+    const now = JSON.stringify([stored, keeps, [...said]]);
     if (now === drawn || !stored) return;
     drawn = now;
+    note.textContent = `${S.model.stored.note} ${keeps ? S.model.stored.keeps : S.model.stored.mayRemove}`;
     summary.textContent = S.model.stored.title(stored.length, showBytes(stored.reduce((sum, { bytes }) => sum + bytes, 0)));
     fill(list, ...stored.map(item));
   }

@@ -46,6 +46,25 @@ pub fn product(
     w.multiply(x, rows, ks, cols, out, finish)
 }
 
+/// `out = x W[:, cols]ᵀ`: `x` is `[rows, cols.len()]`, `W` is `[k, n]`, `out` is `[rows, k]`.
+///
+/// # Errors
+/// As [`product`].
+pub fn product_transposed(
+    x: &[f32],
+    rows: usize,
+    w: &Matrix,
+    cols: Range<usize>,
+    out: &mut [f32],
+) -> Result<()> {
+    let [k, n] = w.shape();
+    check(x, rows, [n, k], &cols, &(0..k), out)?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    w.multiply_transposed(x, rows, cols, out)
+}
+
 fn check(
     x: &[f32],
     rows: usize,

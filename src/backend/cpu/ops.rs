@@ -3,7 +3,7 @@
 
 mod attention;
 
-pub use attention::{Heads, attention, attn_scores, pattern, z, z_changes, z_delta};
+pub use attention::{Heads, attention, attn_scores, pattern, z};
 
 use super::exp::exp;
 use crate::config::ActFn;

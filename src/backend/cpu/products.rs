@@ -10,7 +10,6 @@ use std::ops::Range;
 impl Pass<'_> {
     /// Ops that are matrix products, in pieces small enough that a cancel is heard in time.
     pub(super) async fn multiply(&mut self, op: &Op) -> Result<()> {
-        let d_model = self.program.d_model;
         match op {
             Op::Linear { x, w, b, out, then, rows, k, n } => {
                 let mut x = x.clone();
@@ -49,6 +48,17 @@ impl Pass<'_> {
                 }
                 Ok(())
             }
+            Op::HeadTransposed { x, w, out, rows, heads, k, n } => {
+                let mut y = vec![0.0; rows * k];
+                for head in 0..*heads {
+                    let cols = head * n..(head + 1) * n;
+                    let x = columns(self.cpu.get(*x)?, *rows, heads * n, cols.clone());
+                    matmul::product_transposed(&x, *rows, self.cpu.matrix(*w)?, cols, &mut y)?;
+                    self.write_columns(*out, heads * k, head * k..(head + 1) * k, &y)?;
+                    self.pacer.advance(2 * (rows * k) as u64 * *n as u64).await?;
+                }
+                Ok(())
+            }
             Op::HeadResult { z, w, out, rows, heads, k, n } => {
                 let mut y = vec![0.0; rows * n];
                 for head in 0..*heads {
@@ -59,35 +69,6 @@ impl Pass<'_> {
                     self.pacer.advance(2 * (rows * k) as u64 * *n as u64).await?;
                 }
                 Ok(())
-            }
-            Op::ZDelta { w, rows, changes, out, first, d_head } => {
-                let z = ops::z_changes(self.cpu.get(Buf::Z)?, changes, *d_head);
-                let mut added = vec![0.0; changes.len() * d_model];
-                for head in 0..self.program.n_heads {
-                    let of_head = |i: &usize| changes[*i].head as usize == head;
-                    let mine: Vec<usize> = (0..changes.len()).filter(of_head).collect();
-                    let x: Vec<f32> =
-                        mine.iter().flat_map(|i| &z[i * d_head..(i + 1) * d_head]).copied().collect();
-                    let mut y = vec![0.0; mine.len() * d_model];
-                    let ks = head * d_head..(head + 1) * d_head;
-                    matmul::product(
-                        &x,
-                        mine.len(),
-                        self.cpu.matrix(*w)?,
-                        ks,
-                        0..d_model,
-                        &mut y,
-                        &|_, _, _| {},
-                    )?;
-                    for (i, y) in mine.iter().zip(y.chunks_exact(d_model)) {
-                        added[i * d_model..(i + 1) * d_model].copy_from_slice(y);
-                    }
-                    self.pacer.advance(2 * (mine.len() * d_head) as u64 * d_model as u64).await?;
-                }
-                self.write_all(*out, |_, out| {
-                    ops::z_delta(&added, rows, d_model, *first, out);
-                    Ok(())
-                })
             }
             other => Err(Error::internal(format!("cpu engine: {other:?} is no matrix product"))),
         }

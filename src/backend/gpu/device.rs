@@ -23,13 +23,16 @@ pub struct Device {
     fault: Arc<Mutex<Option<Error>>>,
 }
 
+/// Bytes of a binding that every WebGPU adapter grants: `maxStorageBufferBindingSize` of the default limits.
+pub const DEFAULT_BINDING_BYTES: u64 = 128 << 20;
+
 /// What to ask the adapter for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Accept a software adapter.
     pub allow_fallback: bool,
     /// Keep to WebGPU's default limits, and to this many bytes per binding, whatever the adapter offers: for testing
-    /// the paths that split a table.
+    /// the paths that split a table. [`DEFAULT_BINDING_BYTES`] keeps to the default limits alone.
     pub binding_bytes: Option<u64>,
     /// What the kernels are made ready for at once; they are made for the other when weights come that are kept so.
     pub storage: Storage,

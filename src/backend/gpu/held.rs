@@ -74,6 +74,11 @@ impl Held {
         found.filter(|elements| *elements > 0).ok_or_else(missing)
     }
 
+    /// Buffers that a table is cut into; `None` where it was not uploaded.
+    pub fn pieces(&self, weight: Weight) -> Option<usize> {
+        self.tables.get(&weight).map(|table| table.shards.len())
+    }
+
     /// `None` where there is no such shard.
     pub fn place(&self, weight: Weight, shard: usize) -> Option<Place<'_>> {
         match plane_of(weight) {

@@ -150,6 +150,7 @@ kernels! {
     LINEAR_SHARED = "linear_shared", "linear_shared", [PARAMS, PICK, GELU, FINISH, WEIGHTS], [64, 64], registers(8, 1, 16, 8);
     LINEAR_ANY = "linear_any", "linear_any", [PARAMS, PICK, GELU, WEIGHTS], [64, 1], PLAIN;
     HEAD_LINEAR = "head_linear", "head_linear", [PARAMS, WEIGHTS], [64, 1], PLAIN;
+    HEAD_TRANSPOSED = "head_transposed", "head_transposed", [PARAMS, WEIGHTS], [64, 1], PLAIN;
     HEAD_RESULT = "head_result", "head_result", [PARAMS, WEIGHTS], [64, 1], PLAIN;
     SUM_HEADS = "sum_heads", "sum_heads", [PARAMS, GRID], [64, 1], PLAIN;
     REPEAT_HEADS = "repeat_heads", "repeat_heads", [PARAMS, GRID], [64, 1], PLAIN;
@@ -158,7 +159,6 @@ kernels! {
     ATTN_SCORES = "attn_scores", "attn_scores", [PARAMS, ROWS], [16, 4], PLAIN;
     PATTERN = "pattern", "pattern", [PARAMS, GRID, ROWS], [64, 1], PLAIN;
     Z = "z", "z", [PARAMS, ROWS], [64, 1], PLAIN;
-    Z_DELTA = "z_delta", "z_delta", [PARAMS, WEIGHTS], [256, 1], PLAIN;
     ACTIVATION = "activation", "activation", [PARAMS, GELU, GRID], [64, 1], PLAIN;
     EDIT = "edit", "edit", [PARAMS], [64, 1], PLAIN;
     GATHER_ROWS = "gather_rows", "gather_rows", [PARAMS, GRID], [64, 1], PLAIN;

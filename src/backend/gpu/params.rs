@@ -45,6 +45,7 @@ pub mod mode {
     pub const B_IS_OUT: u32 = 2;
     pub const AFFINE: u32 = 1;
     pub const CAUSAL: u32 = 1;
+    pub const SHARED: u32 = 2;
     pub const RESET: u32 = 1;
     pub const FROM_OTHER: u32 = 1;
     pub const FIRST_SHARD: u32 = 1;

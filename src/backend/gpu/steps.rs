@@ -165,6 +165,9 @@ impl Encoder<'_> {
             Op::HeadLinear { x, w, b, out, rows, heads, k, n } => {
                 self.head_linear([*x, *out], (*w, *b), [*rows, *heads, *k, *n])
             }
+            Op::HeadTransposed { x, w, out, rows, heads, k, n } => {
+                self.head_transposed([*x, *out], *w, [*rows, *heads, *k, *n])
+            }
             Op::HeadResult { z, w, out, rows, heads, k, n } => {
                 self.head_result([*z, *out], *w, [*rows, *heads, *k, *n])
             }
@@ -177,15 +180,12 @@ impl Encoder<'_> {
             Op::Attention { attn, out, first, heads, d_head, scale } => {
                 self.attention(attn, *out, *first, [*heads, *d_head], *scale)
             }
-            Op::AttnScores { attn, out, heads, d_head, scale } => {
-                self.attn_scores(attn, *out, [*heads, *d_head], *scale)
+            Op::AttnScores { attn, q, keys, out, heads, d_head, scale } => {
+                self.attn_scores(attn, (*q, *keys), *out, [*heads, *d_head], *scale)
             }
             Op::Pattern { attn, scores, out, heads } => self.pattern(attn, [*scores, *out], *heads),
-            Op::Z { attn, pattern, out, first, heads, d_head, causal } => {
-                self.z(attn, [*pattern, *out], *first, [*heads, *d_head], *causal)
-            }
-            Op::ZDelta { w, rows, changes, out, first, d_head } => {
-                self.z_delta(*w, rows, changes, *out, *first, *d_head)
+            Op::Z { attn, pattern, values, out, first, heads, d_head, causal } => {
+                self.z(attn, (*pattern, *values), (*out, *first), [*heads, *d_head], *causal)
             }
             Op::Activation { x, out, act, len } => self.activation([*x, *out], *act, *len),
             Op::Edit { buf, from, segments } => self.edit(*buf, *from, segments),

@@ -11,8 +11,7 @@ use crate::{Error, Result};
 fn resolve(kind: &str, fields: &str) -> Result<Sweep> {
     let cfg = br#"{"n_layer":3,"n_head":2,"n_embd":8,"n_positions":8,"vocab_size":9}"#;
     let weights = Weights::new(Config::from_json(cfg)?);
-    let model =
-        Model { name: "small".into(), raw: Box::new(weights), sha256: None, tokenizer: None, step: None };
+    let model = Model::new("small", Box::new(weights));
     let experiment = Experiment::from_json(&format!(r#"{{"version":1,"kind":"{kind}",{fields}}}"#))?;
     match model.resolve(&experiment)? {
         Question::Ablate(sweep) | Question::Patch { sweep, .. } => Ok(sweep),

@@ -85,7 +85,8 @@ impl Value<'_> {
 ///
 /// # Errors
 /// `file.pickle` when the pickle uses a name or an opcode that tensors do not need, when it breaks the rules of its
-/// own format or a cap of this module, or when it is anything but one flat dictionary of tensors.
+/// own format or a cap of this module, or when it is anything but one flat dictionary of tensors, or such a one under the
+/// name `model` or `state_dict` beside plain values, as training scripts save it.
 pub(super) fn tensors<'a>(bytes: &'a [u8]) -> Result<Vec<(&'a str, Tensor<'a>)>> {
     let mut machine = Machine { bytes: Bytes::new(bytes), ..Default::default() };
     let result = machine.run().map_err(|fault| {
@@ -97,7 +98,7 @@ pub(super) fn tensors<'a>(bytes: &'a [u8]) -> Result<Vec<(&'a str, Tensor<'a>)>>
     let Value::Dict(dict) = result else {
         return Err(wrong(format!("it is {}, expected a dictionary of tensors", result.kind())));
     };
-    let entries = machine.dicts.get(dict).map(Vec::as_slice).unwrap_or_default();
+    let entries = machine.entries(machine.nested(dict));
     if entries.len() > CAP_TENSORS {
         let n = entries.len();
         return Err(wrong(format!("the dictionary has {n} tensors, expected at most {CAP_TENSORS}")));
@@ -305,6 +306,25 @@ impl<'a> Machine<'a> {
             return refused(format!("a tensor of {} dimensions, expected at most {CAP_DIMS}", values.len()));
         }
         values.iter().map(|value| natural(*value)).collect()
+    }
+
+    fn entries(&self, dict: usize) -> &[(Value<'a>, Value<'a>)] {
+        self.dicts.get(dict).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The one dictionary that this one holds as `model` or `state_dict`, where all else in it is plain; else itself.
+    fn nested(&self, dict: usize) -> usize {
+        let mut inner = None;
+        for entry in self.entries(dict) {
+            match entry {
+                (Value::Text("model" | "state_dict"), Value::Dict(dict)) if inner.is_none() => {
+                    inner = Some(*dict)
+                }
+                (Value::Text(_), Value::None | Value::Bool | Value::Int(_) | Value::Text(_)) => {}
+                _ => return dict,
+            }
+        }
+        inner.unwrap_or(dict)
     }
 
     fn new_dict(&mut self) -> Value<'a> {

@@ -43,8 +43,7 @@ def weights(dtype):
     return OrderedDict((name, tensor(salt, shape)) for salt, (name, shape) in enumerate(SHAPES.items()))
 
 
-def tied():
-    """What Hugging Face's own model saves: prefixed, and `lm_head` is the storage of `wte`."""
+def model():
     config = GPT2Config(n_layer=2, n_head=2, n_embd=D, n_inner=6, n_positions=3, vocab_size=5,
                         bos_token_id=4, eos_token_id=4)
     model = GPT2LMHeadModel(config)
@@ -52,7 +51,19 @@ def tied():
                                     strict=False)
     assert missing.missing_keys == ["lm_head.weight"] and not missing.unexpected_keys, missing
     model.tie_weights()
-    return model.state_dict()
+    return model
+
+
+def tied():
+    """What Hugging Face's own model saves: prefixed, and `lm_head` is the storage of `wte`."""
+    return model().state_dict()
+
+
+def sharded():
+    """The same model as Hugging Face saves one that is too large for a file: shards of at most 700 bytes, and an index."""
+    with tempfile.TemporaryDirectory() as folder:
+        model().save_pretrained(folder, safe_serialization=False, max_shard_size=700)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).glob("pytorch_model*"))}
 
 
 def with_masks():
@@ -128,12 +139,15 @@ def main():
         "views-bf16.bin": save(views(), pickle_protocol=4),
         "above-4gib.tail": above_4_gib(save(weights(torch.float32))),
         "transposed.bin": save({"weight": one["weight"].t()}),
-        "nested.bin": save({"model": one, "step": 3}),
+        "nested.bin": save({"model": weights(torch.float32), "step": 3, "name": "tiny", "best": None}),
+        "nested-twice.bin": save({"model": one, "state_dict": one}),
         "double.bin": save({"weight": one["weight"].double()}),
         "system.bin": save({"weight": one["weight"], "callback": System()}),
         "legacy.bin": save(one, _use_new_zipfile_serialization=False),
         "deflated.bin": deflated(save(one)),
     }
+    files |= {f"sharded/{name}": data for name, data in sharded().items()}
+    (HERE / "sharded").mkdir(exist_ok=True)
     for name, data in files.items():
         (HERE / name).write_bytes(data)
         print(f"{name}: {len(data)} bytes")

@@ -50,7 +50,6 @@ fn halves_of_any_size() {
     }
     super::embeds(&mut gpu);
     super::heads(&mut gpu);
-    super::deltas(&mut gpu);
 }
 
 /// The arithmetic is the same whatever the weights are kept in, so that rounding them is all that halves do.

@@ -127,18 +127,35 @@ impl Matrix {
         out: &mut [f32],
         finish: &(impl Fn(usize, usize, &mut [f32]) + Sync),
     ) -> Result<()> {
-        let w = self.part(ks.clone(), cols.clone())?;
-        let y = Tensor::from_slice(x, (rows, ks.len()), &Device::Cpu)?.matmul(&w)?;
-        let (storage, layout) = y.storage_and_layout();
-        let y = match (&*storage, layout.contiguous_offsets()) {
-            (candle_core::Storage::Cpu(CpuStorage::F32(y)), Some((start, end))) => &y[start..end],
-            _ => return Err(Error::internal("matrix product: the result is not contiguous f32")),
-        };
-        let lines = out.par_chunks_exact_mut(cols.len()).zip(y.par_chunks_exact(cols.len()));
-        lines.enumerate().for_each(|(row, (out, y))| {
-            out.copy_from_slice(y);
-            finish(row, 0, out);
-        });
-        Ok(())
+        matmul(x, rows, &self.part(ks, cols.clone())?, |y| {
+            let lines = out.par_chunks_exact_mut(cols.len()).zip(y.par_chunks_exact(cols.len()));
+            lines.enumerate().for_each(|(row, (out, y))| {
+                out.copy_from_slice(y);
+                finish(row, 0, out);
+            });
+        })
     }
+
+    /// The work of [`super::product_transposed`], which has checked the sizes.
+    pub fn multiply_transposed(
+        &self,
+        x: &[f32],
+        rows: usize,
+        cols: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        matmul(x, rows, &self.part(0..self.k, cols)?.t()?, |y| out.copy_from_slice(y))
+    }
+}
+
+/// `x W`, handed on where it lies.
+fn matmul(x: &[f32], rows: usize, w: &Tensor, then: impl FnOnce(&[f32])) -> Result<()> {
+    let y = Tensor::from_slice(x, (rows, w.dim(0)?), &Device::Cpu)?.matmul(w)?;
+    let (storage, layout) = y.storage_and_layout();
+    let y = match (&*storage, layout.contiguous_offsets()) {
+        (candle_core::Storage::Cpu(CpuStorage::F32(y)), Some((start, end))) => &y[start..end],
+        _ => return Err(Error::internal("matrix product: the result is not contiguous f32")),
+    };
+    then(y);
+    Ok(())
 }

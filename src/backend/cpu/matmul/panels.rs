@@ -125,6 +125,50 @@ impl Matrix {
         Ok(())
     }
 
+    /// The work of [`super::product_transposed`], which has checked the sizes.
+    pub fn multiply_transposed(
+        &self,
+        x: &[f32],
+        rows: usize,
+        cols: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let depth = cols.len();
+        let run = |mut piece: Piece| {
+            let x: Vec<&[f32]> =
+                (piece.row..piece.row + piece.out.len()).map(|row| &x[row * depth..][..depth]).collect();
+            let mut lines: [Vec<f32>; NEAR] = std::array::from_fn(|_| vec![0.0; depth]);
+            for near in (0..piece.width()).step_by(NEAR) {
+                let end = piece.width().min(near + NEAR);
+                for (line, i) in lines.iter_mut().zip(piece.col + near..piece.col + end) {
+                    self.line(i, cols.clone(), line);
+                }
+                multiply_near(&x, &lines.each_ref().map(Vec::as_slice), near..end, &mut piece);
+            }
+        };
+        each(cut(out, rows, &(0..self.k)), 2 * rows * depth * self.k, run);
+        Ok(())
+    }
+
+    /// Copies `W[i, cols]`.
+    fn line(&self, i: usize, cols: Range<usize>, mut out: &mut [f32]) {
+        let mut col = cols.start;
+        while col < cols.end {
+            let (data, at, len) = match &self.data {
+                Data::Panels(panels) => {
+                    let within = col % WIDE;
+                    let len = (WIDE - within).min(cols.end - col);
+                    (panels, (col / WIDE * self.k + i) * WIDE + within, len)
+                }
+                Data::Rows(rows) => (rows, col * self.k + i, 1),
+            };
+            let (here, rest) = std::mem::take(&mut out).split_at_mut(len);
+            // Within the matrix, as the caller has checked.
+            _ = data.copy(at..at + len, here);
+            (out, col) = (rest, col + len);
+        }
+    }
+
     fn multiply_panels(&self, panels: &Numbers, x: &[&[f32]], ks: &Range<usize>, piece: &mut Piece) {
         let first = piece.col / WIDE;
         let skipped = piece.col - first * WIDE;
@@ -171,21 +215,26 @@ impl Matrix {
             {
                 *column = rows.lend(col * self.k + ks.start..col * self.k + ks.end, wide);
             }
-            let w = |col: usize| columns[col - near];
-            for (x, out) in x.chunks(3).zip(piece.out.chunks_mut(3)) {
-                let mut col = near;
-                while col < end {
-                    col += match (x.len(), end - col) {
-                        (3, 3..) => put::<3, 3>(x, w, col, out),
-                        (2, 3..) => put::<2, 3>(x, w, col, out),
-                        (1, 6..) => put::<1, 6>(x, w, col, out),
-                        (1, 3..) => put::<1, 3>(x, w, col, out),
-                        (3, _) => put::<3, 1>(x, w, col, out),
-                        (2, _) => put::<2, 1>(x, w, col, out),
-                        _ => put::<1, 1>(x, w, col, out),
-                    };
-                }
-            }
+            multiply_near(x, &columns, near..end, piece);
+        }
+    }
+}
+
+/// Every row of `x` times each of a few columns of `W`, which are columns `near` of the piece.
+fn multiply_near(x: &[&[f32]], columns: &[&[f32]; NEAR], near: Range<usize>, piece: &mut Piece) {
+    let w = |col: usize| columns[col - near.start];
+    for (x, out) in x.chunks(3).zip(piece.out.chunks_mut(3)) {
+        let mut col = near.start;
+        while col < near.end {
+            col += match (x.len(), near.end - col) {
+                (3, 3..) => put::<3, 3>(x, w, col, out),
+                (2, 3..) => put::<2, 3>(x, w, col, out),
+                (1, 6..) => put::<1, 6>(x, w, col, out),
+                (1, 3..) => put::<1, 3>(x, w, col, out),
+                (3, _) => put::<3, 1>(x, w, col, out),
+                (2, _) => put::<2, 1>(x, w, col, out),
+                _ => put::<1, 1>(x, w, col, out),
+            };
         }
     }
 }

@@ -66,22 +66,24 @@ fn noise(len: usize, seed: u32) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
+/// The weight of a case.
+macro_rules! matrix {
+    ($matrix:ty, $case:expr) => {{
+        let case = &$case;
+        let (mut w, values) = match case.transposed {
+            false => (<$matrix>::empty(case.k, case.n, case.storage).unwrap(), case.w()),
+            true => (<$matrix>::empty_rows(case.n, case.k, case.storage).unwrap(), case.w_transposed()),
+        };
+        w.write(Weight::Embed, 0, &values).unwrap();
+        w
+    }};
+}
+
 /// Runs a case with rows of `x` from `first` on.
 macro_rules! engine {
     ($name:ident, $matrix:ty) => {
         fn $name(case: &Case, x: &[f32], finish: &(impl Fn(usize, usize, &mut [f32]) + Sync)) -> Vec<f32> {
-            let w = match case.transposed {
-                false => {
-                    let mut w = <$matrix>::empty(case.k, case.n, case.storage).unwrap();
-                    w.write(Weight::Embed, 0, &case.w()).unwrap();
-                    w
-                }
-                true => {
-                    let mut w = <$matrix>::empty_rows(case.n, case.k, case.storage).unwrap();
-                    w.write(Weight::Embed, 0, &case.w_transposed()).unwrap();
-                    w
-                }
-            };
+            let w = matrix!($matrix, case);
             assert_eq!(w.shape(), [case.k, case.n]);
             // Nothing that was there before may be left or added to.
             let mut out = vec![f32::NAN; case.rows * case.cols.len()];
@@ -133,6 +135,43 @@ fn both_engines_agree_with_three_loops() {
             ("panels", by_panels(&case, &case.x(), &|_, _, _| {})),
         ] {
             assert_eq!(out.len(), expected.len());
+            for (i, (out, expected)) in out.iter().zip(&expected).enumerate() {
+                assert!(
+                    (out - expected).abs() < 1e-5,
+                    "{engine} {case:?}, element {i}: {out}, not {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn transposed_products_agree_with_three_loops() {
+    for case in awkward() {
+        // x is [rows, cols.len()] here.
+        let x = noise(case.rows * case.cols.len(), 3);
+        let w = case.w();
+        let mut expected = Vec::new();
+        for row in 0..case.rows {
+            for i in 0..case.k {
+                let terms = case.cols.clone().enumerate();
+                let sum: f64 = terms
+                    .map(|(j, col)| f64::from(x[row * case.cols.len() + j]) * f64::from(w[i * case.n + col]))
+                    .sum();
+                expected.push(sum as f32);
+            }
+        }
+        macro_rules! by {
+            ($matrix:ty) => {{
+                let w = matrix!($matrix, case);
+                let mut out = vec![f32::NAN; case.rows * case.k];
+                if !out.is_empty() {
+                    w.multiply_transposed(&x, case.rows, case.cols.clone(), &mut out).unwrap();
+                }
+                out
+            }};
+        }
+        for (engine, out) in [("dense", by!(dense::Matrix)), ("panels", by!(panels::Matrix))] {
             for (i, (out, expected)) in out.iter().zip(&expected).enumerate() {
                 assert!(
                     (out - expected).abs() < 1e-5,
@@ -232,6 +271,11 @@ fn wrong_sizes_are_refused() {
     assert!(!ask(6, 0..3, 0..4, 7));
     assert!(!ask(6, 1..4, 0..4, 8));
     assert!(!ask(6, 0..3, 1..5, 8));
+    let ask = |x: usize, cols, out: usize| {
+        super::product_transposed(&vec![0.0; x], 2, &w, cols, &mut vec![0.0; out]).is_ok()
+    };
+    assert!(ask(8, 0..4, 6) && ask(4, 1..3, 6));
+    assert!(!ask(7, 0..4, 6) && !ask(8, 0..4, 8) && !ask(8, 1..5, 6));
     assert!(panels::Matrix::empty(3, 4, Storage::F32).unwrap().write(Weight::Embed, 0, &[0.0; 11]).is_err());
     assert!(
         panels::Matrix::empty_rows(3, 4, Storage::F32).unwrap().write(Weight::Embed, 0, &[0.0; 13]).is_err()

@@ -1,23 +1,28 @@
-//! Attention: scores, pattern and mix, at once or one by one, and what a changed head changes.
+//! Attention: scores, pattern and mix, at once or one by one.
 
 use super::super::exp::exp;
 use super::{ROWS, dot, lanes};
-use crate::program::{Attn, AttnRow, DeltaRow, HeadChange};
+use crate::program::{Attn, AttnRow};
 use rayon::prelude::*;
 
-/// The sizes that every attention op needs. A row of q, k, v has `width` elements, of all heads; the op works on `heads`
-/// of them.
+/// The sizes that every attention op needs. A row of q, k, v has `d_head` elements for each of `all_heads`; the op works on
+/// `heads` of them.
 #[derive(Clone, Copy)]
 pub struct Heads {
     pub heads: usize,
     pub d_head: usize,
-    pub width: usize,
+    pub all_heads: usize,
 }
 
 impl Heads {
     /// The part of row `row` that belongs to a head.
     fn of<'a>(&self, x: &'a [f32], row: u32, head: usize) -> &'a [f32] {
-        &x[row as usize * self.width + head * self.d_head..][..self.d_head]
+        &x[(row as usize * self.all_heads + head) * self.d_head..][..self.d_head]
+    }
+
+    /// The same of what a head looks at, which may be one row for all of them.
+    fn seen<'a>(&self, (x, shared): (&'a [f32], bool), row: u32, head: usize) -> &'a [f32] {
+        if shared { &x[row as usize * self.d_head..][..self.d_head] } else { self.of(x, row, head) }
     }
 }
 
@@ -72,7 +77,8 @@ fn score_start(row: &AttnRow, h: usize) -> usize {
     row.score as usize + h * row.score_stride as usize
 }
 
-pub fn attn_scores([q, k]: [&[f32]; 2], attn: &Attn, sizes: Heads, scale: f32, out: &mut [f32]) {
+/// `k` with whether all heads look at the same row of it.
+pub fn attn_scores(q: &[f32], k: (&[f32], bool), attn: &Attn, sizes: Heads, scale: f32, out: &mut [f32]) {
     for row in &attn.rows {
         for h in 0..sizes.heads {
             let head = row.head as usize + h;
@@ -80,7 +86,7 @@ pub fn attn_scores([q, k]: [&[f32]; 2], attn: &Attn, sizes: Heads, scale: f32, o
             let out = &mut out[score_start(row, h)..][..row.len as usize];
             out.fill(f32::NEG_INFINITY);
             for (out, key) in out.iter_mut().zip(keys(attn, row)).take(row.dest as usize + 1) {
-                *out = dot(q, sizes.of(k, *key, head)) * scale;
+                *out = dot(q, sizes.seen(k, *key, head)) * scale;
             }
         }
     }
@@ -97,40 +103,18 @@ pub fn pattern(scores: &[f32], attn: &Attn, heads: usize, out: &mut [f32]) {
     }
 }
 
-pub fn z([pattern, v]: [&[f32]; 2], attn: &Attn, sizes: Heads, causal: bool, out: &mut [f32]) {
-    for (row, out) in attn.rows.iter().zip(out.chunks_exact_mut(sizes.heads * sizes.d_head)) {
-        let seen = if causal { row.dest + 1 } else { row.len } as usize;
-        for (h, out) in out.chunks_exact_mut(sizes.d_head).enumerate() {
-            let weights = &pattern[score_start(row, h)..][..seen];
-            let head = row.head as usize + h;
-            mix(weights, values(attn, row).iter().map(|value| sizes.of(v, *value, head)), out);
+/// `v` with whether all heads look at the same row of it.
+pub fn z(pattern: &[f32], v: (&[f32], bool), attn: &Attn, sizes: Heads, causal: bool, out: &mut [f32]) {
+    let width = sizes.heads * sizes.d_head;
+    let rows = out.par_chunks_mut(ROWS * width).zip(attn.rows.par_chunks(ROWS));
+    rows.for_each(|(out, rows)| {
+        for (out, row) in out.chunks_exact_mut(width).zip(rows) {
+            let seen = if causal { row.dest + 1 } else { row.len } as usize;
+            for (h, out) in out.chunks_exact_mut(sizes.d_head).enumerate() {
+                let weights = &pattern[score_start(row, h)..][..seen];
+                let head = row.head as usize + h;
+                mix(weights, values(attn, row).iter().map(|value| sizes.seen(v, *value, head)), out);
+            }
         }
-    }
-}
-
-/// What each change adds to `z`: `z_new − z_old`. `[changes, d_head]`
-pub fn z_changes(z: &[f32], changes: &[HeadChange], d_head: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(changes.len() * d_head);
-    for change in changes {
-        let old = &z[change.z_old as usize..][..d_head];
-        if change.z_new == HeadChange::ZERO {
-            out.extend(old.iter().map(|old| -old));
-        } else {
-            let new = &z[change.z_new as usize..][..d_head];
-            out.extend(new.iter().zip(old).map(|(new, old)| new - old));
-        }
-    }
-    out
-}
-
-/// Rows from `first` on become their base row plus the sum of what their changes add, `added[change]`, `[changes, width]`.
-pub fn z_delta(added: &[f32], rows: &[DeltaRow], width: usize, first: usize, out: &mut [f32]) {
-    let (before, after) = out.split_at_mut(first * width);
-    for (row, out) in rows.iter().zip(after.chunks_exact_mut(width)) {
-        out.copy_from_slice(&before[row.base as usize * width..][..width]);
-        for change in row.first..row.end {
-            let added = &added[change as usize * width..][..width];
-            out.iter_mut().zip(added).for_each(|(out, added)| *out += added);
-        }
-    }
+    });
 }

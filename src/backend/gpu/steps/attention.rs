@@ -6,23 +6,22 @@ use super::{Call, Encoder, QKV, Slot, row_params};
 use crate::backend::gpu::kernels;
 use crate::backend::gpu::params::{Params, mode};
 use crate::error::{Error, Result};
-use crate::program::{Attn, AttnRow, Buf};
+use crate::program::{Attn, AttnRow, Buf, Src};
 use std::sync::Arc;
 
 /// `dest` that [`kernels::ATTENTION_SHORT`] keeps in registers.
 const SHORT: u32 = 32;
 
 impl Encoder<'_> {
-    /// Parameters of an attention op, whose rows are checked against the buffers that it reads: `seen` says of how many
-    /// `src` it asks for keys and values.
+    /// Parameters of an attention op, whose rows are checked against the queries, keys and values that it reads: `seen`
+    /// says of how many `src` it asks for keys and values.
     fn attn(
         &mut self,
         attn: &Arc<Attn>,
         [heads, d_head]: [usize; 2],
-        read: &[Buf],
+        [q, keys, values]: [Option<Src>; 3],
         seen: impl Fn(&AttnRow) -> u32,
     ) -> Result<Params> {
-        let width = self.program.n_heads * d_head;
         // Rows that are read of each buffer.
         let mut ends = [0; 3];
         for row in &attn.rows {
@@ -30,9 +29,9 @@ impl Encoder<'_> {
                 return Err(Error::internal(format!("a row of attention is not in its run: {row:?}")));
             }
             ends[0] = ends[0].max(row.q as usize + 1);
-            for (end, list) in [(1, row.keys), (2, row.values)] {
+            for (end, list, of) in [(1, row.keys, keys), (2, row.values, values)] {
                 let (first, last) = (list as usize, list as usize + seen(row) as usize);
-                if !read.contains(&QKV[end]) {
+                if of.is_none() {
                     continue;
                 }
                 let Some(rows) = attn.src_rows.get(first..last) else {
@@ -41,8 +40,10 @@ impl Encoder<'_> {
                 ends[end] = rows.iter().fold(ends[end], |most, row| most.max(*row as usize + 1));
             }
         }
-        for (buf, rows) in QKV.into_iter().zip(ends).filter(|(buf, _)| read.contains(buf)) {
-            self.act(buf, rows * width)?;
+        for (of, rows) in [q, keys, values].into_iter().zip(ends) {
+            if let Some(Src { buf, shared }) = of {
+                self.act(buf, rows * d_head * if shared { 1 } else { self.program.n_heads })?;
+            }
         }
         let key = Arc::as_ptr(attn);
         let [list, list_2] = match self.attns.get(&key) {
@@ -70,7 +71,8 @@ impl Encoder<'_> {
         [heads, d_head]: [usize; 2],
         scale: f32,
     ) -> Result<()> {
-        let params = self.attn(attn, [heads, d_head], &[Buf::Q, Buf::K, Buf::V], |row| row.dest + 1)?;
+        let qkv = QKV.map(|buf| Some(Src::by_head(buf)));
+        let params = self.attn(attn, [heads, d_head], qkv, |row| row.dest + 1)?;
         let params = Params { scale, out_first: first as u32, ..params };
         let rows = attn.rows.len();
         let out = self.act(out, first + rows * heads * d_head)?;
@@ -89,13 +91,16 @@ impl Encoder<'_> {
     pub(super) fn attn_scores(
         &mut self,
         attn: &Arc<Attn>,
+        (q, keys): (Buf, Src),
         out: Buf,
         [heads, d_head]: [usize; 2],
         scale: f32,
     ) -> Result<()> {
-        let params = self.attn(attn, [heads, d_head], &[Buf::Q, Buf::K], |row| row.dest + 1)?;
-        let slots = vec![Slot::Index, Slot::Act(Buf::Q), Slot::Act(Buf::K), self.scores(out, attn, heads)?];
-        let call = Call { kernel: &kernels::ATTN_SCORES, params: Params { scale, ..params }, slots };
+        let read = [Some(Src::by_head(q)), Some(keys), None];
+        let params = self.attn(attn, [heads, d_head], read, |row| row.dest + 1)?;
+        let slots = vec![Slot::Index, Slot::Act(q), Slot::Act(keys.buf), self.scores(out, attn, heads)?];
+        let mode = if keys.shared { mode::SHARED } else { 0 };
+        let call = Call { kernel: &kernels::ATTN_SCORES, params: Params { scale, mode, ..params }, slots };
         let [across, tall] = call.kernel.tile.map(|n| n as usize);
         let longest = longest(attn);
         self.attention_rows(call, 2 * heads * d_head * longest, |rows| {
@@ -104,7 +109,7 @@ impl Encoder<'_> {
     }
 
     pub(super) fn pattern(&mut self, attn: &Arc<Attn>, [scores, out]: [Buf; 2], heads: usize) -> Result<()> {
-        let params = self.attn(attn, [heads, 0], &[], |_| 0)?;
+        let params = self.attn(attn, [heads, 0], [None; 3], |_| 0)?;
         let slots = vec![Slot::Index, self.scores(scores, attn, heads)?, self.scores(out, attn, heads)?];
         let call = Call { kernel: &kernels::PATTERN, params, slots };
         let cost = ELEMENT_COST * heads * longest(attn);
@@ -114,21 +119,21 @@ impl Encoder<'_> {
     pub(super) fn z(
         &mut self,
         attn: &Arc<Attn>,
-        [pattern, out]: [Buf; 2],
-        first: usize,
+        (pattern, values): (Buf, Src),
+        (out, first): (Buf, usize),
         [heads, d_head]: [usize; 2],
         causal: bool,
     ) -> Result<()> {
         let seen = |row: &AttnRow| if causal { row.dest + 1 } else { row.len };
-        let params = self.attn(attn, [heads, d_head], &[Buf::V], seen)?;
+        let params = self.attn(attn, [heads, d_head], [None, None, Some(values)], seen)?;
         let width = heads * d_head;
         let slots = vec![
             Slot::Index,
             self.scores(pattern, attn, heads)?,
-            Slot::Act(Buf::V),
+            Slot::Act(values.buf),
             self.act(out, first + attn.rows.len() * width)?,
         ];
-        let mode = if causal { mode::CAUSAL } else { 0 };
+        let mode = if causal { mode::CAUSAL } else { 0 } | if values.shared { mode::SHARED } else { 0 };
         let params = Params { mode, out_first: first as u32, ..params };
         let call = Call { kernel: &kernels::Z, params, slots };
         self.attention_rows(call, 2 * width * longest(attn), |rows| [width.div_ceil(64), rows, 1])

@@ -6,7 +6,7 @@ use super::{Call, Encoder, QKV, Slot, plane, row_params};
 use crate::backend::gpu::kernels::{self, Kernel};
 use crate::backend::gpu::params::{Params, mode};
 use crate::error::{Error, Result};
-use crate::program::{Buf, DeltaRow, HeadChange, Index, Projection, Rows, Then};
+use crate::program::{Buf, Index, Projection, Rows, Then};
 use crate::weights::{Part, Weight};
 use std::ops::Range;
 
@@ -111,6 +111,18 @@ impl Encoder<'_> {
         self.product(Call { kernel: &kernels::HEAD_LINEAR, params, slots }, heads * n, 1)
     }
 
+    pub(super) fn head_transposed(
+        &mut self,
+        [x, out]: [Buf; 2],
+        w: Weight,
+        [rows, heads, k, n]: [usize; 4],
+    ) -> Result<()> {
+        let (x, out) = (self.act(x, rows * heads * n)?, self.act(out, rows * heads * k)?);
+        let slots = vec![x, self.weight(w, heads * k * n)?, out];
+        let params = Params { heads: heads as u32, n: n as u32, ..row_params(rows, k) };
+        self.product(Call { kernel: &kernels::HEAD_TRANSPOSED, params, slots }, heads * k, 1)
+    }
+
     pub(super) fn head_result(
         &mut self,
         [z, out]: [Buf; 2],
@@ -121,50 +133,6 @@ impl Encoder<'_> {
         let slots = vec![z, self.weight(w, heads * k * n)?, out];
         let params = Params { heads: heads as u32, n: n as u32, ..row_params(rows, k) };
         self.product(Call { kernel: &kernels::HEAD_RESULT, params, slots }, heads * n, 1)
-    }
-
-    pub(super) fn z_delta(
-        &mut self,
-        w: Weight,
-        rows: &[DeltaRow],
-        changes: &[HeadChange],
-        out: Buf,
-        first: usize,
-        d_head: usize,
-    ) -> Result<()> {
-        let n = self.program.d_model;
-        let to = first + rows.len();
-        for row in rows {
-            if (first..to).contains(&(row.base as usize)) {
-                return Err(Error::internal(format!("row {} is both read and written", row.base)));
-            }
-            if row.first > row.end || row.end as usize > changes.len() {
-                return Err(outside("changes", row.end as usize, changes.len()));
-            }
-        }
-        let ends = |change: &HeadChange| {
-            [change.z_new, change.z_old].map(|z| if z == HeadChange::ZERO { 0 } else { z as usize + d_head })
-        };
-        let z_end = changes.iter().flat_map(ends).max().unwrap_or(0);
-        if changes.iter().any(|change| change.z_old == HeadChange::ZERO) {
-            return Err(Error::internal("a head's old z is not computed"));
-        }
-        let heads = changes.iter().map(|change| change.head as usize + 1).max().unwrap_or(0);
-        let base_end = rows.iter().map(|row| row.base as usize + 1).max().unwrap_or(0);
-        let slots = vec![
-            Slot::Index,
-            self.act(Buf::Z, z_end)?,
-            self.weight(w, heads * d_head * n)?,
-            self.act(out, base_end.max(to) * n)?,
-        ];
-        let params = Params {
-            list: self.list(bytemuck::cast_slice(rows)),
-            list_2: self.list(bytemuck::cast_slice(changes)),
-            out_first: first as u32,
-            n: n as u32,
-            ..row_params(rows.len(), d_head)
-        };
-        self.product(Call { kernel: &kernels::Z_DELTA, params, slots }, n, 1)
     }
 
     pub(super) fn unembed(
