@@ -76,7 +76,7 @@ export async function standIn(here, site) {
     "/pkg/microtome.js": answer("text/javascript", script),
     "/pkg/microtome_bg.wasm": answer("application/wasm", new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])),
     // The site's own folder says what its files are; these are others.
-    "/models/pronoun/microtome.json": (response) => void response.writeHead(404).end(),
+    "/models/pronoun/microtome.json": (/** @type {import("node:http").ServerResponse} */ response) => void response.writeHead(404).end(),
     "/models/pronoun/config.json": answer("application/json", CONFIG),
     "/models/pronoun/tokenizer.json": answer("application/json", "{}"),
     "/models/pronoun/model.safetensors": answer("application/octet-stream", weights(300_000)),
