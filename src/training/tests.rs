@@ -22,7 +22,7 @@ fn one_experiment_or_several_are_read_with_defaults_filled_in() {
     assert_eq!((one.experiments.len(), &one.steps, &one.checkpoints), (1, &Steps::All, &Checkpoints::Own));
     let value = one.to_value().unwrap();
     assert_eq!(value["steps"], "all");
-    assert_eq!(value["experiment"]["processing"]["fold_ln"], true);
+    assert_eq!(value["experiment"]["processing"], "transformer_lens");
     assert_eq!(Training::from_value(value).unwrap(), one);
 
     let mut raw = number();
