@@ -25,6 +25,7 @@ export async function formatChecks(browser, folder, golden, binary) {
     "bf16": filesIn(join(golden, "models/gelu-bf16")),
     "f16-shards": filesIn(join(golden, "models/gelu-fast-f16")),
     "torch-tied": torch("tied.bin"), "torch-f16-masks": torch("masks-f16.bin"), "torch-bf16": torch("views-bf16.bin"),
+    "torch-shards": { "config.json": TINY, ...filesIn(join(golden, "torch/sharded")) }, "torch-nested": torch("nested.bin"),
     "packed": packed(binary, join(golden, "models/relu")),
   };
   const xl = JSON.stringify({ model_type: "gpt2", n_layer: 48, n_head: 25, n_embd: 1600, n_positions: 1024, vocab_size: 50_257 });
