@@ -230,11 +230,11 @@ struct Job<'a> {
     part: (usize, usize),
 }
 
-/// Progress of one batch as a part of the whole.
-struct Part<'a> {
-    control: &'a dyn Control,
-    index: u64,
-    of: u64,
+/// Progress of one of several pieces of work as a part of the whole.
+pub(crate) struct Part<'a> {
+    pub control: &'a dyn Control,
+    pub index: u64,
+    pub of: u64,
 }
 
 impl Control for Part<'_> {

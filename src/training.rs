@@ -25,12 +25,11 @@ pub use outcome::{Asked, CheckpointAnswers, CheckpointModel, Found, Skipped, Tra
 use crate::backend::{Backend, Control};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Kind, VERSION};
-use crate::lab::{Lab, Model};
+use crate::lab::{Lab, Model, Part};
 use crate::outcome::EngineInfo;
 use outcome::Numbers;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::pin::Pin;
 use std::rc::Rc;
 
 /// The name of this kind of experiment.
@@ -207,8 +206,8 @@ impl Training {
         let of = self.experiments.len() as u64;
         let mut answers = Vec::new();
         for (index, experiment) in self.experiments.iter().enumerate() {
-            let share = Share { control, index: index as u64, of };
-            let outcome = lab.run(experiment, &share).await?;
+            let part = Part { control, index: index as u64, of };
+            let outcome = lab.run(experiment, &part).await?;
             info.add(&outcome.engine);
             answers.push(Numbers { kind: outcome.kind, answer: outcome.answer });
         }
@@ -274,31 +273,6 @@ fn checkpoints(value: Value) -> Result<Checkpoints> {
             list.into_iter().map(address).collect::<Result<_>>().map(Checkpoints::List)
         }
         _ => Err(wrong("expected a model address with {step} in it, or a list of addresses")),
-    }
-}
-
-/// One of a checkpoint's experiments as a part of its progress.
-struct Share<'a> {
-    control: &'a dyn Control,
-    index: u64,
-    of: u64,
-}
-
-impl Control for Share<'_> {
-    fn now_ms(&self) -> f64 {
-        self.control.now_ms()
-    }
-
-    fn progress(&self, done: u64, total: u64) {
-        self.control.progress(self.index * total + done, self.of * total);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.control.cancelled()
-    }
-
-    fn pause(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-        self.control.pause()
     }
 }
 

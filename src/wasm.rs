@@ -230,7 +230,10 @@ impl Engine {
     ) -> Result<Engine> {
         let options = self::options(options)?;
         let family = family(files)?;
+        let address = field(files, "address").as_string().unwrap_or_default();
         let files = model_files(files)?;
+        // A tag on the Hub may say the step as a folder's address does.
+        let files = ModelFiles { step: files.step.or_else(|| family.step_of(&address)), ..files };
         let phase = |phase: &str| control.on_progress.bind1(&JsValue::NULL, &phase.into()).unchecked_into();
         let verify: Function = phase("verify");
         let mut hashed = |done: u64, total: u64| {

@@ -77,6 +77,18 @@ impl Family {
         address.map(|address| Checkpoint { step, address })
     }
 
+    /// The step of the checkpoint at an address.
+    pub fn step_of(&self, address: &str) -> Option<u64> {
+        match self {
+            Family::Unknown => None,
+            Family::Template { template, .. } => {
+                let (start, end) = template.split_once(STEP)?;
+                address.strip_prefix(start)?.strip_suffix(end)?.parse().ok()
+            }
+            Family::List(list) => list.iter().position(|one| one == address).map(|place| place as u64),
+        }
+    }
+
     /// The checkpoints of these steps.
     ///
     /// # Errors

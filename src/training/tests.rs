@@ -103,6 +103,8 @@ fn stanfords_steps_are_known() {
     assert_eq!(steps[..12], [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 150]);
     assert_eq!(steps.last(), Some(&400_000));
     assert_eq!(own.at(400).unwrap().address, "hf:stanford-crfm/alias-gpt2-small-x21@checkpoint-400");
+    assert_eq!(own.step_of("hf:stanford-crfm/alias-gpt2-small-x21@checkpoint-400"), Some(400));
+    assert_eq!(own.step_of("hf:stanford-crfm/alias-gpt2-small-x21"), None);
     assert_eq!(family("hf:stanford-crfm/durin-gpt2-medium-x343", &[]), Family::Unknown);
     assert_eq!(family("hf:other/alias-gpt2-small-x21", &[]), Family::Unknown);
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { native } from "./formats.mjs";
 import { check, ensure, memoryOfBrowser } from "./harness.mjs";
 import { startHub } from "./hub.mjs";
-import { openPage, serveWithHub } from "./download_page.mjs";
+import { ask, openPage, serveWithHub } from "./download_page.mjs";
 import { torchFile } from "./torch_file.mjs";
 
 const MB = 1e6;
@@ -126,6 +126,31 @@ export async function familyChecks(browser, folder, binary) {
     }, { experiment: EXPERIMENT, steps: STEPS });
     ensure(code === "run.cancelled" && done === 2, `${code}, ${done} done`);
     ensure(Math.abs(Math.log(prob / expectedOf(10)[0].prob)) < 1e-4, "the checkpoint that was gone to is no longer on the engine");
+  }, /404/);
+
+  await check("families: the page's slider scrubs through a family on the Hub, and the figures follow", async () => {
+    const scrub = await openPage(browser, site.url);
+    scrub.setDefaultTimeout(60_000);
+    await ask(scrub, `hf:${REPO}@checkpoint-10`);
+    const slider = scrub.locator("#training").getByRole("slider");
+    await scrub.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("model").info?.model.step === 10);
+    ensure((await slider.getAttribute("aria-valuetext")) === "step 10", `the slider is at ${await slider.getAttribute("aria-valuetext")}`);
+    await slider.focus();
+    // Over the broken checkpoint of step 20 to that of step 30.
+    await scrub.keyboard.press("ArrowRight");
+    await scrub.keyboard.press("ArrowRight");
+    await scrub.waitForFunction(() => {
+      const { store } = /** @type {any} */ (globalThis).microtome;
+      const { status, value } = store.get("predict").job;
+      return store.get("model").info?.model.step === 30 && status === "done" && value.model?.step === 30;
+    });
+    const { experiment, top } = await scrub.evaluate(() => /** @type {any} */ (globalThis).microtome.store.get("predict").job.value);
+    for (const { id, prob } of native(binary, files[0], experiment).slice(0, 3)) {
+      const found = top.find((/** @type {any} */ token) => token.id === id);
+      ensure(found && Math.abs(Math.log(found.prob / prob)) < 1e-3, `token ${id}: ${found?.prob}, natively ${prob}`);
+    }
+    await scrub.context().close();
+  // What the browser says about files that a repository may lack.
   }, /404/);
 
   await page.context().close();
