@@ -19,7 +19,7 @@ import { spawn } from "./spawn.js";
  *   `files`: where they are there already, with the `steps` that their folder names
  */
 /**
- * @typedef {{ kind: "run", experiment: Experiment | import("./microtome.js").TrainingExperiment } | { kind: "estimate", experiment: Experiment }
+ * @typedef {{ kind: "run", experiment: Experiment | import("./microtome.js").TrainingExperiment } | { kind: "estimate", experiment: Experiment | import("./microtome.js").TrainingExperiment }
  *   | { kind: "figure", result: import("./microtome.js").Drawable }
  *   | { kind: "tokenize", text: string, prependBos: boolean } | { kind: "memory" } | { kind: "published" }
  *   | { kind: "family" } | { kind: "goTo", step: number }} Work

@@ -448,7 +448,7 @@ export class Lab {
   /** Puts a checkpoint in the place of the open model: what is run afterwards is of it, and so is `info`. */
   goTo(step: number, options?: RunOptions): Promise<{ model: ModelInfo; engine: EngineInfo }>;
   /** What an experiment would cost; runs nothing. Rejects with `LabError`. */
-  estimate(experiment: Experiment, options?: { signal?: AbortSignal }): Promise<Estimate>;
+  estimate(experiment: Experiment | TrainingExperiment, options?: { signal?: AbortSignal }): Promise<Estimate>;
   /** The figure of an `ablate` or `patch` result, or of what is done of one; null for any other. */
   figure(result: Drawable): Promise<Figure | null>;
   tokenize(text: string, prependBos?: boolean): Promise<Token[]>;

@@ -90,7 +90,7 @@ export class Lab {
   }
 
   /**
-   * @param {Experiment} experiment
+   * @param {Experiment | import("./microtome.js").TrainingExperiment} experiment
    * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<import("./microtome.js").Estimate>}
    */

@@ -2,7 +2,7 @@
 import { toPlain } from "./errors.js";
 import { timeLeft } from "./live.js";
 import { seriesOf } from "./series.js";
-import { experimentsOf, measured, parsePlaces, training } from "./training.js";
+import { measured, parsePlaces, training } from "./training.js";
 
 /**
  * What is drawn: of a run, or of what is done of it. `result` is there when it is whole.
@@ -58,16 +58,8 @@ export function trainer(store, session) {
     }
     set({ status: asked ? "held" : "waiting", error: null, fresh: false, sofar: null });
     if (!asked) return;
-    const count = asked.steps.length;
-    const estimates = await Promise.all(experimentsOf(lab.info.model, settings()).map((experiment) => lab.estimate(experiment))).catch(() => []);
-    if (lab !== session.lab() || !estimates.length) return;
-    const sum = (/** @type {"cells" | "runs" | "flops" | "weight_bytes_read"} */ key) => estimates.reduce((all, estimate) => all + estimate[key], 0) * count;
-    const seconds = estimates.map((estimate) => estimate.seconds);
-    set({ estimate: {
-      cells: sum("cells"), runs: sum("runs"), flops: sum("flops"), weight_bytes_read: sum("weight_bytes_read"),
-      memory_bytes: Math.max(...estimates.map(({ memory_bytes }) => memory_bytes)),
-      seconds: seconds.includes(null) ? null : /** @type {number[]} */ (seconds).reduce((all, part) => all + part, 0) * count,
-    } });
+    const estimate = await lab.estimate(training(lab.info.model, settings(), asked)).catch(() => null);
+    if (lab === session.lab() && estimate) set({ estimate });
   }
 
   async function run() {

@@ -47,6 +47,29 @@ export async function runTraining(scene, experiment, onPartial) {
 }
 
 /**
+ * What an experiment over checkpoints would cost: each of its experiments on the open model, times the checkpoints.
+ * @param {Engine} engine
+ * @param {import("./microtome.js").TrainingExperiment} training
+ * @returns {import("./microtome.js").Estimate}
+ */
+export function estimateTraining(engine, training) {
+  const run = engine.training(training);
+  const count = run.wanted().length;
+  run.free();
+  const { processing, prepend_bos } = training;
+  const defaults = { version: /** @type {const} */ (1), ...(processing === undefined ? {} : { processing }), ...(prepend_bos === undefined ? {} : { prepend_bos }) };
+  const inner = "experiments" in training ? training.experiments : [training.experiment];
+  const estimates = inner.map((experiment) => engine.estimate(/** @type {import("./microtome.js").Experiment} */ ({ ...defaults, ...experiment })));
+  const sum = (/** @type {"cells" | "runs" | "flops" | "weight_bytes_read"} */ key) => estimates.reduce((all, estimate) => all + estimate[key], 0) * count;
+  return {
+    cells: sum("cells"), runs: sum("runs"), flops: sum("flops"), weight_bytes_read: sum("weight_bytes_read"),
+    // One after the other.
+    memory_bytes: Math.max(...estimates.map(({ memory_bytes }) => memory_bytes)),
+    seconds: estimates.reduce((/** @type {number | null} */ all, { seconds }) => (all === null || seconds === null ? null : all + seconds * count), 0),
+  };
+}
+
+/**
  * Puts a checkpoint of the open model's family on the engine.
  * @param {Scene} scene
  * @param {number} step

@@ -5,7 +5,7 @@ import { loadModule, nameOf } from "./module.js";
 import { lastWords } from "./panic.js";
 import { forget, stored } from "./store.js";
 import { SINGLE, choose } from "./threads.js";
-import { goTo, runTraining } from "./training_run.js";
+import { estimateTraining, goTo, runTraining } from "./training_run.js";
 
 /** @typedef {import("./host.js").ToWorker} ToWorker */
 /** @typedef {import("./host.js").FromWorker} FromWorker */
@@ -52,7 +52,8 @@ async function handle(message) {
     if (kind === "figure") return post({ id, kind: "done", value: engine.figure(message.result) });
     if (kind === "memory") return post({ id, kind: "done", value: { ...engine.memory(), start_bytes: startBytes } });
     if (kind === "published") return post({ id, kind: "done", value: await published(engine, id) });
-    if (kind === "estimate") return post({ id, kind: "done", value: engine.estimate(message.experiment) });
+    if (kind === "estimate") return post({ id, kind: "done", value: message.experiment.kind === "training"
+      ? estimateTraining(engine, message.experiment) : engine.estimate(message.experiment) });
     if (kind === "family") return post({ id, kind: "done", value: [...engine.family()] });
     if (kind === "goTo" || message.experiment?.kind === "training") {
       const scene = { ...opened, engine, onProgress: reporter(id), onNotice: (/** @type {import("./microtome.js").Notice} */ notice) => post({ id, kind: "notice", notice }) };

@@ -44,7 +44,12 @@ export async function familyChecks(browser, folder, binary) {
   });
 
   await check("families: three checkpoints, after which the browser has all that it needs besides", async () => {
-    const { checkpoints } = await page.evaluate(({ experiment }) => /** @type {any} */ (globalThis).lab.run({ version: 1, kind: "training", experiment, steps: [0, 10, 30] }), { experiment: EXPERIMENT });
+    const { checkpoints, cost, one } = await page.evaluate(async (experiment) => {
+      const lab = /** @type {any} */ (globalThis).lab;
+      const training = { version: 1, kind: "training", experiment, steps: [0, 10, 30] };
+      return { cost: await lab.estimate(training), one: await lab.estimate(experiment), ...(await lab.run(training)) };
+    }, EXPERIMENT);
+    ensure(cost.cells === 3 && cost.flops === 3 * one.flops, `${cost.cells} cells, ${cost.flops} operations; one has ${one.flops}`);
     ensure(checkpoints.every((/** @type {any} */ { answers }) => answers), JSON.stringify(checkpoints));
   });
 
