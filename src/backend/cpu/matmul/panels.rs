@@ -2,6 +2,8 @@
 //!
 //! A matrix that is given transposed (`W_U`, which other ops read too) stays as it is: its rows are multiplied with
 //! rows of `x`. Either way the work is cut into pieces of `out` small enough for the cache, which threads share.
+//!
+//! Longer than most files: both layouts, each also turned, share their pieces and inner loops.
 
 use super::tile::{WIDE, add_products, dot_products};
 use crate::error::Result;
