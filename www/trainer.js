@@ -46,16 +46,22 @@ export function trainer(store, session) {
     await offer();
   }
 
+  /** The same; where what was typed is wrong it says so, with `patch`. @param {Partial<import("./state.js").Job<Value>>} [patch] */
+  function wanted(patch) {
+    try {
+      return places();
+    } catch (thrown) {
+      set({ status: "error", error: toPlain(thrown), ...patch });
+      return undefined;
+    }
+  }
+
   /** Says what a run would cost. What is there from an earlier one stays, as such. */
   async function offer() {
     const lab = session.lab();
     if (!lab) return;
-    let asked;
-    try {
-      asked = places();
-    } catch (thrown) {
-      return set({ status: "error", error: toPlain(thrown), fresh: false, sofar: null });
-    }
+    const asked = wanted({ fresh: false, sofar: null });
+    if (asked === undefined) return;
     set({ status: asked ? "held" : "waiting", error: null, fresh: false, sofar: null });
     if (!asked) return;
     const estimate = await lab.estimate(training(lab.info.model, settings(), asked)).catch(() => null);
@@ -65,12 +71,7 @@ export function trainer(store, session) {
   async function run() {
     const lab = session.lab();
     if (!lab) return;
-    let asked;
-    try {
-      asked = places();
-    } catch (thrown) {
-      return set({ status: "error", error: toPlain(thrown) });
-    }
+    const asked = wanted();
     if (!asked) return;
     controller?.abort();
     const mine = new AbortController();

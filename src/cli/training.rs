@@ -9,7 +9,7 @@ use crate::experiment::VERSION;
 use crate::lab::{Lab, Model};
 use crate::training::{Asked, Family, Found, KIND, Skipped, Training, TrainingOutcome};
 use crate::weights::ModelFiles;
-use crate::weights::folder::manifest;
+use crate::weights::folder::{family_and_step, manifest};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -47,8 +47,7 @@ pub fn run(training: &Training, args: &ModelArgs, lab: &mut Lab<Engine>) -> Resu
 
 /// The checkpoints that a model's folder names.
 fn family(dir: &Path) -> Result<Family> {
-    let at_step = dir.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with('@'));
-    let dir = if at_step && !dir.exists() { dir.parent().unwrap_or(dir) } else { dir };
+    let (dir, _) = family_and_step(dir);
     let steps =
         manifest(dir)?.map(|manifest| manifest.checkpoints.iter().map(|c| c.step).collect::<Vec<_>>());
     let template = dir.to_str().map(|dir| format!("{}/@{{step}}", dir.trim_end_matches('/')));

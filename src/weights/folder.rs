@@ -51,11 +51,8 @@ impl ModelFiles {
     /// Those of [`ModelFiles::from_dir`]; `checkpoint.unknown` for a step that `microtome.json` does not name;
     /// `file.hash_mismatch` when a file of a checkpoint is not the one that it names.
     pub fn from_dir_at(dir: &Path) -> Result<Self> {
-        let step = dir.file_name().and_then(|name| name.to_str()?.strip_prefix('@')?.parse().ok());
-        match (step, dir.parent()) {
-            (Some(step), Some(family)) if !dir.exists() => Self::read_dir(family, Some(step)),
-            _ => Self::from_dir(dir),
-        }
+        let (family, step) = family_and_step(dir);
+        Self::read_dir(family, step)
     }
 
     fn read_dir(dir: &Path, step: Option<u64>) -> Result<Self> {
@@ -97,6 +94,15 @@ impl ModelFiles {
         let mut name = full.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         step.iter().for_each(|step| name.push_str(&format!("@{step}")));
         Ok(Self { name, source: Rc::new(folder), step })
+    }
+}
+
+/// A model's folder, and the step that is meant where the path ends in one: `DIR/@1300`, unless a folder has that name.
+pub fn family_and_step(dir: &Path) -> (&Path, Option<u64>) {
+    let step = dir.file_name().and_then(|name| name.to_str()?.strip_prefix('@')?.parse().ok());
+    match (step, dir.parent()) {
+        (Some(step), Some(family)) if !dir.exists() => (family, Some(step)),
+        _ => (dir, None),
     }
 }
 
