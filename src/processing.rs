@@ -89,7 +89,7 @@ impl Processed {
     /// vocabulary give logits without theirs.
     pub fn center_logits(&self, logits: &mut [f32]) {
         if self.logits_centered {
-            center_row(logits);
+            microtome_loops::center(logits);
         }
     }
 }
@@ -118,7 +118,7 @@ impl<S: Sink> Stream<'_, S> {
                 let values = self.raw.rows(&[table], rows.clone()).await?;
                 for (token, row) in rows.clone().zip(values.chunks_exact(d)) {
                     if table == Weight::Embed && self.steps.center_writing_weights {
-                        means[token] = mean(row) as f32;
+                        means[token] = microtome_loops::mean(row) as f32;
                     }
                     if table == unembed && self.steps.fold_ln {
                         b_u[token] =
@@ -130,7 +130,7 @@ impl<S: Sink> Stream<'_, S> {
             }
         }
         if self.steps.center_unembed {
-            center_row(&mut b_u);
+            microtome_loops::center(&mut b_u);
         }
         if self.steps.fold_ln {
             ln_b.fill(0.0);
@@ -138,7 +138,7 @@ impl<S: Sink> Stream<'_, S> {
         for rows in pieces(&[Weight::PosEmbed], self.cfg) {
             let mut values = self.raw.rows(&[Weight::PosEmbed], rows.clone()).await?;
             if self.steps.center_writing_weights {
-                values.chunks_exact_mut(d).for_each(center_row);
+                values.chunks_exact_mut(d).for_each(microtome_loops::center);
             }
             self.sink.write(Weight::PosEmbed, rows.start * d, &values).await?;
         }
@@ -152,16 +152,6 @@ impl<S: Sink> Stream<'_, S> {
     async fn vector(&self, weight: Weight) -> Result<Vec<f32>> {
         self.raw.rows(&[weight], 0..1).await
     }
-}
-
-fn mean(row: &[f32]) -> f64 {
-    row.iter().map(|x| f64::from(*x)).sum::<f64>() / row.len() as f64
-}
-
-/// A row loses its own mean.
-fn center_row(row: &mut [f32]) {
-    let mean = mean(row);
-    row.iter_mut().for_each(|x| *x = (f64::from(*x) - mean) as f32);
 }
 
 impl Default for Processing {

@@ -4,7 +4,6 @@
 //! Activations lie in one vector per buffer, made once and used again by the next run. Matrix products are in [`matmul`];
 //! everything else is in [`ops`], one function per WGSL kernel.
 
-mod exp;
 pub mod matmul;
 pub mod ops;
 mod products;
@@ -68,6 +67,7 @@ impl Sink for Cpu {
     async fn begin(&mut self, cfg: &Config, weights: &[Weight], storage: Storage) -> Result<()> {
         self.weights.clear();
         for weight in weights {
+            let storage = storage.of(*weight);
             let table = match (weight, &weight.shape(cfg)[..]) {
                 (Weight::Embed | Weight::PosEmbed | Weight::Unembed, [n, k]) => {
                     Table::Matrix(Matrix::empty_rows(*n, *k, storage)?)
@@ -119,7 +119,7 @@ impl Backend for Cpu {
         // What an op reads it has written before in this run, so old contents do no harm.
         self.buffers.retain(|buf, _| program.buffers.iter().any(|(other, _)| other == buf));
         for (buf, len) in &program.buffers {
-            self.buffers.entry(*buf).or_default().resize(*len, 0.0);
+            microtome_loops::resize(self.buffers.entry(*buf).or_default(), *len);
         }
         let mut pass = Pass {
             cpu: self,

@@ -61,11 +61,13 @@ impl Toolchain {
         command
     }
 
-    /// What `cargo build` needs besides the target.
+    /// What `cargo build` needs besides the target. A standard library that is compiled anyway is compiled for size.
     pub fn build_flags(&self) -> &'static [&'static str] {
         match self {
             Self::Installed { .. } => &[],
-            Self::FromSource { .. } | Self::Debian => &["-Zbuild-std=std,panic_abort"],
+            Self::FromSource { .. } | Self::Debian => {
+                &["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]
+            }
         }
     }
 

@@ -24,8 +24,10 @@ pub fn run(training: &Training, args: &ModelArgs, lab: &mut Lab<Engine>) -> Resu
     let mut checkpoints = Vec::with_capacity(wanted.len());
     for checkpoint in &wanted {
         let mut answers = || {
-            let files = Files::of(&checkpoint.address)?;
-            let files = ModelFiles { step: Some(checkpoint.step), ..ModelFiles::from_dir_at(&files.dir)? };
+            let folder = Files::of(&checkpoint.address)?;
+            let files = ModelFiles::from_dir_at(&folder.dir)?;
+            // The step in an address is the folder's own; that of a list's entry is only its place there.
+            let files = ModelFiles { step: files.step.or(Some(checkpoint.step)), ..files };
             pollster::block_on(async {
                 let model = Model::open(&files, args.allow_not_finite, &mut |_, _| Ok(())).await?;
                 training.run_on(lab, Rc::new(model), &Unattended::default(), &mut info).await

@@ -1,8 +1,9 @@
 //! One layer's weights on their way, in the order that each step needs what the one before made.
 
-use super::{Stream, center_row, svd};
+use super::{Stream, svd};
 use crate::error::Result;
 use crate::weights::{Part, Sink, Weight, as_rows, pieces};
+use microtome_loops as loops;
 
 /// LayerNorm's weight and bias before a matrix, where they are folded into it.
 type Fold<'a> = Option<[&'a [f32]; 2]>;
@@ -42,7 +43,7 @@ impl<S: Sink> Stream<'_, S> {
         let d = self.cfg.d_model;
         let mut b_o = self.vector(w(Part::BO)).await?;
         if self.steps.center_writing_weights {
-            center_row(&mut b_o);
+            loops::center(&mut b_o);
         }
         let fold_b_v = (self.steps.fold_value_biases || refactor).then(|| biases[2 * d..].to_vec());
         self.written(w(Part::WO), fold_b_v.as_deref().map(|b_v| (b_v, &mut b_o)), kept.as_mut()).await?;
@@ -68,7 +69,7 @@ impl<S: Sink> Stream<'_, S> {
         self.sink.write(w(Part::BIn), 0, &b_in).await?;
         let mut b_out = self.vector(w(Part::BOut)).await?;
         if self.steps.center_writing_weights {
-            center_row(&mut b_out);
+            loops::center(&mut b_out);
         }
         self.written(w(Part::WOut), None, None).await?;
         self.sink.write(w(Part::BOut), 0, &b_out).await
@@ -92,8 +93,8 @@ impl<S: Sink> Stream<'_, S> {
                 let values = self.raw.rows(matrices, rows.clone()).await?;
                 for (row, i) in values.chunks_exact(width).zip(rows) {
                     let (w, b) = (ln_w[i], f64::from(ln_b[i]));
-                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += b * f64::from(*x));
-                    means.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(w * *x));
+                    loops::add_scaled_to_wide(&mut sums, b, row);
+                    loops::add_rounded_to_wide(&mut means, w, row);
                 }
             }
             biases.iter_mut().zip(sums).for_each(|(b, sum)| *b = sum as f32);
@@ -104,14 +105,14 @@ impl<S: Sink> Stream<'_, S> {
             let mut values = self.raw.rows(matrices, rows.clone()).await?;
             if let Some([ln_w, _]) = fold {
                 for (row, i) in values.chunks_exact_mut(width).zip(rows.clone()) {
-                    row.iter_mut()
-                        .zip(&means)
-                        .for_each(|(x, mean)| *x = (f64::from(ln_w[i] * *x) - mean) as f32);
+                    loops::scale_and_center(row, ln_w[i], &means);
                 }
             }
             for (part, matrix) in matrices.iter().enumerate() {
-                let columns = |row: &[f32]| row[part * n..(part + 1) * n].to_vec();
-                let piece: Vec<f32> = values.chunks_exact(width).flat_map(columns).collect();
+                let mut piece = Vec::with_capacity(rows.len() * n);
+                for row in values.chunks_exact(width) {
+                    piece.extend_from_slice(&row[part * n..(part + 1) * n]);
+                }
                 match &mut keep {
                     Some(kept) => kept.qkv(part).extend(piece),
                     None => self.sink.write(*matrix, rows.start * n, &piece).await?,
@@ -134,11 +135,11 @@ impl<S: Sink> Stream<'_, S> {
         for rows in pieces(&[matrix], self.cfg) {
             let mut values = self.raw.rows(&[matrix], rows.clone()).await?;
             if self.steps.center_writing_weights {
-                values.chunks_exact_mut(width).for_each(center_row);
+                values.chunks_exact_mut(width).for_each(loops::center);
             }
             if let Some((v, _)) = &bias {
                 for (row, i) in values.chunks_exact(width).zip(rows.clone()) {
-                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(v[i]) * f64::from(*x));
+                    loops::add_scaled_to_wide(&mut sums, f64::from(v[i]), row);
                 }
             }
             match &mut keep {

@@ -3,6 +3,7 @@
 //! `A = Q_A R_A` and `B = Q_B R_B` by Householder reflections; the small `R_A R_Bᵀ = U S Vᵀ` by one-sided Jacobi
 //! rotations (Golub & Van Loan, Matrix Computations, 8.6.3); then `A Bᵀ = (Q_A U) S (Q_B V)ᵀ`. All in f64.
 
+use microtome_loops::{add_scaled_wide as add_scaled, dot_wide as dot, rotate};
 use std::ops::Range;
 
 /// Column-major, `[rows, columns]`.
@@ -57,14 +58,9 @@ impl Matrix {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 /// `x -= 2 v (v·x)` for a unit `v`.
 fn reflect(v: &[f64], x: &mut [f64]) {
-    let by = 2.0 * dot(v, x);
-    x.iter_mut().zip(v).for_each(|(x, v)| *x -= by * v);
+    add_scaled(x, -2.0 * dot(v, x), v);
 }
 
 /// `A = Q R`: `Q` `[m, k]` with orthonormal columns even where `A` has dependent ones, `R` `[k, k]`.
@@ -101,7 +97,7 @@ fn multiply(a: &Matrix, b: &Matrix) -> Matrix {
     let combine = |weights: &Vec<f64>| {
         let mut out = vec![0.0; a.rows];
         for (column, w) in a.columns.iter().zip(weights) {
-            out.iter_mut().zip(column).for_each(|(out, x)| *out += w * x);
+            add_scaled(&mut out, *w, column);
         }
         out
     };
@@ -134,9 +130,7 @@ fn jacobi(mut a: Matrix) -> (Matrix, Vec<f64>, Matrix) {
                 let cos = 1.0 / (1.0 + t * t).sqrt();
                 for m in [&mut a, &mut v] {
                     let (left, right) = m.columns.split_at_mut(q);
-                    for (x, y) in left[p].iter_mut().zip(&mut right[0]) {
-                        (*x, *y) = (cos * *x - cos * t * *y, cos * t * *x + cos * *y);
-                    }
+                    rotate(&mut left[p], &mut right[0], cos, cos * t);
                 }
             }
         }

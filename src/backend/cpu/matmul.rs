@@ -8,8 +8,6 @@
 mod dense;
 #[cfg(any(target_arch = "wasm32", test))]
 mod panels;
-#[cfg(any(target_arch = "wasm32", test))]
-mod tile;
 
 use crate::error::{Error, Result};
 use std::ops::Range;

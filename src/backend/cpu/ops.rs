@@ -1,14 +1,15 @@
 //! The CPU twins of the WGSL kernels: one function per kernel, under its name, written to be read. Matrix products are
-//! in [`super::matmul`]. Shapes are those of [`crate::program::Op`]; rows are shared out among threads where there are any.
+//! in [`super::matmul`], inner loops in [`microtome_loops`]. Shapes are those of [`crate::program::Op`]; rows are shared
+//! out among threads where there are any.
 
 mod attention;
 
 pub use attention::{Heads, attention, attn_scores, pattern, z};
 
-use super::exp::exp;
 use crate::config::ActFn;
 use crate::error::{Error, Result};
 use crate::program::{Pick, Segment};
+use microtome_loops as loops;
 use rayon::prelude::*;
 
 /// Rows that a thread takes at a time.
@@ -24,8 +25,7 @@ pub fn embed(
 ) -> Result<()> {
     for (out, token) in out.chunks_exact_mut(width).zip(tokens) {
         table(*token as usize, out)?;
-        let mean = means[*token as usize];
-        out.iter_mut().for_each(|x| *x -= mean);
+        loops::subtract_from_each(out, means[*token as usize]);
     }
     Ok(())
 }
@@ -56,30 +56,8 @@ pub fn gather_rows(table: &[f32], index: &[u32], width: usize, out: &mut [f32]) 
 pub fn add((a, pick_a): (&[f32], &Pick), (b, pick_b): (&[f32], &Pick), width: usize, out: &mut [f32]) {
     for (i, out) in out.chunks_exact_mut(width).enumerate() {
         let (a, b) = (&a[pick_a.row(i) * width..], &b[pick_b.row(i) * width..]);
-        out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (a, b))| *out = a + b);
+        loops::sum(a, b, out);
     }
-}
-
-/// Mean, and `sqrt(mean((x − mean)²) + eps)`, of a row.
-fn mean_and_scale(row: &[f32], eps: f32) -> (f32, f32) {
-    let n = row.len() as f32;
-    let mean = lanes(row, |x| x) / n;
-    let variance = lanes(row, |x| (x - mean) * (x - mean)) / n;
-    (mean, (variance + eps).sqrt())
-}
-
-/// Sum of `f` over a row, in sixteen running sums that the compiler may keep in SIMD registers: the order of additions is
-/// the same on every machine.
-#[inline(always)]
-fn lanes(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let (whole, rest) = row.as_chunks::<16>();
-    let mut sums = [0.0f32; 16];
-    for chunk in whole {
-        for i in 0..16 {
-            sums[i] += f(chunk[i]);
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
 }
 
 /// LayerNorm of rows of `x`, then `· w + b` where it is not folded.
@@ -93,26 +71,15 @@ pub fn layer_norm(
     out.par_chunks_mut(ROWS * width).enumerate().for_each(|(block, out)| {
         for (i, out) in out.chunks_exact_mut(width).enumerate() {
             let row = &x[pick.row(block * ROWS + i) * width..][..width];
-            let (mean, scale) = mean_and_scale(row, eps);
-            normalize(row, mean, scale, affine, out);
+            let (mean, scale) = loops::mean_and_scale(row, eps);
+            loops::normalize(row, mean, scale, affine, out);
         }
     });
 }
 
-fn normalize(row: &[f32], mean: f32, scale: f32, affine: Option<(&[f32], &[f32])>, out: &mut [f32]) {
-    match affine {
-        None => out.iter_mut().zip(row).for_each(|(out, x)| *out = (x - mean) / scale),
-        Some((w, b)) => {
-            for ((out, x), (w, b)) in out.iter_mut().zip(row).zip(w.iter().zip(b)) {
-                *out = (x - mean) / scale * w + b;
-            }
-        }
-    }
-}
-
 /// `sqrt(mean((x - mean x)²) + eps)` of every row.
 pub fn ln_scale(x: &[f32], width: usize, eps: f32, out: &mut [f32]) {
-    x.chunks_exact(width).zip(out).for_each(|(row, out)| *out = mean_and_scale(row, eps).1);
+    x.chunks_exact(width).zip(out).for_each(|(row, out)| *out = loops::mean_and_scale(row, eps).1);
 }
 
 pub fn ln_normalize(
@@ -123,7 +90,7 @@ pub fn ln_normalize(
     out: &mut [f32],
 ) {
     for ((row, scale), out) in x.chunks_exact(width).zip(scale).zip(out.chunks_exact_mut(width)) {
-        normalize(row, mean_and_scale(row, 0.0).0, *scale, affine, out);
+        loops::normalize(row, loops::mean_and_scale(row, 0.0).0, *scale, affine, out);
     }
 }
 
@@ -139,33 +106,17 @@ pub fn sum_heads(x: &[f32], b: &[f32], heads: usize, out: &mut [f32]) {
     for (x, out) in x.chunks_exact(heads * width).zip(out.chunks_exact_mut(width)) {
         out.copy_from_slice(b);
         for head in x.chunks_exact(width) {
-            out.iter_mut().zip(head).for_each(|(out, x)| *out += x);
+            loops::add(out, head);
         }
     }
-}
-
-/// Eight running sums: see [`lanes`].
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a8, a_rest), (b8, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let mut sums = [0.0f32; 8];
-    for (a, b) in a8.iter().zip(b8) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
 /// The MLP's activation, in place.
 #[inline]
 pub fn activation(x: &mut [f32], act: ActFn) {
-    const SQRT_2_OVER_PI: f32 = 0.797_884_6;
     match act {
-        ActFn::Relu => x.iter_mut().for_each(|x| *x = x.max(0.0)),
-        // 0.5 x (1 + tanh u) = x / (1 + exp(−2u))
-        ActFn::GeluNew => x.iter_mut().for_each(|x| {
-            *x /= 1.0 + exp(-2.0 * SQRT_2_OVER_PI * (*x + 0.044_715 * *x * *x * *x));
-        }),
+        ActFn::Relu => loops::relu(x),
+        ActFn::GeluNew => loops::gelu_new(x),
         ActFn::Gelu => x.iter_mut().for_each(|x| {
             *x = 0.5 * *x * (1.0 + candle_core::cpu::erf::erf_f32(*x * std::f32::consts::FRAC_1_SQRT_2));
         }),
@@ -200,7 +151,7 @@ pub fn edit_from(x: &mut [f32], from: &[f32], segments: &[Segment]) {
 
 fn scale(x: &mut [f32], by: f32) {
     if by != 1.0 {
-        x.iter_mut().for_each(|x| *x *= by);
+        loops::scale(x, by);
     }
 }
 
@@ -218,9 +169,9 @@ pub fn logit_diff(
         // The difference first: what the two rows have in common is large, and would only be rounded.
         w_u(*correct as usize, &mut direction)?;
         w_u(*incorrect as usize, &mut minus)?;
-        direction.iter_mut().zip(&minus).for_each(|(direction, minus)| *direction -= minus);
+        loops::subtract(&mut direction, &minus);
         let bias = b_u[*correct as usize] - b_u[*incorrect as usize];
-        *out = dot(&x[*row as usize * k..][..k], &direction) + bias;
+        *out = loops::dot(&x[*row as usize * k..][..k], &direction) + bias;
     }
     Ok(())
 }
@@ -230,10 +181,8 @@ pub fn log_sum_exp(tile: &[f32], targets: &[u32], first: usize, n: usize, runnin
     let rows = running.par_chunks_mut(3 * ROWS).zip(tile.par_chunks(n * ROWS)).zip(targets.par_chunks(ROWS));
     rows.for_each(|((running, tile), targets)| {
         for ((state, logits), target) in running.chunks_exact_mut(3).zip(tile.chunks_exact(n)).zip(targets) {
-            let max = largest(logits).max(state[0]);
-            // Pieces keep each running sum short, as f32 has 24 bits.
-            let pieces = logits.chunks(1024).map(|piece| f64::from(lanes(piece, |logit| exp(logit - max))));
-            let sum: f64 = pieces.sum();
+            let max = loops::largest(logits).max(state[0]);
+            let sum = loops::sum_of_exp(logits, max);
             state[1] = (f64::from(state[1] * (state[0] - max).exp()) + sum) as f32;
             state[0] = max;
             if let Some(logit) = (*target as usize).checked_sub(first).and_then(|i| logits.get(i)) {
@@ -241,15 +190,4 @@ pub fn log_sum_exp(tile: &[f32], targets: &[u32], first: usize, n: usize, runnin
             }
         }
     });
-}
-
-fn largest(x: &[f32]) -> f32 {
-    let (whole, rest) = x.as_chunks::<16>();
-    let mut most = [f32::NEG_INFINITY; 16];
-    for chunk in whole {
-        for i in 0..16 {
-            most[i] = if chunk[i] > most[i] { chunk[i] } else { most[i] };
-        }
-    }
-    most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }

@@ -40,7 +40,7 @@ impl Pass<'_> {
                     let bias = &self.cpu.plain(*b)?[head * n..(head + 1) * n];
                     let cols = head * n..(head + 1) * n;
                     let finish = |_: usize, col: usize, y: &mut [f32]| {
-                        y.iter_mut().zip(&bias[col..]).for_each(|(y, b)| *y += b);
+                        microtome_loops::add(y, &bias[col..]);
                     };
                     matmul::product(&x, *rows, self.cpu.matrix(*w)?, 0..*k, cols.clone(), &mut y, &finish)?;
                     self.write_columns(*out, heads * n, cols, &y)?;
@@ -100,13 +100,13 @@ impl Pass<'_> {
                 };
                 let finish = |row: usize, col: usize, y: &mut [f32]| {
                     if let Some(bias) = bias {
-                        y.iter_mut().zip(&bias[col..]).for_each(|(y, b)| *y += b);
+                        microtome_loops::add(y, &bias[col..]);
                     }
                     match (then, residual) {
                         (Then::Activate(act), _) => ops::activation(y, *act),
                         (_, Some((residual, pick))) => {
                             let residual = &residual[pick.row(first + row) * n + col..];
-                            y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
+                            microtome_loops::add(y, residual);
                         }
                         _ => {}
                     }

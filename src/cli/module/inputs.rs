@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::weights::manifest::hex;
 
 /// What cargo itself reads.
-pub const OF_CARGO: [&str; 4] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", super::THREADS_CONFIG];
+pub const OF_CARGO: [&str; 5] =
+    ["Cargo.toml", "Cargo.lock", "src/loops/Cargo.toml", ".cargo/config.toml", super::THREADS_CONFIG];
 
 /// The files of the checkout at `root` that rustc read for the module at `wasm`: cargo's dependency file beside it
 /// lists them, those of `include_str!` too.

@@ -66,7 +66,12 @@ impl Transfer {
             if !certain {
                 let (url, stall_ms) = (self.wanted.pieces[0].url.clone(), self.retry.scaled(STALL));
                 self.state = State::Rechecking;
-                self.queue.push_back(Step::Get { url, range: None, stall_ms });
+                // Of the answer only the headers are wanted, and one byte brings them: of the whole file, megabytes would be
+                // on their way before it is let go. Text is asked for as it was at first: hosts that compress it may name
+                // the copy otherwise.
+                let range =
+                    matches!(self.wanted.kind, Kind::Weights | Kind::Torch).then(|| "bytes=0-0".to_owned());
+                self.queue.push_back(Step::Get { url, range, stall_ms });
             }
         }
         // What was computed or stated when it was stored is what it must still be.

@@ -5,10 +5,10 @@
 //!
 //! Longer than most files: both layouts, each also turned, share their pieces and inner loops.
 
-use super::tile::{WIDE, add_products, dot_products};
 use crate::error::Result;
 use crate::weights::storage::Numbers;
 use crate::weights::{Storage, Weight};
+use microtome_loops::{WIDE, add_panel, dot_columns, put_rows};
 use std::ops::Range;
 
 /// Columns in a piece: a multiple of [`WIDE`], enough that finishing a row of it is worth a call.
@@ -70,6 +70,10 @@ impl Matrix {
             }
             _ => return Err(super::no_room([k, n])),
         };
+        if let Numbers::F32(panels) = panels {
+            put_rows(panels, k, at / n.max(1), values, n);
+            return Ok(());
+        }
         for (i, row) in (at / n.max(1)..).zip(values.chunks_exact(n.max(1))) {
             for (panel, columns) in row.chunks(WIDE).enumerate() {
                 panels.put(weight, (panel * k + i) * WIDE, columns)?;
@@ -145,7 +149,8 @@ impl Matrix {
                 for (line, i) in lines.iter_mut().zip(piece.col + near..piece.col + end) {
                     self.line(i, cols.clone(), line);
                 }
-                multiply_near(&x, &lines.each_ref().map(Vec::as_slice), near..end, &mut piece);
+                let lines = lines.each_ref().map(Vec::as_slice);
+                dot_columns(&x, &lines[..end - near], near, &mut piece.out);
             }
         };
         each(cut(out, rows, &(0..self.k)), 2 * rows * depth * self.k, run);
@@ -183,17 +188,7 @@ impl Matrix {
             for (panel, sums) in (first..).zip(sums.chunks_exact_mut(x.len())) {
                 let first = panel * self.k + ks.start;
                 let w = panels.lend((first + start) * WIDE..(first + end) * WIDE, &mut wide);
-                let w = w.as_chunks().0;
-                let mut row = 0;
-                while row < x.len() {
-                    let (x, sums) = (&x[row..], &mut sums[row..]);
-                    row += match x.len() {
-                        1 => add::<1>(x, start..end, w, sums),
-                        // Four are two and two: three and one take longer.
-                        2 | 4 => add::<2>(x, start..end, w, sums),
-                        _ => add::<3>(x, start..end, w, sums),
-                    };
-                }
+                add_panel(x, &(start..end), w.as_chunks().0, sums);
             }
         }
         for (row, out) in piece.out.iter_mut().enumerate() {
@@ -217,52 +212,9 @@ impl Matrix {
             {
                 *column = rows.lend(col * self.k + ks.start..col * self.k + ks.end, wide);
             }
-            multiply_near(x, &columns, near..end, piece);
+            dot_columns(x, &columns[..end - near], near, &mut piece.out);
         }
     }
-}
-
-/// Every row of `x` times each of a few columns of `W`, which are columns `near` of the piece.
-fn multiply_near(x: &[&[f32]], columns: &[&[f32]; NEAR], near: Range<usize>, piece: &mut Piece) {
-    let w = |col: usize| columns[col - near.start];
-    for (x, out) in x.chunks(3).zip(piece.out.chunks_mut(3)) {
-        let mut col = near.start;
-        while col < near.end {
-            col += match (x.len(), near.end - col) {
-                (3, 3..) => put::<3, 3>(x, w, col, out),
-                (2, 3..) => put::<2, 3>(x, w, col, out),
-                (1, 6..) => put::<1, 6>(x, w, col, out),
-                (1, 3..) => put::<1, 3>(x, w, col, out),
-                (3, _) => put::<3, 1>(x, w, col, out),
-                (2, _) => put::<2, 1>(x, w, col, out),
-                _ => put::<1, 1>(x, w, col, out),
-            };
-        }
-    }
-}
-
-/// The first `R` rows of `x` times a part of a panel; says how many rows.
-fn add<const R: usize>(x: &[&[f32]], ks: Range<usize>, w: &[[f32; WIDE]], sums: &mut [[f32; WIDE]]) -> usize {
-    if let (Some(x), Some(sums)) = (x.first_chunk::<R>(), sums.first_chunk_mut::<R>()) {
-        add_products(x.map(|x| &x[ks.clone()]), w, sums);
-    }
-    R
-}
-
-/// The first `R` rows of `x` times `C` columns from `col` on; says how many columns.
-fn put<'a, const R: usize, const C: usize>(
-    x: &[&[f32]],
-    w: impl Fn(usize) -> &'a [f32],
-    col: usize,
-    out: &mut [&mut [f32]],
-) -> usize {
-    if let Some(x) = x.first_chunk::<R>() {
-        let sums = dot_products(*x, std::array::from_fn::<_, C, _>(|c| w(col + c)));
-        for (out, sums) in out.iter_mut().zip(sums) {
-            out[col..col + C].copy_from_slice(&sums);
-        }
-    }
-    C
 }
 
 /// A part of `out` that one thread writes.

@@ -1,8 +1,8 @@
 //! Attention: scores, pattern and mix, at once or one by one.
 
-use super::super::exp::exp;
-use super::{ROWS, dot, lanes};
+use super::ROWS;
 use crate::program::{Attn, AttnRow};
+use microtome_loops::{add_scaled, dot, softmax};
 use rayon::prelude::*;
 
 /// The sizes that every attention op needs. A row of q, k, v has `d_head` elements for each of `all_heads`; the op works on
@@ -34,14 +34,6 @@ fn values<'a>(attn: &'a Attn, row: &AttnRow) -> &'a [u32] {
     &attn.src_rows[row.values as usize..]
 }
 
-/// Softmax in place; a row without a finite maximum gives NaN, which becomes 0 as in TransformerLens.
-fn softmax(scores: &mut [f32]) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    scores.iter_mut().for_each(|x| *x = exp(*x - max));
-    let total = lanes(scores, |x| x);
-    scores.iter_mut().for_each(|x| *x = if (*x / total).is_nan() { 0.0 } else { *x / total });
-}
-
 /// Scores, softmax and mix at once. `[rows, heads, d_head]`
 pub fn attention([q, k, v]: [&[f32]; 3], attn: &Attn, sizes: Heads, scale: f32, out: &mut [f32]) {
     let Heads { heads, d_head, .. } = sizes;
@@ -68,7 +60,7 @@ pub fn attention([q, k, v]: [&[f32]; 3], attn: &Attn, sizes: Heads, scale: f32, 
 fn mix<'a>(weights: &[f32], values: impl Iterator<Item = &'a [f32]>, out: &mut [f32]) {
     out.fill(0.0);
     for (weight, value) in weights.iter().zip(values) {
-        out.iter_mut().zip(value).for_each(|(out, v)| *out += weight * v);
+        add_scaled(out, *weight, value);
     }
 }
 
