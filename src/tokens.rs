@@ -1,16 +1,21 @@
 //! Text to tokens and back: GPT-2's byte-level byte-pair encoding.
 //!
 //! The text is cut into words by GPT-2's own pattern, each word's bytes become characters by GPT-2's table
-//! (`bytes_to_unicode`), and pairs are merged in the order of the merge list. The `tokenizers` crate does
-//! this; the files are read here, because they come from strangers: a pattern in a file is never run, and
-//! what this program does not do the same way as Hugging Face is refused instead of ignored.
+//! (`bytes_to_unicode`), and pairs are merged in the order of the merge list. The `tokenizers` crate merges; what it
+//! does before, for every kind of tokenizer, would be a third of the browser module, so the little of it that GPT-2
+//! needs is written here. The files are read here too, because they come from strangers: a pattern in a file is never
+//! run, and what this program does not do the same way as Hugging Face is refused instead of ignored.
 
+mod added;
 mod file;
+mod words;
 
 use crate::error::{Error, Result};
+use added::{Added, Piece};
 use std::collections::HashMap;
+use tokenizers::Model;
 use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use words::words;
 
 pub use file::{CAP_FILE, TokenizerFiles};
 
@@ -22,7 +27,14 @@ const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// A GPT-2 tokenizer.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    bpe: BPE,
+    added: Added,
+    /// GPT-2's character for each byte.
+    chars: [char; 256],
+    /// Each piece of text begins with a space, its own or one that is put there.
+    add_prefix_space: bool,
+    /// Whether the merges stay within words.
+    cut_words: bool,
     /// The bytes that each token stands for.
     bytes: HashMap<u32, Vec<u8>>,
     /// Whether every byte has a token: if not, encoding can drop text, and must be checked.
@@ -56,12 +68,12 @@ impl Tokenizer {
         if let Some(unk) = parts.unk_token {
             bpe = bpe.unk_token(unk);
         }
-        let mut inner = tokenizers::Tokenizer::new(bpe.build().map_err(failed)?);
-        inner.with_pre_tokenizer(Some(ByteLevel::new(parts.add_prefix_space, false, parts.use_regex)));
-        // All at once: each call builds the search for added tokens anew.
-        inner.add_tokens(parts.added.iter().map(|(_, token)| token.clone())).map_err(failed)?;
+        let bpe = bpe.build().map_err(failed)?;
+        let tokens = parts.added.iter().map(|(_, token)| token.clone());
+        let added = Added::new(tokens, bpe.get_vocab_size(), |token| bpe.token_to_id(token))
+            .map_err(|e| failed(e.into()))?;
         for (id, token) in parts.added {
-            let found = inner.token_to_id(&token.content);
+            let found = added.id(&token.content).or_else(|| bpe.token_to_id(&token.content));
             if found != Some(id) {
                 let found = found.map_or("none".to_owned(), |id| id.to_string());
                 return Err(Error::input(
@@ -72,7 +84,12 @@ impl Tokenizer {
             bytes.insert(id, token.content.into_bytes());
         }
         let vocab_size = bytes.keys().max().map_or(0, |id| *id as usize + 1);
-        Ok(Some(Self { inner, bytes, complete, vocab_size, n_rows }))
+        let mut chars = ['\0'; 256];
+        for (c, byte) in byte_of {
+            chars[usize::from(byte)] = c;
+        }
+        let (add_prefix_space, cut_words) = (parts.add_prefix_space, parts.use_regex);
+        Ok(Some(Self { bpe, added, chars, add_prefix_space, cut_words, bytes, complete, vocab_size, n_rows }))
     }
 
     /// The tokens of a text, without any BOS. `<|endoftext|>` inside the text is the special token, as in
@@ -89,11 +106,15 @@ impl Tokenizer {
                 format!("the text has {n} characters, expected at most {CAP_TEXT}"),
             ));
         }
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|e| Error::input("input.not_encodable", format!("the text cannot be encoded: {e}")))?;
-        let ids = encoding.get_ids().to_vec();
+        let mut ids = Vec::new();
+        for piece in self.added.cut(text) {
+            match piece {
+                Piece::Token(id) => ids.push(id),
+                Piece::Text(text) => self.merge(text, &mut ids).map_err(|e| {
+                    Error::input("input.not_encodable", format!("the text cannot be encoded: {e}"))
+                })?,
+            }
+        }
         if !self.complete {
             let back = ids.iter().filter_map(|id| self.bytes.get(id)).flatten();
             if !back.eq(text.as_bytes()) {
@@ -104,6 +125,18 @@ impl Tokenizer {
             }
         }
         Ok(ids)
+    }
+
+    /// Adds the tokens of a text without added tokens.
+    fn merge(&self, text: &str, ids: &mut Vec<u32>) -> tokenizers::Result<()> {
+        let spaced = (self.add_prefix_space && !text.starts_with(' ')).then(|| format!(" {text}"));
+        let text = spaced.as_deref().unwrap_or(text);
+        let mut add = |word: &str| {
+            let chars: String = word.bytes().map(|byte| self.chars[usize::from(byte)]).collect();
+            ids.extend(self.bpe.tokenize(&chars)?.iter().map(|token| token.id));
+            Ok(())
+        };
+        if self.cut_words { words(text).try_for_each(add) } else { add(text) }
     }
 
     /// A token as text to show: its bytes as UTF-8, each byte that is not part of a whole character
@@ -145,7 +178,7 @@ impl Tokenizer {
 
     /// The id of `<|endoftext|>`, which stands before a prompt.
     pub fn bos(&self) -> Option<u32> {
-        self.inner.token_to_id(END_OF_TEXT)
+        self.added.id(END_OF_TEXT).or_else(|| self.bpe.token_to_id(END_OF_TEXT))
     }
 
     /// One more than the largest id. A model may have more rows than this.

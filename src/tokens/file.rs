@@ -1,9 +1,9 @@
 //! The tokenizer's files, read into the parts that a byte-level BPE is built from.
 
+use super::added::AddedToken;
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
-use tokenizers::AddedToken;
 
 /// The largest tokenizer file read, in bytes. GPT-2's `tokenizer.json` has 1,355,256.
 pub const CAP_FILE: u64 = 10_000_000;
@@ -89,7 +89,7 @@ fn from_pair(vocab: &[u8], merges: &[u8]) -> Result<Parts> {
     let merges = lines.enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with("#version"));
     let merges = merges.map(|(i, line)| pair(line).ok_or_else(|| bad(MERGES, not_a_pair(i + 1, line))));
     let special = super::END_OF_TEXT;
-    let added = vocab.get(special).map(|id| (*id, AddedToken::from(special, true))).into_iter().collect();
+    let added = vocab.get(special).map(|id| (*id, AddedToken::special(special))).into_iter().collect();
     Ok(Parts {
         place: VOCAB,
         merges: merges.collect::<Result<_>>()?,
@@ -126,8 +126,17 @@ struct JsonFile {
 #[derive(Deserialize)]
 struct JsonAdded {
     id: u32,
-    #[serde(flatten)]
-    token: AddedToken,
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+}
+
+impl From<JsonAdded> for (u32, AddedToken) {
+    fn from(JsonAdded { id, content, single_word, lstrip, rstrip, normalized }: JsonAdded) -> Self {
+        (id, AddedToken { content, single_word, lstrip, rstrip, normalized })
+    }
 }
 
 #[derive(Deserialize)]
@@ -204,7 +213,7 @@ fn from_json(bytes: &[u8]) -> Result<Parts> {
         place: JSON,
         vocab: model.vocab,
         merges: merges.collect::<Result<_>>()?,
-        added: file.added_tokens.into_iter().map(|added| (added.id, added.token)).collect(),
+        added: file.added_tokens.into_iter().map(Into::into).collect(),
         unk_token: model.unk_token,
         ignore_merges: model.ignore_merges.unwrap_or(false),
         add_prefix_space: byte_level.and_then(|p| p.add_prefix_space).unwrap_or(false),
