@@ -8,7 +8,7 @@ mod sweeps;
 mod tests;
 
 pub use detect::Detect;
-pub use sweeps::{Ablate, Edit, MeasuredPrompt, Metric, Pair, Patch, PatchMetric, Places, SetPlace};
+pub use sweeps::{Ablate, Edit, Edited, MeasuredPrompt, Metric, Pair, Patch, PatchMetric, Places, SetPlace};
 
 use crate::error::{Error, Result};
 use crate::processing::Processing;
@@ -61,8 +61,14 @@ pub struct Predict {
     pub prompt: Prompt,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Token>,
+    /// Further tokens that are looked up in the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Token>,
     #[serde(default = "ten")]
     pub top_k: usize,
+    /// What is changed in the run; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
 }
 
 fn ten() -> usize {
@@ -90,6 +96,9 @@ pub struct AnsweredPrompt {
 pub struct Trace {
     pub prompts: Vec<Prompt>,
     pub hooks: Vec<String>,
+    /// What is changed in every prompt's run; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
 }
 
 /// `b_U` of tokens: what LayerNorm's folding adds to every logit of a token.

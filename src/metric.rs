@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::{Readout, RunOutput};
+use std::cmp::Ordering;
 
 /// A metric whose tokens are ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,25 @@ pub fn log_sum_exp(logits: &[f32]) -> f64 {
     f64::from(max) + logits.iter().map(|x| f64::from(x - max).exp()).sum::<f64>().ln()
 }
 
-/// Token ids by falling logit; equal logits by rising id, so that the order is always the same.
-pub fn ranking(logits: &[f32]) -> Vec<u32> {
+/// By falling logit; equal logits by rising id, so that the order is always the same.
+fn before(logits: &[f32], a: u32, b: u32) -> Ordering {
+    logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b))
+}
+
+/// The `k` likeliest token ids, the likeliest first. All where there are fewer.
+pub fn likeliest(logits: &[f32], k: usize) -> Vec<u32> {
     let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
-    ids.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));
+    if k < ids.len() {
+        ids.select_nth_unstable_by(k, |a, b| before(logits, *a, *b));
+        ids.truncate(k);
+    }
+    ids.sort_unstable_by(|a, b| before(logits, *a, *b));
     ids
+}
+
+/// How many token ids come before this one; the likeliest has rank 0.
+pub fn rank(logits: &[f32], id: u32) -> usize {
+    (0..logits.len() as u32).filter(|other| before(logits, *other, id).is_lt()).count()
 }
 
 #[cfg(test)]
@@ -69,7 +84,11 @@ mod tests {
 
     #[test]
     fn ranks_are_stable() {
-        assert_eq!(ranking(&[0.5, 2.0, 2.0, -1.0]), [1, 2, 0, 3]);
+        let logits = [0.5, 2.0, 2.0, -1.0];
+        for k in 0..6 {
+            assert_eq!(likeliest(&logits, k), [1, 2, 0, 3][..k.min(4)]);
+        }
+        assert_eq!([0, 1, 2, 3].map(|id| rank(&logits, id)), [2, 0, 1, 3]);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub enum Answer {
         top: Vec<Candidate>,
         #[serde(skip_serializing_if = "Option::is_none")]
         answer: Option<Ranked>,
+        /// One for each of the experiment's `answers`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        answers: Vec<Ranked>,
         /// Mean cross-entropy over the prompt in nats; `null` for a prompt of one token.
         loss: Option<f64>,
     },

@@ -228,6 +228,42 @@ pub fn prompts(cfg: &Config, limits: &Limits, prompts: Vec<(Vec<u32>, Readout)>)
     batches
 }
 
+/// The same for prompts whose runs are edited, by a sweep of one cell with a case for each of them. A batch a prompt.
+///
+/// # Errors
+/// As [`Sweep::shape`] and [`Plan::batch`].
+pub fn edited(
+    cfg: &Config,
+    sweep: &Sweep,
+    means: &Means,
+    readouts: impl IntoIterator<Item = Readout>,
+) -> Result<Vec<Batch>> {
+    let batch = |(prompt, readout): (usize, Readout)| {
+        let alone = Sweep { cases: vec![sweep.cases[prompt].clone()], ..sweep.clone() };
+        // Run whether it matters or not: what does not matter for a metric may be looked at.
+        let mut batch = Plan {
+            cfg,
+            shape: alone.shape(cfg)?,
+            sweep: &alone,
+            means: means.clone(),
+            items: vec![Item { cell: 0, case: 0, source: 0 }],
+            batches: std::iter::once(0..1).collect(),
+            same: Vec::new(),
+            unedited: Vec::new(),
+        }
+        .batch(0)?;
+        for (run, answer) in batch.runs.iter_mut().zip(&mut batch.answers) {
+            let wanted = matches!(answer, Answer::Cell(_));
+            run.readout = if wanted { readout.clone() } else { Readout::default() };
+            if wanted {
+                *answer = Answer::Prompt(prompt);
+            }
+        }
+        Ok(batch)
+    };
+    readouts.into_iter().enumerate().map(batch).collect()
+}
+
 /// Elements of activations that one batch brings back, unless one of its runs alone has more.
 pub fn kept_per_batch(limits: &Limits) -> usize {
     limits.buffer_elements.min(ACTIVATION_BUDGET)

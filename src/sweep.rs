@@ -210,7 +210,10 @@ impl Sweep {
     }
 
     /// Checks a place of a set.
-    fn check(&self, cfg: &Config, target: &Target) -> Result<()> {
+    ///
+    /// # Errors
+    /// `input.place`, `input.lengths_differ`: see [`Sweep::shape`].
+    pub(crate) fn check(&self, cfg: &Config, target: &Target) -> Result<()> {
         let Target { site, layer, place } = target;
         match layer {
             Some(_) if !site.has_layer() => {

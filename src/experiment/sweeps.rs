@@ -83,6 +83,15 @@ pub struct SetPlace {
     pub src: Option<usize>,
 }
 
+/// One run's edit: places that are edited together, and what is written there. The run behind one cell of a sweep: a
+/// patch writes a `resample` of the clean prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edited {
+    pub places: Vec<SetPlace>,
+    pub edit: Edit,
+}
+
 /// What an ablation writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

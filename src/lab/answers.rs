@@ -5,7 +5,7 @@ use super::{Job, Lab, Question, Tokens};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::hook::HookName;
-use crate::metric::{Metric, log_sum_exp, mean_loss, ranking};
+use crate::metric::{Metric, likeliest, log_sum_exp, mean_loss, rank};
 use crate::outcome::{Answer, Candidate, Ranked, Tensor};
 use crate::plan::{self, Batch};
 use std::collections::BTreeMap;
@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 impl<B: Backend> Lab<B> {
     /// Answers on the weights that are prepared.
     pub(super) async fn answer(&mut self, question: Question, job: &mut Job<'_>) -> Result<Answer> {
-        let batches = plan::prompts(self.model.cfg(), &self.backend.limits(), question.prompts());
+        let batches = self.batches(&question, job).await?;
         match question {
-            Question::Predict { tokens, answer, top_k } => {
-                self.predict(&batches, &tokens, (answer, top_k), job).await
+            Question::Predict { tokens, answer, answers, top_k, .. } => {
+                self.predict(&batches, &tokens, (answer, &answers, top_k), job).await
             }
             Question::LogitDiff(prompts) => self.logit_diff(&batches, &prompts, job).await,
-            Question::Trace { prompts, hooks } => self.trace(&batches, &prompts, &hooks, job).await,
+            Question::Trace { prompts, hooks, .. } => self.trace(&batches, &prompts, &hooks, job).await,
             Question::Ablate(sweep) => self.sweep(&sweep, Report::Ablate, job).await,
             Question::Patch { sweep, normalize } => {
                 self.sweep(&sweep, Report::Patch { normalize }, job).await
@@ -29,16 +29,26 @@ impl<B: Backend> Lab<B> {
         }
     }
 
+    /// The runs of a question's own prompts.
+    async fn batches(&mut self, question: &Question, job: &mut Job<'_>) -> Result<Vec<Batch>> {
+        let (cfg, limits) = (self.model.cfg().clone(), self.backend.limits());
+        let prompts = question.prompts();
+        let Some(sweep) = question.edited() else { return Ok(plan::prompts(&cfg, &limits, prompts)) };
+        let means = self.means(&cfg, sweep, job).await?;
+        plan::edited(&cfg, sweep, &means, prompts.into_iter().map(|(_, readout)| readout))
+    }
+
     async fn predict(
         &mut self,
         batches: &[Batch],
         tokens: &[u32],
-        (answer, top_k): (Option<u32>, usize),
+        (answer, answers, top_k): (Option<u32>, &[u32], usize),
         job: &mut Job<'_>,
     ) -> Result<Answer> {
         let d_vocab = self.model.cfg().d_vocab;
         let (mut logits, mut loss) = (Vec::new(), None);
-        self.execute(batches, job, |_, data, output| {
+        self.execute(batches, job, |answer, data, output| {
+            let plan::Answer::Prompt(_) = answer else { return Ok(()) };
             let at = output.last_logits.ok_or_else(|| Error::internal("the logits were not kept"))?;
             logits = data[at..at + d_vocab].to_vec();
             loss = mean_loss(data, output);
@@ -49,25 +59,20 @@ impl<B: Backend> Lab<B> {
         self.processed()?.center_logits(&mut logits);
         let total = log_sum_exp(&logits);
         let logit = |id: u32| f64::from(logits[id as usize]);
-        let ranking = ranking(&logits);
         let candidate = |id: u32| Candidate {
             token: self.model.text(id),
             logit: logit(id),
             prob: (logit(id) - total).exp(),
         };
-        let answer = answer.map(|id| {
+        let ranked = |id: u32| {
             let Candidate { token, logit, prob } = candidate(id);
-            Ranked {
-                token,
-                rank: ranking.iter().position(|other| *other == id).unwrap_or(d_vocab),
-                logit,
-                prob,
-            }
-        });
+            Ranked { token, rank: rank(&logits, id), logit, prob }
+        };
         Ok(Answer::Predict {
             tokens: tokens.iter().map(|id| self.model.text(*id)).collect(),
-            top: ranking.iter().take(top_k).map(|id| candidate(*id)).collect(),
-            answer,
+            top: likeliest(&logits, top_k).into_iter().map(candidate).collect(),
+            answer: answer.map(ranked),
+            answers: answers.iter().map(|id| ranked(*id)).collect(),
             loss,
         })
     }

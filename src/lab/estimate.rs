@@ -8,7 +8,7 @@ use crate::backend::Backend;
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::model;
-use crate::plan::{self, Batch, Plan};
+use crate::plan::{self, Batch, Means, Plan};
 use crate::sweep::{Sweep, Write};
 use serde::Serialize;
 
@@ -46,11 +46,15 @@ impl<B: Backend> Lab<B> {
             estimate.memory_bytes = estimate.memory_bytes.max(program.bytes());
             Ok(())
         };
-        let sweep = |sweep: &Sweep, count: &mut dyn FnMut(&Batch) -> Result<()>| -> Result<usize> {
+        let means = |sweep: &Sweep, count: &mut dyn FnMut(&Batch) -> Result<()>| -> Result<Means> {
             let (hooks, means) = means_wanted(cfg, sweep)?;
             if let Write::Mean { prompts, .. } = &sweep.write {
                 plan::prompts(cfg, &limits, traced(prompts, &hooks)).iter().try_for_each(&mut *count)?;
             }
+            Ok(means)
+        };
+        let sweep = |sweep: &Sweep, count: &mut dyn FnMut(&Batch) -> Result<()>| -> Result<usize> {
+            let means = means(sweep, count)?;
             let plan = Plan::new(cfg, &limits, sweep, means)?;
             (0..plan.len()).try_for_each(|index| count(&plan.batch(index)?))?;
             sweep.cells(cfg)
@@ -66,7 +70,14 @@ impl<B: Backend> Lab<B> {
             Question::Predict { .. } | Question::LogitDiff(_) | Question::Trace { .. } => {
                 let prompts = question.prompts();
                 let cells = prompts.len();
-                plan::prompts(cfg, &limits, prompts).iter().try_for_each(count)?;
+                let batches = match question.edited() {
+                    None => plan::prompts(cfg, &limits, prompts),
+                    Some(sweep) => {
+                        let means = means(sweep, &mut count)?;
+                        plan::edited(cfg, sweep, &means, prompts.into_iter().map(|(_, readout)| readout))?
+                    }
+                };
+                batches.iter().try_for_each(count)?;
                 cells
             }
         };

@@ -22,13 +22,16 @@ pub enum Question {
     Predict {
         tokens: Tokens,
         answer: Option<u32>,
+        answers: Vec<u32>,
         top_k: usize,
+        edited: Option<Sweep>,
     },
     /// Prompts with `[correct, incorrect]`.
     LogitDiff(Vec<(Tokens, [u32; 2])>),
     Trace {
         prompts: Vec<Tokens>,
         hooks: Vec<HookName>,
+        edited: Option<Sweep>,
     },
     Ablate(Sweep),
     Patch {
@@ -51,10 +54,18 @@ impl Question {
                 let read = |pair: &[u32; 2]| metric::Metric::LogitDiff(*pair).readout();
                 prompts.iter().map(|(tokens, pair)| (tokens.clone(), read(pair))).collect()
             }
-            Question::Trace { prompts, hooks } => traced(prompts, hooks),
+            Question::Trace { prompts, hooks, .. } => traced(prompts, hooks),
             Question::Ablate(_) | Question::Patch { .. } | Question::UnembedBias(_) | Question::Detect(_) => {
                 Vec::new()
             }
+        }
+    }
+
+    /// The edit of those prompts' runs, as a sweep of one cell.
+    pub(super) fn edited(&self) -> Option<&Sweep> {
+        match self {
+            Question::Predict { edited, .. } | Question::Trace { edited, .. } => edited.as_ref(),
+            _ => None,
         }
     }
 }
@@ -80,16 +91,24 @@ impl Model {
                     return Err(Error::input("input.invalid", message));
                 }
                 let answer = k.answer.as_ref().map(|token| self.token(token)).transpose()?;
-                Ok(Question::Predict { tokens: self.tokens(&k.prompt, bos)?, answer, top_k: k.top_k })
+                let named = |(i, token)| self.token(token).map_err(|error| error.at(format!("answers[{i}]")));
+                let answers = k.answers.iter().enumerate().map(named).collect::<Result<_>>()?;
+                let tokens = self.tokens(&k.prompt, bos)?;
+                let edited =
+                    k.edited.as_ref().map(|edited| self.edited(edited, std::slice::from_ref(&tokens), bos));
+                Ok(Question::Predict { answer, answers, top_k: k.top_k, edited: edited.transpose()?, tokens })
             }
             Kind::LogitDiff(k) => each("prompts", &k.prompts, |p| {
                 Ok((self.tokens(&p.prompt, bos)?, [self.token(&p.correct)?, self.token(&p.incorrect)?]))
             })
             .map(Question::LogitDiff),
-            Kind::Trace(k) => Ok(Question::Trace {
-                hooks: each("hooks", &k.hooks, |name| HookName::parse(name, self.cfg()))?,
-                prompts: each("prompts", &k.prompts, |prompt| self.tokens(prompt, bos))?,
-            }),
+            Kind::Trace(k) => {
+                let hooks = each("hooks", &k.hooks, |name| HookName::parse(name, self.cfg()))?;
+                let prompts = each("prompts", &k.prompts, |prompt| self.tokens(prompt, bos))?;
+                let edited =
+                    k.edited.as_ref().map(|edited| self.edited(edited, &prompts, bos)).transpose()?;
+                Ok(Question::Trace { prompts, hooks, edited })
+            }
             Kind::Ablate(k) => self.ablation(k, bos).map(Question::Ablate),
             Kind::Patch(k) => {
                 Ok(Question::Patch { sweep: self.patching(k, bos)?, normalize: k.metric.normalize() })

@@ -4,9 +4,11 @@
 mod tests;
 
 use super::Model;
-use super::resolve::each;
+use super::resolve::{Tokens, each};
 use crate::error::{Error, Result};
-use crate::experiment::{Ablate, Edit, MeasuredPrompt, Metric, Pair, Patch, Places, Prompt, SetPlace, Token};
+use crate::experiment::{
+    Ablate, Edit, Edited, MeasuredPrompt, Metric, Pair, Patch, Places, Prompt, SetPlace, Token,
+};
 use crate::hook::Axis;
 use crate::intervene::Place;
 use crate::metric;
@@ -19,15 +21,7 @@ impl Model {
     /// # Errors
     /// `input.*`, with the place.
     pub(super) fn ablation(&self, k: &Ablate, bos: bool) -> Result<Sweep> {
-        let references =
-            |prompts: &[Prompt]| each("edit.prompts", prompts, |prompt| self.tokens(prompt, bos));
-        let (write, sources) = match &k.edit {
-            Edit::Zero {} => (Write::Zero, Vec::new()),
-            Edit::Mean { prompts, over } => {
-                (Write::Mean { prompts: references(prompts)?, over: *over }, Vec::new())
-            }
-            Edit::Resample { prompts } => (Write::Copy, references(prompts)?),
-        };
+        let (write, sources) = self.written(&k.edit, "edit", bos)?;
         let case = |entry: &MeasuredPrompt| {
             let tokens = self.tokens(&entry.prompt, bos)?;
             let metric = self.metric(&k.metric, entry.own(), tokens.len())?;
@@ -39,18 +33,47 @@ impl Model {
             k.prompts.iter().map(case).collect::<Result<_>>()?
         };
 
-        // What is written position by position must have the prompt's positions.
-        let by_position = match &write {
-            Write::Mean { prompts, over: Over::Prompts } => prompts,
-            Write::Zero | Write::Copy | Write::Mean { .. } => &sources,
-        };
-        for (i, case) in cases.iter().enumerate() {
-            let name = if k.listed { format!("prompts[{i}]") } else { "prompt".into() };
-            for (j, reference) in by_position.iter().enumerate() {
-                self.same_length((&name, &case.tokens), (&format!("edit.prompts[{j}]"), reference))?;
-            }
+        self.checked(Sweep { cases, grid: grid(&k.places), write }, k.listed, "edit")
+    }
+
+    /// The edit of runs by themselves, as a sweep of one cell with a case for each prompt. Its metric is not asked for.
+    ///
+    /// # Errors
+    /// `input.*`, with the place.
+    pub(super) fn edited(&self, edited: &Edited, prompts: &[Tokens], bos: bool) -> Result<Sweep> {
+        let at = "edited.edit";
+        let (write, sources) = self.written(&edited.edit, at, bos)?;
+        if sources.len() > 1 {
+            let message =
+                format!("{at}.prompts: found {}, expected one, since this is a single run", sources.len());
+            return Err(Error::input("input.invalid", message));
         }
-        self.checked(Sweep { cases, grid: grid(&k.places), write })
+        let case = |tokens: &Tokens| Case {
+            tokens: tokens.clone(),
+            sources: sources.clone(),
+            metric: metric::Metric::Loss,
+        };
+        let targets: Vec<Target> = edited.places.iter().map(target).collect();
+        let sweep = Sweep {
+            cases: prompts.iter().map(case).collect(),
+            grid: Grid::Sets(vec![targets.clone()]),
+            write,
+        };
+        each("edited.places", &targets, |target| sweep.check(self.cfg(), target))?;
+        self.checked(sweep, prompts.len() > 1, at)
+    }
+
+    /// What an edit writes, and the prompts that it copies from. `at` is where it stands in the experiment.
+    fn written(&self, edit: &Edit, at: &str, bos: bool) -> Result<(Write, Vec<Tokens>)> {
+        let references =
+            |prompts: &[Prompt]| each(&format!("{at}.prompts"), prompts, |prompt| self.tokens(prompt, bos));
+        Ok(match edit {
+            Edit::Zero {} => (Write::Zero, Vec::new()),
+            Edit::Mean { prompts, over } => {
+                (Write::Mean { prompts: references(prompts)?, over: *over }, Vec::new())
+            }
+            Edit::Resample { prompts } => (Write::Copy, references(prompts)?),
+        })
     }
 
     /// The sweep of a patch.
@@ -70,16 +93,29 @@ impl Model {
         } else {
             k.pairs.iter().map(case).collect::<Result<_>>()?
         };
-        self.checked(Sweep { cases, grid: grid(&k.places), write: Write::Copy })
+        // Each pair has been found to be of one length.
+        self.checked(Sweep { cases, grid: grid(&k.places), write: Write::Copy }, true, "clean")
     }
 
-    fn checked(&self, sweep: Sweep) -> Result<Sweep> {
+    /// Checks a sweep against the model. `listed`: its cases are a list of prompts; `at`: where its edit stands.
+    fn checked(&self, sweep: Sweep, listed: bool, at: &str) -> Result<Sweep> {
         sweep.shape(self.cfg())?;
+        for (i, case) in sweep.cases.iter().enumerate() {
+            let name = if listed { format!("prompts[{i}]") } else { "prompt".into() };
+            // What is written position by position must have the prompt's positions.
+            let by_position = match &sweep.write {
+                Write::Mean { prompts, over: Over::Prompts } => prompts,
+                Write::Zero | Write::Copy | Write::Mean { .. } => &case.sources,
+            };
+            for (j, reference) in by_position.iter().enumerate() {
+                self.same_length((&name, &case.tokens), (&format!("{at}.prompts[{j}]"), reference))?;
+            }
+        }
         let square = sweep.sites().into_iter().find(|site| site.axes().contains(&Axis::Dest));
         match (&sweep.write, square) {
             (Write::Mean { over: Over::Tokens, .. }, Some(site)) => {
                 let message = format!(
-                    "edit: '{site}' has no mean over tokens, since its values belong to pairs of them"
+                    "{at}: '{site}' has no mean over tokens, since its values belong to pairs of them"
                 );
                 Err(Error::input("input.edit", message)
                     .with_action("Set over to \"prompts\", with references as long as the prompt."))
@@ -136,12 +172,11 @@ fn grid(places: &Places) -> Grid {
         Places::Sites { sites, axes } => {
             Grid::Sites { sites: sites.clone(), stacked: true, axes: axes.clone() }
         }
-        Places::Sets(sets) => {
-            let target = |at: &SetPlace| {
-                let SetPlace { site, layer, head, pos, dest, src } = *at;
-                Target { site, layer, place: Place { pos, head, dest, src } }
-            };
-            Grid::Sets(sets.iter().map(|set| set.iter().map(target).collect()).collect())
-        }
+        Places::Sets(sets) => Grid::Sets(sets.iter().map(|set| set.iter().map(target).collect()).collect()),
     }
+}
+
+fn target(at: &SetPlace) -> Target {
+    let SetPlace { site, layer, head, pos, dest, src } = *at;
+    Target { site, layer, place: Place { pos, head, dest, src } }
 }

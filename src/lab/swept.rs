@@ -138,7 +138,7 @@ impl<B: Backend> Lab<B> {
     }
 
     /// The means that a mean ablation writes: of the reference prompts' activations at every hook that the sweep edits.
-    async fn means(&mut self, cfg: &Config, sweep: &Sweep, job: &mut Job<'_>) -> Result<Means> {
+    pub(super) async fn means(&mut self, cfg: &Config, sweep: &Sweep, job: &mut Job<'_>) -> Result<Means> {
         let Write::Mean { prompts, over } = &sweep.write else { return Ok(Means::default()) };
         let (hooks, mut means) = means_wanted(cfg, sweep)?;
         let batches = plan::prompts(cfg, &self.backend.limits(), traced(prompts, &hooks));

@@ -66,6 +66,24 @@ fn halves_change_what_every_result_says() {
     }
 }
 
+/// Positions and vectors stay as they are: what is not worth halving is not rounded.
+#[test]
+fn halves_are_of_matrices_alone() {
+    const HOOKS: [&str; 2] = ["hook_embed", "hook_pos_embed"];
+    let golden = Golden::load("relu.transformer_lens.json");
+    let mut trace = golden.trace().expect("a trace").experiment.clone();
+    trace["hooks"] = json!(HOOKS);
+    let [wide, halves] = [Storage::F32, Storage::F16].map(|storage| {
+        let mut cpu = Cpu::new();
+        let mut lab = open("cpu", &golden, &mut cpu).with_storage(storage);
+        match run(&mut lab, &trace).expect("a trace").answer {
+            Answer::Trace { tensors } => HOOKS.map(|hook| tensors[0][hook].data.clone()),
+            other => unreachable!("{other:?}"),
+        }
+    });
+    assert!(wide[0] != halves[0] && wide[1] == halves[1]);
+}
+
 /// A comparison that cannot fail proves nothing: every number of one golden file is changed by twice the tolerance, one
 /// after the other, and each change must be seen.
 #[test]
