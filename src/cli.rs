@@ -3,15 +3,18 @@
 
 pub mod bench;
 pub mod build;
+pub mod compressed;
 pub mod fetch;
 pub mod licences;
 pub mod module;
 pub mod pack;
 pub mod plan;
 pub mod progress;
+pub mod room;
 pub mod run;
 pub mod serve;
 pub mod server;
+pub mod shell;
 pub mod source;
 pub mod toolchain;
 pub mod train;

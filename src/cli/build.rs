@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::module::{self, io_error};
+use super::shell;
 use super::source::Source;
 use crate::error::{Error, Result};
 
@@ -17,8 +18,8 @@ pub struct Args {
     /// The folder to write: a new one, an empty one, or one that this command wrote before.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// For a host that cannot send the headers of cross-origin isolation: the page registers a service worker that adds
-    /// them from its second load on, so that the engine may use threads.
+    /// For a host that cannot send the headers of cross-origin isolation: the page's service worker adds them from its
+    /// second load on, so that the engine may use threads.
     #[arg(long)]
     isolate: bool,
 }
@@ -30,9 +31,7 @@ pub fn main(args: Args) -> Result<()> {
     refuse_foreign(&args.out, &source.www())?;
     module::make(&source)?;
     let written = copy_site(&source.www(), &args.out)?;
-    if args.isolate {
-        isolate(&args.out.join("index.html"))?;
-    }
+    shell::install(&args.out, args.isolate)?;
     println!("{} files in {}", written, args.out.display());
     Ok(())
 }
@@ -92,18 +91,8 @@ fn copy_site(www: &Path, out: &Path) -> Result<usize> {
     Ok(files.len())
 }
 
-/// Lets the page at `path` load `isolate.js`, which registers the service worker.
-fn isolate(path: &Path) -> Result<()> {
-    const LINE: &str = "  <script type=\"module\" src=\"isolate.js\"></script>\n</head>";
-    let page = fs::read_to_string(path).map_err(|error| io_error(path, &error))?;
-    if !page.contains("</head>") {
-        return Err(Error::run("site.io", format!("{}: expected </head>, found none", path.display())));
-    }
-    fs::write(path, page.replacen("</head>", LINE, 1)).map_err(|error| io_error(path, &error))
-}
-
 /// Every file at any depth, by its path from `root`, sorted.
-fn files_under(root: &Path) -> Result<BTreeSet<PathBuf>> {
+pub(super) fn files_under(root: &Path) -> Result<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
     let mut open = vec![PathBuf::new()];
     while let Some(folder) = open.pop() {
@@ -156,21 +145,25 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_isolated_once_however_often_it_is_built() {
-        let folder = scratch("isolate");
+    fn a_site_works_offline_however_often_it_is_built() {
+        let folder = scratch("offline");
         let (www, out) = (folder.join("www"), folder.join("out"));
         fs::write(www.join("index.html"), "<head>\n</head><body></head>").unwrap();
-        for _ in 0..2 {
+        fs::write(www.join("sw.js"), "const SHELL = null;").unwrap();
+        let mut workers = Vec::new();
+        for isolate in [false, false, true] {
             copy_site(&www, &out).unwrap();
-            isolate(&out.join("index.html")).unwrap();
+            shell::install(&out, isolate).unwrap();
             let page = fs::read_to_string(out.join("index.html")).unwrap();
-            assert_eq!(
-                page,
-                "<head>\n  <script type=\"module\" src=\"isolate.js\"></script>\n</head><body></head>"
-            );
+            let line = "  <script type=\"module\" src=\"offline.js\"></script>\n";
+            assert_eq!(page, format!("<head>\n{line}</head><body></head>"));
+            workers.push(fs::read_to_string(out.join("sw.js")).unwrap());
         }
+        assert_eq!(workers[0], workers[1], "the same site is the same version");
+        assert!(workers[0].contains("\"isolate\":false") && workers[2].contains("\"isolate\":true"));
+        copy_site(&www, &out).unwrap();
         fs::write(out.join("index.html"), "no head").unwrap();
-        assert_eq!(isolate(&out.join("index.html")).unwrap_err().code, "site.io");
+        assert_eq!(shell::install(&out, false).unwrap_err().code, "site.io");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -13,9 +13,11 @@ use super::source::Source;
 use super::toolchain::{TARGET, Toolchain};
 use crate::error::{Error, Result};
 
-/// The page's one library, in `www/vendor/uplot`; a test of the page's compares it with npm's.
-const UPLOT: &str = "uPlot 1.6.32";
-const UPLOT_LICENCE: &str = include_str!("../../www/vendor/uplot/LICENSE");
+/// The page's libraries, in `www/vendor`, where they live, and their licences; tests of the page's compare them with npm's.
+const VENDORED: [(&str, &str, &str); 2] = [
+    ("uPlot 1.6.32", "https://github.com/leeoniya/uPlot", include_str!("../../www/vendor/uplot/LICENSE")),
+    ("fflate 0.8.3", "https://github.com/101arrowz/fflate", include_str!("../../www/vendor/fflate/LICENSE")),
+];
 
 /// The part of `cargo metadata` that matters here.
 #[derive(Deserialize)]
@@ -29,6 +31,8 @@ struct Package {
     id: String,
     name: String,
     version: String,
+    /// Where it came from; nothing for what lies in this repository.
+    source: Option<String>,
     license: Option<String>,
     repository: Option<String>,
     manifest_path: String,
@@ -118,7 +122,7 @@ fn compiled_in(metadata: &Metadata) -> Vec<&Package> {
         }
     }
     let mut found: Vec<&Package> =
-        seen.into_iter().filter(|id| *id != root).filter_map(|id| packages.get(id).copied()).collect();
+        seen.into_iter().filter_map(|id| packages.get(id).copied()).filter(|p| p.source.is_some()).collect();
     found.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     found
 }
@@ -133,8 +137,10 @@ fn render(packages: &[&Package]) -> String {
          printed once.\n\n",
     );
     let mut texts: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
-    let _ = writeln!(text, "{UPLOT:<36} {:<48} https://github.com/leeoniya/uPlot", "MIT");
-    texts.insert(UPLOT_LICENCE.into(), (UPLOT_LICENCE.into(), vec![UPLOT.into()]));
+    for (title, home, licence) in VENDORED {
+        let _ = writeln!(text, "{title:<36} {:<48} {home}", "MIT");
+        texts.insert(licence.into(), (licence.into(), vec![title.into()]));
+    }
     for package in packages {
         let title = format!("{} {}", package.name, package.version);
         let licence = package.license.as_deref().unwrap_or("see the text below");
@@ -183,8 +189,9 @@ mod tests {
     #[test]
     fn only_what_is_compiled_in_is_listed() {
         let package = |name: &str, kind: &str| {
+            let source = if name.starts_with("ours") { "null" } else { "\"registry\"" };
             format!(
-                r#"{{"id":"{name}","name":"{name}","version":"1.0.0","license":"MIT","repository":null,
+                r#"{{"id":"{name}","name":"{name}","version":"1.0.0","source":{source},"license":"MIT","repository":null,
                     "manifest_path":"/nowhere/Cargo.toml","targets":[{{"kind":["{kind}"]}}]}}"#
             )
         };
@@ -193,17 +200,19 @@ mod tests {
         let json = format!(
             r#"{{"packages":[{}],"resolve":{{"root":"ours","nodes":[
                 {{"id":"ours","deps":[{},{},{}]}},
+                {{"id":"ours-too","deps":[{}]}},
                 {{"id":"normal","deps":[{}]}},
                 {{"id":"macro","deps":[{}]}}]}}}}"#,
-            ["ours", "normal", "deep", "build-only", "macro-only"]
+            ["ours", "ours-too", "normal", "deep", "build-only", "macro-only"]
                 .map(|name| package(name, "lib"))
                 .into_iter()
                 .chain([package("macro", "proc-macro")])
                 .collect::<Vec<_>>()
                 .join(","),
-            dependency("normal", "null"),
+            dependency("ours-too", "null"),
             dependency("macro", "null"),
             dependency("build-only", "\"build\""),
+            dependency("normal", "null"),
             dependency("deep", "null"),
             dependency("macro-only", "null"),
         );

@@ -479,6 +479,7 @@ fn a_stored_folder_without_hashes_is_asked_whether_it_changed() {
     run(&spec(), &mut server, &mut store);
     let again = run(&spec(), &mut server, &mut store);
     assert_eq!((code(&again), again.kept.len()), ("ok", 3));
+    assert_eq!(server.asked(WEIGHTS).last(), Some(&Some("bytes=0-0".into())), "only the headers are wanted");
     let mut other = weights(true);
     *other.last_mut().unwrap() ^= 1;
     server.files.insert(format!("{HUB}{WEIGHTS}"), other.clone());

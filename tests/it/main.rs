@@ -6,6 +6,7 @@
     reason = "clippy.toml allows them inside #[test] functions; here the helpers of tests too"
 )]
 
+mod behind;
 mod bench;
 mod checkpoints;
 mod cli;
@@ -17,11 +18,14 @@ mod files;
 mod golden;
 mod gpt2_tokens;
 mod header;
+mod hugging_face;
 mod kernels;
 mod laws;
 mod medium;
 mod pack;
 mod published;
+mod room;
+mod room_load;
 mod server;
 mod shaders;
 mod shipped_model;

@@ -6,13 +6,16 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use microtome::cli::server;
+use microtome::cli::compressed::Copies;
+use microtome::cli::server::{self, Extras};
 
 /// A served scratch folder; the server's threads end with the value.
 struct Site {
     address: SocketAddr,
     folder: PathBuf,
+    copies: Arc<Copies>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -47,12 +50,14 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let router = server::router(&folder).unwrap();
+        let copies = Arc::new(Copies::default());
+        let extras = Extras { copies: copies.clone(), ..Extras::default() };
+        let router = server::router_with(&folder, &extras).unwrap();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             axum::serve(listener, router).await.unwrap();
         });
-        Self { address, folder, _runtime: runtime }
+        Self { address, folder, copies, _runtime: runtime }
     }
 
     fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -184,14 +189,69 @@ fn text_is_compressed_and_weights_are_not() {
             Some(_) => {
                 assert!((answer.body.len() as u64) < size / 4, "{path}: {} bytes", answer.body.len());
                 assert!(answer.header("etag").unwrap().starts_with("W/"), "{path}");
-                assert!(answer.header("vary").unwrap().contains("accept-encoding"), "{path}");
+                assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
+                assert_eq!(unpacked(&answer), fs::read(site.folder.join(&path[1..])).unwrap(), "{path}");
             }
             None => {
                 assert_eq!(answer.header("content-length"), Some(size.to_string().as_str()), "{path}");
                 assert!(answer.header("etag").unwrap().starts_with('"'), "{path}");
+                assert_eq!(answer.body, fs::read(site.folder.join(&path[1..])).unwrap(), "{path}");
             }
         }
+        // A cache must tell apart what it got for one client and what another can read.
+        let varies = answer.header("vary").is_some_and(|vary| vary.contains("accept-encoding"));
+        assert_eq!(varies, matches!(path, "/app.js" | "/pkg/m.wasm"), "{path} {accepted}");
     }
+}
+
+/// What was compressed. Of gzip, whose decoder is nowhere here, the length that it ends with.
+fn unpacked(answer: &Answer) -> Vec<u8> {
+    let mut file = Vec::new();
+    match answer.header("content-encoding") {
+        Some("br") => drop(brotli::Decompressor::new(&answer.body[..], 4096).read_to_end(&mut file).unwrap()),
+        Some("gzip") => {
+            let (magic, end) = (&answer.body[..2], answer.body.last_chunk::<4>().unwrap());
+            assert_eq!((magic, u32::from_le_bytes(*end)), (&[0x1f, 0x8b][..], 1100));
+            file = "export {};\n".repeat(100).into_bytes();
+        }
+        other => panic!("{other:?}"),
+    }
+    file
+}
+
+#[test]
+fn a_file_is_compressed_once_for_all_clients() {
+    let site = Site::open("copies");
+    let br = [("Accept-Encoding", "br")];
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| site.get("/pkg/m.wasm", &br))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(site.copies.made(), 1, "they came at once");
+    assert!(answers.iter().all(|answer| answer.status == 200 && unpacked(answer) == vec![0; 4096]));
+    for (accepted, made) in [("br", 1), ("identity", 1), ("gzip", 2), ("gzip", 2), ("br, gzip", 2)] {
+        assert_eq!(site.get("/pkg/m.wasm", &[("Accept-Encoding", accepted)]).status, 200);
+        assert_eq!(site.copies.made(), made, "{accepted}");
+    }
+    // Neither an answer without a body nor a part nor weights cost anything.
+    let tag = answers[0].header("etag").unwrap();
+    assert_eq!(site.get("/pkg/m.wasm", &[br[0], ("If-None-Match", tag)]).status, 304);
+    assert_eq!(site.get("/pkg/m.wasm", &[br[0], ("Range", "bytes=0-9")]).body, [0; 10]);
+    assert_eq!(site.ask("HEAD", "/pkg/m.wasm", &br).header("content-length"), Some("4096"));
+    assert_eq!(site.get("/model.safetensors", &br).body.len(), 5000);
+    assert_eq!(site.copies.made(), 2);
+    // Of two files that were written at once with one length, each has its own copy.
+    fs::write(site.folder.join("one.js"), "1".repeat(500)).unwrap();
+    fs::write(site.folder.join("two.js"), "2".repeat(500)).unwrap();
+    let same = fs::metadata(site.folder.join("one.js")).unwrap().modified().unwrap();
+    fs::File::options().write(true).open(site.folder.join("two.js")).unwrap().set_modified(same).unwrap();
+    for (path, text) in [("/one.js", "1"), ("/two.js", "2")] {
+        assert_eq!(unpacked(&site.get(path, &br)), text.repeat(500).into_bytes(), "{path}");
+    }
+    // An edited file has another copy.
+    fs::write(site.folder.join("pkg/m.wasm"), [1; 5000]).unwrap();
+    assert_eq!(unpacked(&site.get("/pkg/m.wasm", &br)), [1; 5000]);
+    assert_eq!(site.copies.made(), 5);
 }
 
 #[test]
