@@ -1,7 +1,7 @@
 // One question to a worker of its own, for what needs no model: the stores' contents.
 import { LabError, fromPlain } from "./errors.js";
 import { cancelled } from "./host.js";
-import { spawn } from "./spawn.js";
+import { spawnEngine } from "./spawn.js";
 
 /**
  * @param {{ kind: "stored" } | { kind: "forget", key: string } | { kind: "verify", key: string }} question
@@ -10,7 +10,7 @@ import { spawn } from "./spawn.js";
  */
 export async function ask(question, { onProgress, signal } = {}) {
   if (signal?.aborted) throw cancelled(signal);
-  const worker = spawn();
+  const worker = spawnEngine();
   try {
     return await new Promise((resolve, reject) => {
       signal?.addEventListener("abort", () => reject(cancelled(signal)), { once: true });

@@ -2,6 +2,7 @@
 //   bench.html?engines=single,threads,gpu&tokens=11,30&cases=forward,patch&repeat=3&shape=tiny&run
 // Everything measured is `window.benchResult` at the end, and behind “Save as JSON”.
 import { LabError, fromPlain } from "./errors.js";
+import { showBytes, showCount, showFixed, showPercent, showTime } from "./format.js";
 import { spawn } from "./spawn.js";
 import { el, fill, scrollable } from "./views/dom.js";
 
@@ -72,8 +73,11 @@ async function run() {
   const controller = new AbortController();
   const onCancel = () => controller.abort();
   cancel.addEventListener("click", onCancel, { once: true });
+  // A button that is taken away would take the keyboard's place with it.
+  const held = document.activeElement === start;
   start.hidden = download.hidden = true;
   cancel.hidden = false;
+  if (held) cancel.focus();
   const { userAgent, hardwareConcurrency: cores } = navigator;
   const result = {
     build: "", shape: asked.shape, seed: asked.seed, page: { userAgent, cores, isolated: crossOriginIsolated },
@@ -102,6 +106,7 @@ async function run() {
   if (download.href) URL.revokeObjectURL(download.href);
   download.href = URL.createObjectURL(new Blob([JSON.stringify(result, null, 2)], { type: "application/json" }));
   start.hidden = false;
+  if (document.activeElement === cancel) start.focus();
   download.hidden = !result.engines.length;
   cancel.hidden = true;
   /** @type {any} */ (window).benchResult = result;
@@ -155,14 +160,14 @@ function tableFor(title) {
   const root = el("div", {}, el("h2", {}, title, " ", facts), scroll);
   /** @param {BenchRow} row */
   const add = (row) => {
-    const cells = [row.tokens, row.median_ms.toFixed(1), row.min_ms.toFixed(1), (row.flops / 1e9).toPrecision(4), row.dispatches,
-      row.readbacks, `${(row.weight_bytes_read / 1e9).toPrecision(3)} GB`, row.gflops.toFixed(1), `${Math.round(100 * row.share)} %`];
+    const cells = [showCount(row.tokens), showFixed(row.median_ms, 1), showFixed(row.min_ms, 1), showFixed(row.flops / 1e9, 3), showCount(row.dispatches),
+      showCount(row.readbacks), showBytes(row.weight_bytes_read), showFixed(row.gflops, 1), showPercent(row.share, 0)];
     body.append(el("tr", {}, el("th", { scope: "row" }, row.title), ...cells.map((cell) => el("td", {}, String(cell)))));
   };
   /** @param {BenchEngine} engine */
   const finish = (engine) => {
-    const where = engine.adapter ?? `${engine.threads} ${engine.threads === 1 ? "thread" : "threads"}`;
-    facts.textContent = `${where}; best matrix product ${engine.matmul.gflops.toFixed(1)} GFLOP/s; weights ready in ${Math.round(engine.prepare_ms)} ms`;
+    const where = engine.adapter ?? `${showCount(engine.threads ?? 1)} ${engine.threads === 1 ? "thread" : "threads"}`;
+    facts.textContent = `${where}; best matrix product ${showFixed(engine.matmul.gflops, 1)} GFLOP/s; weights ready in ${showTime(engine.prepare_ms)}`;
   };
   return { root, add, finish };
 }

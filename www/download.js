@@ -110,6 +110,7 @@ class Bringer {
    *   clock: { alive: () => void }, failed: (cause: any) => Promise<void> } | null} */
   #held = null;
   /** Where a policy kept a request from going. @type {string | null} */ #blocked = null;
+  /** Whether anything has answered, be it with a failure. */ #answered = false;
 
   /** Where files go that are not stored. @type {Memory} */ #memory;
 
@@ -288,6 +289,11 @@ class Bringer {
       // A policy's own words come after the failure, if it is to blame.
       await new Promise((resolve) => setTimeout(resolve, 10));
       this.signal.throwIfAborted();
+      // A server that is not there at all is not waited for where all that it could give is stored.
+      if (!clock.stalled() && !this.#blocked && !this.#answered && await storedModel(this.wanted)) {
+        this.#letGo();
+        throw new LabError("net.unreachable", `${new URL(url).host} cannot be reached (${cause.message}).`, "Check the connection.");
+      }
       if (clock.stalled()) this.#download.failed("stall", `no byte for ${Math.round(stall_ms / 1000)} s`);
       else this.#download.failed(this.#blocked ? "blocked" : "network", this.#blocked ?? cause.message);
     };
@@ -303,6 +309,7 @@ class Bringer {
       headers: range ? { range } : {}, credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer", signal: controller.signal,
     }).catch(failed);
     if (!response) return this.#letGo();
+    this.#answered = true;
     this.#held.response = response;
     this.#download.response(described(response));
   }

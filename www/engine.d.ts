@@ -1,4 +1,4 @@
-/** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `worker.js` uses it. */
+/** What the generated `pkg/microtome.js` exports; `src/wasm.rs` implements it and only `service.js` uses it. */
 import type { CheckpointResult, Drawable, EngineInfo, Estimate, Experiment, Figure, MemoryPlan, MemoryUse, ModelInfo, PartialSweep, PublishedCheck, Result, Token, TrainingExperiment, TrainingResult } from "./microtome.js";
 
 /** One file of a model: a file of the browser's storage, of the visitor's disk or of memory, read a slice at a time. */

@@ -38,8 +38,12 @@ export const grid = (inputs, settings) => ({
   prompts: filled(inputs),
 });
 
-/** Every format with every name, each with its answers. @param {import("./state.js").GridInputs} inputs */
-export function filled({ formats, names, answers }) {
+/** Every format with every name, each with its answers; or the rows as they are. @param {import("./state.js").GridInputs} inputs */
+export function filled({ use, formats, names, answers, rows }) {
+  if (use === "rows") {
+    if (!rows.length) throw new LabError("input.empty_grid", S.grid.noRows);
+    return rows.map(({ prompt, correct, incorrect }) => ({ prompt, correct, incorrect }));
+  }
   if (!formats.length || !names.length) throw new LabError("input.empty_grid", S.grid.noPrompts);
   return formats.flatMap((format) => names.map(({ name, answer }) => ({
     prompt: format.replaceAll("{}", name), correct: answers[answer], incorrect: answers[1 - answer],

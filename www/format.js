@@ -3,17 +3,27 @@
 /** Characters that would be invisible, or would move their neighbours, and what stands for them. */
 const SHOWN = new Map([[" ", "␣"], ["\n", "⏎"], ["\t", "⇥"], ["\u00a0", "⍽"]]);
 // Controls, zero-width and bidirectional marks: text from a model must not reorder the page around it.
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u;
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/u;
 
-/** A token so that every character of it can be seen: " she" → "␣she". @param {string} text */
+/** A token so that every character of it can be seen: " she" → "␣she", a vertical tab → `\x0b`. @param {string} text */
 export function showToken(text) {
   let shown = "";
   for (const char of text) {
     const code = /** @type {number} */ (char.codePointAt(0));
-    shown += SHOWN.get(char) ?? (HIDDEN.test(char) ? `\\u{${code.toString(16)}}` : char);
+    shown += SHOWN.get(char) ?? (HIDDEN.test(char) ? hidden(code) : char);
   }
   return shown;
 }
+
+/**
+ * Words that hold names of models, files and hosts: spaces and line ends stay, what would hide or turn the text around is
+ * written out.
+ * @param {string} text
+ */
+export const showText = (text) => Array.from(text, (char) => (char !== "\n" && HIDDEN.test(char) ? hidden(/** @type {number} */ (char.codePointAt(0))) : char)).join("");
+
+/** @param {number} code of a character that cannot be seen */
+const hidden = (code) => (code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`);
 
 /** A token by its text, or by its id where the model has no tokenizer. @param {import("./microtome.js").Token} token */
 export const nameOf = ({ id, text }) => (text === null ? `#${id}` : showToken(text));
@@ -25,12 +35,43 @@ export const nameOf = ({ id, text }) => (text === null ? `#${id}` : showToken(te
  */
 export const tokenLabel = (token, index) => `${nameOf(token)}_${index}`;
 
+/** How numbers are written: as the visitor's language does, and in English where there is no page. */
+const HERE = typeof document === "undefined" ? "en" : navigator.language;
+let language = HERE;
+
+/**
+ * Draws what goes into a file: its numbers have a full stop and Latin digits, whoever reads it.
+ * @template T @param {() => T} draw at once, without waiting for anything
+ */
+export function forFile(draw) {
+  language = "en";
+  try {
+    return draw();
+  } finally {
+    language = HERE;
+  }
+}
+
+/** Making one takes long. @type {Map<string, Intl.NumberFormat>} */
+const formats = new Map();
+/** @param {Intl.NumberFormatOptions} options @param {number} digits after the point */
+function formatOf(options, digits) {
+  const key = `${language} ${options.style} ${options.unit} ${options.useGrouping} ${digits}`;
+  let format = formats.get(key);
+  if (!format) formats.set(key, format = new Intl.NumberFormat(language, { ...options, minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  return format;
+}
+
+/** With a real minus sign, and no minus zero. @param {Intl.NumberFormat} format @param {number} value */
+const write = (format, value) => format.format(value + 0).replace("-", "−");
+
+/** With so many digits after the point. @param {number} value @param {number} digits */
+export const showFixed = (value, digits) => write(formatOf({ useGrouping: false }, digits), value);
+
 /** Three digits that matter: 3.90, −0.123, 41.2; a real minus sign. @param {number} value */
 export function showNumber(value) {
   const size = Math.abs(value);
-  if (size < 0.0005) return "0";
-  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  return value.toFixed(digits).replace("-", "−");
+  return size < 0.0005 ? showFixed(0, 0) : showFixed(value, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
 /**
@@ -40,39 +81,39 @@ export function showNumber(value) {
  */
 export function writerFor({ min, max }) {
   const decimals = Math.min(4, Math.max(0, 2 - Math.floor(Math.log10(max - min))));
-  return (value) => value.toFixed(decimals).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
+  return (value) => showFixed(Number(value.toFixed(decimals)), decimals);
 }
 
 /** Four decimals, as the notebook prints them. @param {number} value */
-export const showExact = (value) => value.toFixed(4).replace("-", "−");
+export const showExact = (value) => showFixed(value, 4);
 
 /** @param {number} value */
 export const showSigned = (value) => (value > 0 ? "+" : "") + showExact(value);
 
-/** @param {number} part of 1 */
-export const showPercent = (part) => `${(100 * part).toFixed(2)}%`;
+/** One digit and its power of ten. @param {number} value */
+export function showSmall(value) {
+  const [digit, power] = value.toExponential(0).split("e").map(Number);
+  return value === 0 ? showFixed(0, 0) : `${showFixed(digit, 0)}e${power > 0 ? "+" : ""}${showFixed(power, 0)}`;
+}
 
-/** The page's language, which its sentences are in. */
-const LANGUAGE = "en";
+/** @param {number} part of 1 @param {number} [digits] */
+export const showPercent = (part, digits = 2) => write(formatOf({ style: "percent" }, digits), part);
 
-/** @param {string} unit @param {number} digits after the point */
-const sized = (unit, digits) => new Intl.NumberFormat(LANGUAGE, {
-  style: "unit", unit, unitDisplay: "short", minimumFractionDigits: digits, maximumFractionDigits: digits,
-});
-/** Sizes from this one on, what they are counted in, and how. @type {[number, number, Intl.NumberFormat][]} */
-const SIZES = [
-  [1e9, 1e9, sized("gigabyte", 2)], [1e8, 1e6, sized("megabyte", 0)], [1e6, 1e6, sized("megabyte", 1)], [1e3, 1e3, sized("kilobyte", 0)],
-];
+/** Sizes from this one on, what they are counted in, its name, and digits after the point. @type {[number, number, string, number][]} */
+const SIZES = [[1e9, 1e9, "gigabyte", 2], [1e8, 1e6, "megabyte", 0], [1e6, 1e6, "megabyte", 1], [1e3, 1e3, "kilobyte", 0]];
 
 /** @param {number} bytes */
 export function showBytes(bytes) {
-  const [, unit, format] = SIZES.find(([from]) => bytes >= from) ?? [];
+  const [, size, unit, digits] = SIZES.find(([from]) => bytes >= from) ?? [];
   // What “short” makes of a few bytes is “5 byte”.
-  return unit && format ? format.format(bytes / unit) : `${Math.round(bytes)} B`;
+  return size ? write(formatOf({ style: "unit", unit, unitDisplay: "short" }, digits ?? 0), bytes / size) : `${showFixed(bytes, 0)} B`;
 }
 
 /** 1234567 → "1,234,567". @param {number} count */
-export const showCount = (count) => count.toLocaleString(LANGUAGE);
+export const showCount = (count) => write(formatOf({}, 0), count);
+
+/** A day, wherever the visitor is. @param {Date} date */
+export const showDay = (date) => date.toLocaleDateString(language, { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" });
 
 /** An engine's message, which the command line puts behind a word: a name that it begins with stays as it is. @param {string} message */
 export const showSentence = (message) => message.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
@@ -80,17 +121,17 @@ export const showSentence = (message) => message.replace(/^[a-z](?=[a-z]* )/, (l
 /** Seconds that are only guessed, so that the words do not flicker: "about 25 s", "about 3 min". @param {number} seconds */
 export function showAbout(seconds) {
   if (seconds < 1) return "under a second";
-  if (seconds < 10) return `about ${Math.round(seconds)} s`;
-  if (seconds < 58) return `about ${Math.ceil(seconds / 5) * 5} s`;
-  return seconds < 5400 ? `about ${Math.ceil(seconds / 60)} min` : `about ${Math.ceil(seconds / 3600)} h`;
+  if (seconds < 10) return `about ${showFixed(seconds, 0)} s`;
+  if (seconds < 58) return `about ${showFixed(Math.ceil(seconds / 5) * 5, 0)} s`;
+  return seconds < 5400 ? `about ${showFixed(Math.ceil(seconds / 60), 0)} min` : `about ${showFixed(Math.ceil(seconds / 3600), 0)} h`;
 }
 
 /** A big count in words: 18.4e9 → "18.4 billion". @param {number} count */
 export function showLarge(count) {
   const [size, word] = count >= 1e12 ? [1e12, "trillion"] : count >= 1e9 ? [1e9, "billion"] : [1e6, "million"];
-  return `${(count / size).toFixed(count / size < 10 ? 1 : 0)} ${word}`;
+  return `${showFixed(count / size, count / size < 10 ? 1 : 0)} ${word}`;
 }
 
 /** @param {number} milliseconds */
 export const showTime = (milliseconds) =>
-  milliseconds < 1 ? "under 1 ms" : milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+  milliseconds < 1 ? `under ${showFixed(1, 0)} ms` : milliseconds < 1000 ? `${showFixed(milliseconds, 0)} ms` : `${showFixed(milliseconds / 1000, 1)} s`;

@@ -2,7 +2,8 @@
 // hangs or panics can be replaced without losing them. Longer than most files: the states of one machine.
 import { LabError, fromPlain } from "./errors.js";
 import { recall, remember } from "./kernels.js";
-import { spawn } from "./spawn.js";
+import { spawnEngine } from "./spawn.js";
+import { recallTests, rememberTest } from "./tested.js";
 
 /** @typedef {import("./microtome.js").LoadProgress} LoadProgress */
 /** @typedef {import("./microtome.js").Experiment} Experiment */
@@ -23,11 +24,12 @@ import { spawn } from "./spawn.js";
  *   | { kind: "figure", result: import("./microtome.js").Drawable }
  *   | { kind: "tokenize", text: string, prependBos: boolean } | { kind: "memory" } | { kind: "published" }
  *   | { kind: "family" } | { kind: "goTo", step: number }} Work
- * @typedef {{ id: number } & (Work | { kind: "open", kernels: import("./engine.js").Remembered } & Opening
+ * @typedef {{ id: number } & (Work | { kind: "open", kernels: import("./engine.js").Remembered, tested: import("./self_test.js").Tested } & Opening
  *   | { kind: "stored" } | { kind: "forget", key: string } | { kind: "verify", key: string } | { kind: "cancel" } | { kind: "ping" })} ToWorker
  * @typedef {{ id: number } & ({ kind: "load", progress: LoadProgress } | { kind: "pong" }
  *   | { kind: "threads", alarms: MessagePort[] } | { kind: "files", files: ModelFile[], steps: number[] } | { kind: "plan", plan: import("./microtome.js").MemoryPlan }
  *   | { kind: "notice", notice: import("./microtome.js").Notice }
+ *   | { kind: "tested", key: string, selfTest: import("./microtome.js").SelfTest } | { kind: "refused", report: string }
  *   | { kind: "progress", done: number, total: number } | { kind: "partial", partial: Partial }
  *   | { kind: "done", value: any }
  *   | { kind: "error", error: import("./errors.js").PlainError & { fatal?: boolean } })} FromWorker
@@ -55,10 +57,10 @@ const READY = {
 };
 
 export class Host {
-  /** @type {Worker | null} */ #worker = null;
+  /** @type {import("./spawn.js").EngineWorker | null} */ #worker = null;
   /** @type {Job[]} */ #queue = [];
   /** @type {Job | null} */ #active = null;
-  /** Figures asked for while a sweep is under way: the worker draws them up in its pauses. @type {Map<number, Job>} */
+  /** Figures and tokens asked for while a sweep is under way: the worker sees to them in its pauses. @type {Map<number, Job>} */
   #asides = new Map();
   /** @type {LabError | null} */ #failure = null;
   /** @type {number[]} */ #restarts = [];
@@ -84,7 +86,7 @@ export class Host {
    */
   open() {
     const id = this.#nextId++;
-    const { onProgress, onNotice, onPlan, ...opening } = this.options;
+    const { onProgress, onNotice: _, onPlan, ...opening } = this.options;
     return new Promise((resolve, reject) => {
       /** @param {LabError} error */
       const fail = (error) => {
@@ -92,12 +94,7 @@ export class Host {
         reject(error);
       };
       if (this.#failure) return reject(this.#failure);
-      let worker;
-      try {
-        worker = spawn();
-      } catch (cause) {
-        return fail(new LabError("engine.no_worker", `This page may not start a worker: ${cause}.`));
-      }
+      const worker = spawnEngine();
       this.#worker = worker;
       this.#stop = fail;
       /** @param {LabError} error */
@@ -117,8 +114,19 @@ export class Host {
         this.#unanswered = 0;
         if (message.id !== id) return this.#receive(message);
         if (message.kind === "load") onProgress?.(message.progress);
-        if (message.kind === "notice") onNotice?.(message.notice);
+        if (message.kind === "notice") this.#notice(message.notice);
         if (message.kind === "plan") onPlan?.(message.plan);
+        if (message.kind === "tested") {
+          rememberTest(message.key, message.selfTest);
+          this.#found = { self_test: message.selfTest };
+        }
+        if (message.kind === "refused") {
+          worker.terminate();
+          this.options.backend = "cpu";
+          this.#notice(refusal(message.report));
+          this.#found = { reason: REFUSED };
+          return resolve(this.open());
+        }
         // The next worker reads them where they lie, even if this one kept them in memory.
         if (message.kind === "files") Object.assign(this.options, { files: message.files, steps: message.steps });
         if (message.kind === "threads") {
@@ -126,15 +134,28 @@ export class Host {
         }
         if (message.kind === "error") fail(fromPlain(message.error));
         if (message.kind !== "done") return;
-        this.info = message.value;
+        this.info = this.#complete(message.value);
         this.#ready = true;
         onProgress?.(READY);
         this.#pump();
-        resolve(message.value);
+        resolve(this.info);
       };
       this.#opening = id;
-      this.#post({ id, kind: "open", ...opening, kernels: recall() });
+      this.#post({ id, kind: "open", ...opening, kernels: recall(), tested: recallTests() });
     });
+  }
+
+  /** What the check of the GPU found. @type {{ self_test?: import("./microtome.js").SelfTest, reason?: string }} */ #found = {};
+
+  /** @param {Info} info @returns {Info} */
+  #complete = ({ model, engine }) => ({ model, engine: { ...engine, ...this.#found } });
+
+  /** Notices that were given: whoever replaces a worker says the same again. @type {Set<string>} */ #told = new Set();
+
+  /** @param {import("./microtome.js").Notice} notice */
+  #notice(notice) {
+    if (!this.#told.has(notice.message)) this.options.onNotice?.(notice);
+    this.#told.add(notice.message);
   }
 
   /** Ends an opening that is under way. @type {(error: LabError) => void} */
@@ -174,7 +195,7 @@ export class Host {
       signal?.addEventListener("abort", () => this.#cancel(job, signal), { once: true });
       // A figure, an estimate or a token list is wanted now and takes no time: it goes before the sweeps that wait.
       if (work.kind === "run" || work.kind === "published") this.#queue.push(job);
-      else if (work.kind === "figure" && this.#active?.work.kind === "run") this.#aside(job);
+      else if (["figure", "tokenize"].includes(work.kind) && this.#active?.work.kind === "run") this.#aside(job);
       else this.#queue.unshift(job);
       this.#pump();
     });
@@ -254,7 +275,7 @@ export class Host {
     // A worker that replaces this one starts from the checkpoint.
     if (message.kind === "done" && job.work.kind === "goTo") {
       Object.assign(this.options, message.value.opening);
-      this.info = message.value = message.value.info;
+      this.info = message.value = this.#complete(message.value.info);
     }
     if (message.kind === "done") job.resolve(message.value);
     else job.reject(fromPlain(message.error));
@@ -305,6 +326,15 @@ export class Host {
     this.#worker?.postMessage(/** @type {ToWorker} */ ({ id: 0, kind: "ping" }));
   }
 }
+
+/** Why a model runs on the CPU engine whose GPU failed. */
+const REFUSED = "the GPU failed its check";
+
+/** @param {string} report @returns {import("./microtome.js").Notice} */
+const refusal = (report) => ({
+  code: "gpu.self_test", report,
+  message: "The GPU of this machine gives wrong numbers, or none, for a small model whose numbers are known. Everything is computed on the CPU engine instead.",
+});
 
 /**
  * @param {AbortSignal} signal

@@ -1,5 +1,6 @@
 // Keeps a section's value up to date with its inputs: debounced, the last request wins, stale results are dropped.
-// A big sweep waits for a click, and shows what is done of it.
+// A big sweep waits for a click, and shows what is done of it. Until there is a live value, a recorded one of the same inputs
+// stands in its place.
 import { LabError, toPlain } from "./errors.js";
 
 /** Milliseconds without typing before a computation starts. */
@@ -40,14 +41,16 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
 
   /** @param {Partial<import("./state.js").Job<T>>} patch */
   const set = (patch) => store.update(key, { job: { ...store.get(key).job, ...patch } });
-  const inputs = () => JSON.stringify([store.get(key).inputs, store.get("settings").inputs, also?.inputs()]);
+  const asked = () => [store.get(key).inputs, store.get("settings").inputs, also?.inputs() || null];
+  const inputs = () => JSON.stringify(asked());
   let seen = inputs();
 
-  /** @param {boolean} asked for by a click, so that it may take long */
-  async function run(asked) {
+  /** @param {boolean} clicked for, so that it may take long */
+  async function run(clicked) {
     clearTimeout(timer);
     supersede();
     const lab = session.lab();
+    offer();
     if (!lab) return set({ status: "waiting", progress: null });
     const mine = new AbortController();
     controller = latest = mine;
@@ -55,7 +58,7 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
     const left = timeLeft();
     set({ status: "running", progress: null, error: null, fresh: false, sofar: null });
     try {
-      if (estimate && !asked) {
+      if (estimate && !clicked) {
         const cost = await estimate(lab, { signal });
         if (controller !== mine) return;
         set({ estimate: cost });
@@ -67,10 +70,10 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
           if (controller === mine) set({ progress: { done, total, left: left(done / total, performance.now()) } });
         },
         onSofar: (value, sofar) => {
-          if (latest === mine && store.get(key).job.status !== "done") set({ value, sofar, fresh: true });
+          if (latest === mine && store.get(key).job.status !== "done") set({ value, sofar, fresh: true, recorded: null });
         },
       });
-      if (controller === mine) set({ status: "done", progress: null, value, fresh: true, sofar: null });
+      if (controller === mine) set({ status: "done", progress: null, value, fresh: true, sofar: null, recorded: null });
     } catch (thrown) {
       if (controller !== mine) return;
       const error = toPlain(thrown);
@@ -93,12 +96,27 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
     const now = inputs();
     if (now === seen) return;
     seen = now;
+    offer();
     clearTimeout(timer);
     timer = setTimeout(run, PAUSE, false);
   }
 
+  /** Shows the recorded value of these inputs; or says of one that is shown that it is of others. */
+  function offer() {
+    const { job } = store.get(key);
+    if (job.value !== null && !job.recorded) return;
+    const found = session.recordings.find(key, asked(), session.lab()?.info?.model.sha256);
+    if (found ? job.recorded?.same && found.value === job.value : !job.recorded?.same) return;
+    set(found ? { value: found.value, recorded: found.mark } : { recorded: { .../** @type {import("./recorded.js").Mark} */ (job.recorded), same: false } });
+  }
+
   for (const part of /** @type {import("./state.js").Key[]} */ ([key, "settings", ...(also?.keys ?? [])])) store.subscribe(part, changed);
+  // Another model or engine is on its way: what is drawn stays, as the earlier one's.
+  store.subscribe("model", () => {
+    if (!session.lab() && store.get(key).job.status === "done") set({ status: "waiting", progress: null, fresh: false });
+  });
   session.onReady(() => run(false));
+  session.recordings.section(key, asked, offer);
   return { run: () => void run(true), cancel: () => controller?.abort() };
 }
 

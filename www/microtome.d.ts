@@ -55,13 +55,21 @@ interface ExperimentBase {
 
 export interface PredictExperiment extends ExperimentBase {
   kind: "predict"; prompt: Prompt; answer?: TokenRef;
+  /** Further tokens to look up. */
+  answers?: TokenRef[];
+  /** What is changed in the run. */
+  edited?: Edited;
   /** Default 10. */
   top_k?: number;
 }
 export interface LogitDiffExperiment extends ExperimentBase {
   kind: "logit_diff"; prompts: { prompt: Prompt; correct: TokenRef; incorrect: TokenRef }[];
 }
-export interface TraceExperiment extends ExperimentBase { kind: "trace"; prompts: Prompt[]; hooks: string[] }
+export interface TraceExperiment extends ExperimentBase {
+  kind: "trace"; prompts: Prompt[]; hooks: string[];
+  /** What is changed in every prompt's run. */
+  edited?: Edited;
+}
 
 /** A prompt of a list; a token that it does not name is the metric's. */
 export interface MeasuredPrompt { prompt: Prompt; correct?: TokenRef; incorrect?: TokenRef }
@@ -87,6 +95,12 @@ export type Edit =
   | { kind: "mean"; prompts: Prompt[]; over?: "tokens" | "prompts" }
   /** The activation on a reference prompt as long as the prompt; with several, the metric is the mean over them. */
   | { kind: "resample"; prompts: Prompt[] };
+
+/**
+ * One run's edit: places that are edited together, and what is written there. So one cell of a sweep is run by itself; a
+ * patch writes `{ kind: "resample", prompts: [clean] }` into the corrupted prompt. `resample` takes one prompt here.
+ */
+export interface Edited { places: SetPlace[]; edit: Edit }
 
 /**
  * One prompt, or a list of them: the metric is then the mean over them. `sets` are lists of places that are ablated
@@ -179,9 +193,22 @@ export interface EngineInfo {
   precision_effect?: { model: string; log_prob: number; logit_diff: number };
   /** Most bytes that a GPU's kernel sees through one binding, and in how many pieces it therefore has the embedding. Absent on the CPU engine. */
   tables?: { binding_bytes: number; embedding_pieces: number };
+  /** How far the GPU was from the CPU engine on a small model, when this adapter was first used. Absent on the CPU engine. */
+  self_test?: SelfTest;
   /** Why this backend was taken. */
   reason: string;
   build: string;
+}
+
+export interface SelfTest {
+  /** The largest difference of a log-probability. */
+  difference: number;
+  /** What was compared. */
+  checked: string[];
+  /** The kernels that were. */
+  kernels?: string;
+  /** When, as ISO 8601, and how long it took. */
+  at: string; milliseconds: number;
 }
 
 /** The engine of a result, with the work that was counted for it. */
@@ -204,6 +231,8 @@ export interface PredictResult extends ResultBase<PredictExperiment> {
   kind: "predict"; tokens: Token[]; top: ScoredToken[];
   /** `rank` counts from 0. */
   answer?: ScoredToken & { rank: number };
+  /** One for each of the experiment's `answers`; absent without. */
+  answers?: (ScoredToken & { rank: number })[];
   /** Mean cross-entropy over the prompt, in nats; null where the prompt is one token. */
   loss: number | null;
 }
@@ -337,7 +366,8 @@ export interface LoadProgress {
 }
 
 /** Something that did not go as planned and does no harm: `store.memory`, `net.offline`. */
-export interface Notice { code: string; message: string }
+/** `report`: plain text with the details, to be copied into a report of the fault. */
+export interface Notice { code: string; message: string; report?: string }
 
 /** A model in this browser's storage. */
 export interface StoredModel {

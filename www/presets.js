@@ -21,8 +21,8 @@ export const MODELS = [
     params: 1_557_611_200, bytes: 6_433_185_909, peaks: { f32: 6_297_955_720, f16: 3_188_013_320 } },
 ];
 
-/** What is loaded without being asked for. */
-export const FIRST = MODELS[0].address;
+/** What is loaded without being asked for: the page's own model, or the one that its server brought, `serve --model DIR`. */
+export const FIRST = globalThis.document?.querySelector('meta[name="microtome-first"]')?.getAttribute("content") || MODELS[0].address;
 
 /** Bytes that the CPU engine's memory may grow to in a tab. */
 export const TAB_BYTES = 4_227_858_432;

@@ -74,10 +74,11 @@ export const ranked = (curves, at, sign = 1) => curves
   .sort((a, b) => b.value - a.value || a.head - b.head);
 
 /**
- * Every number as a row of its own, for spreadsheets and data frames; numbers with all their digits and a full stop.
+ * Every number as a row of its own, for spreadsheets and data frames: what export/csv.js writes.
  * @param {Series} series
+ * @returns {{ header: string[], rows: (string | number | null)[][] }}
  */
-export function csvOf({ steps, done, errors, heads, loss, kinds, tasks, changes, detectors }) {
+export function tableOf({ steps, done, errors, heads, loss, kinds, tasks, changes, detectors }) {
   /** @type {[string, string, Curve][]} */
   const curves = [
     ["loss", "mean", loss],
@@ -88,15 +89,8 @@ export function csvOf({ steps, done, errors, heads, loss, kinds, tasks, changes,
   ];
   const rows = steps.flatMap((step, i) => {
     const error = errors[i];
-    if (error) return [[String(step), "skipped", "", "", text(`${error.code}: ${error.message}`)]];
-    if (!done[i]) return [];
-    return curves.map(([measure, name, curve]) => [String(step), measure, text(name), curve[i] === null ? "" : String(curve[i]), ""]);
+    if (error) return [[step, "skipped", "", null, `${error.code}: ${error.message}`]];
+    return done[i] ? curves.map(([measure, name, curve]) => [step, measure, name, curve[i], ""]) : [];
   });
-  return [["step", "measure", "name", "value", "note"], ...rows].map((row) => `${row.join(",")}\r\n`).join("");
-}
-
-/** A cell of text: quoted where it must be, and never a formula to a spreadsheet. @param {string} words */
-export function text(words) {
-  const safe = /^[=+\-@\t\r]/.test(words) ? `'${words}` : words;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return { header: ["step", "measure", "name", "value", "note"], rows };
 }

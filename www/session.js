@@ -1,7 +1,10 @@
 // The lab that the page has open: loads a model, replaces it, says when it is there.
 import { askToKeep, kept } from "./keep.js";
+import { beginLoading, endLoading } from "./loading_mark.js";
 import { Lab } from "./microtome.js";
 import { LabError, toPlain } from "./errors.js";
+import { createRecordings } from "./recorded.js";
+import { distrust } from "./secure.js";
 
 /** @typedef {ReturnType<typeof createSession>} Session */
 /** @typedef {{ address: string } | { files: File[] }} Choice */
@@ -31,13 +34,16 @@ export function createSession(store) {
     opening?.abort();
     lab?.close();
     lab = null;
+    // A model that was chosen answers the question about another one.
+    const linked = choice === chosen ? store.get("model").linked : null;
     if (choice !== chosen) allowNotFinite = false;
     chosen = choice;
     const mine = new AbortController();
     opening = mine;
     const { backend, precision } = store.get("model").inputs;
     const address = "address" in choice ? choice.address : "local";
-    store.update("model", { status: "loading", progress: null, plan: null, error: null, address, notices: [], consent: null });
+    store.update("model", { status: "loading", progress: null, plan: null, error: null, address, notices: distrust(), consent: null, held: null, linked });
+    beginLoading();
     // What a visitor chose to download is worth keeping.
     if (/^(hf|https):/.test(address)) askToKeep().then((asked) => void (asked && lookUp()));
     try {
@@ -54,9 +60,11 @@ export function createSession(store) {
       if (opening !== mine) return opened.close();
       lab = opened;
       store.update("model", { status: "ready", progress: null, info: lab.info });
+      endLoading();
       for (const listener of waiting) listener();
     } catch (thrown) {
       if (opening !== mine) return;
+      endLoading();
       const error = toPlain(thrown);
       const consent = error.code === "address.consent" ? new URL(address).host : null;
       const status = error.code === "run.cancelled" || consent ? "cancelled" : "error";
@@ -73,6 +81,13 @@ export function createSession(store) {
 
   return {
     open, lookUp,
+    /** What came with the page, until there is more. */
+    recordings: createRecordings(() => store.get("model").address),
+    /** Loads nothing before the visitor says so. @param {"crash" | "data"} why */
+    hold(why) {
+      store.update("model", { status: "cancelled", held: why });
+      void lookUp();
+    },
     /** The visitor's answer about a host that a model would come from. @param {boolean} agreed */
     answer(agreed) {
       const { consent } = store.get("model");
@@ -81,6 +96,13 @@ export function createSession(store) {
       hosts.add(consent);
       open();
     },
+    /** Opens a model that a link or a task asked for, and the visitor agreed to by its host's name. @param {string} address */
+    openAgreed(address) {
+      if (address.startsWith("https:")) hosts.add(new URL(address).host);
+      open({ address });
+    },
+    /** The visitor does not want the model that a link asked for. */
+    decline: () => store.update("model", { linked: null }),
     /** Opens the same model although some of its weights are no numbers. */
     openAnyway() {
       allowNotFinite = true;
@@ -103,7 +125,11 @@ export function createSession(store) {
     },
     lab: () => lab,
     /** Called each time a model, or another checkpoint of it, is ready, in the order of registration. @param {() => void} listener */
-    onReady: (listener) => void waiting.push(listener),
+    onReady(listener) {
+      waiting.push(listener);
+      // A section that came later missed the first.
+      if (lab) listener();
+    },
   };
 }
 

@@ -7,11 +7,12 @@ import { FIRST } from "./presets.js";
 /**
  * How far a section's computation is. `value` stays the last good one while a new one is under way.
  * `held`: it is big, and waits for a click. `fresh`: the value is of the run under way, or of the last one.
- * `sofar`: the value is a sweep's of which only so many cells are done.
+ * `sofar`: the value is a sweep's of which only so many cells are done. `recorded`: the value came with the page, and from where.
  * @template T
  * @typedef {{ status: "waiting" | "held" | "running" | "done" | "error" | "cancelled",
  *   progress: Progress | null, error: import("./errors.js").PlainError | null,
- *   value: T | null, fresh: boolean, sofar: Sofar | null, estimate: import("./microtome.js").Estimate | null }} Job
+ *   value: T | null, fresh: boolean, sofar: Sofar | null, estimate: import("./microtome.js").Estimate | null,
+ *   recorded: import("./recorded.js").Mark | null }} Job
  */
 /**
  * @typedef {{ done: number, total: number, left: number | null }} Progress `left`: seconds, as far as can be told
@@ -22,7 +23,9 @@ import { FIRST } from "./presets.js";
  * @typedef {{ url: string, backend: "auto" | "gpu" | "cpu", precision: "f32" | "f16" }} ModelInputs `url`: what is typed
  * @typedef {{ processing: ProcessingSwitches, prepend_bos: boolean }} Settings
  * @typedef {{ prompt: string, answer: string }} PredictInputs
- * @typedef {{ formats: string[], names: Name[], answers: [string, string] }} GridInputs
+ * @typedef {{ prompt: string, correct: string, incorrect: string }} Row a prompt of the visitor's own
+ * @typedef {{ use: "formats" | "rows", formats: string[], names: Name[], answers: [string, string], rows: Row[] }} GridInputs
+ *   `use`: every format with every name, or the rows as they are
  * @typedef {{ prompt: string }} AttentionInputs
  * @typedef {{ metric: "loss" | "logit_diff", batch: "one" | "grid", prompts: { loss: string, logit_diff: string },
  *   correct: string, incorrect: string, site: "v" | "z", what: "heads" | "sets", sets: string[],
@@ -37,6 +40,9 @@ import { FIRST } from "./presets.js";
  *   the strongest; `addresses`: of other checkpoints than the open model's
  */
 
+/** The most prompts, names or formats of a list. */
+export const MOST_ROWS = 500;
+
 /** TransformerLens 2.x' defaults of `load_and_process_state_dict`, and the raw weights. */
 export const PRESETS = {
   transformer_lens: {
@@ -49,8 +55,14 @@ export const PRESETS = {
   },
 };
 
+/**
+ * How signed figures are coloured. `ranges`: how far the ends of a figure's colours are from its middle, by the figure's key
+ * (`grid`, `ablate`, `patch`), where somebody has locked it.
+ * @typedef {{ map: import("./draw/maps.js").MapName, signs: boolean, ranges: Record<string, number> }} Look
+ */
+
 /** @returns {Job<any>} */
-export const idle = () => ({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null });
+export const idle = () => ({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null, recorded: null });
 
 /** The notebook's own prompts. */
 export function initialState() {
@@ -59,6 +71,8 @@ export function initialState() {
       inputs: /** @type {ModelInputs} */ ({ url: "", backend: "auto", precision: "f32" }),
       /** What is loaded, or being loaded: an address, or "local". */
       address: FIRST,
+      /** One that a link, or a task, asks for, and the visitor has not agreed to yet. */
+      linked: /** @type {string | null} */ (null),
       status: /** @type {"loading" | "ready" | "error" | "cancelled"} */ ("loading"),
       progress: /** @type {import("./microtome.js").LoadProgress | null} */ (null),
       info: /** @type {Info | null} */ (null),
@@ -68,18 +82,24 @@ export function initialState() {
       notices: /** @type {import("./microtome.js").Notice[]} */ ([]),
       /** A host that is asked about before anything is asked of it. */
       consent: /** @type {string | null} */ (null),
+      /** What the recorded results are of, until a model is there. */
+      recorded: /** @type {Info | null} */ (null),
+      /** Why nothing is loaded before the visitor says so. */
+      held: /** @type {"crash" | "data" | null} */ (null),
       /** Null until it was looked up. */
       stored: /** @type {import("./microtome.js").StoredModel[] | null} */ (null),
       /** Whether the browser has promised to keep what is stored; null where it does not say. */
       keeps: /** @type {boolean | null} */ (null),
     },
     settings: { inputs: /** @type {Settings} */ ({ processing: { ...PRESETS.transformer_lens }, prepend_bos: true }) },
+    look: /** @type {Look} */ ({ map: "RdBu", signs: false, ranges: {} }),
     predict: {
       inputs: /** @type {PredictInputs} */ ({ prompt: "Mary is a great friend, isn’t", answer: " she" }),
       job: idle(),
     },
     grid: {
       inputs: /** @type {GridInputs} */ ({
+        use: "formats",
         formats: [
           "{} is a great friend, isn’t", "{} is an amazing person, isn’t", "{} is a fantastic colleague, isn’t",
           "{} is a wonderful partner, isn’t", "{} is an excellent student, isn’t",
@@ -89,6 +109,10 @@ export function initialState() {
           { name: "Dan", answer: 1 }, { name: "Amy", answer: 0 },
         ],
         answers: [" she", " he"],
+        rows: [
+          { prompt: "Mary is a great friend, isn’t", correct: " she", incorrect: " he" },
+          { prompt: "John is a great friend, isn’t", correct: " he", incorrect: " she" },
+        ],
       }),
       job: idle(),
     },
@@ -159,7 +183,7 @@ export function createStore(state = initialState()) {
     },
     /**
      * The same for the fields that a person edits.
-     * @template {Exclude<Key, "never">} K @param {K} key @param {Partial<State[K]["inputs"]>} patch
+     * @template {Exclude<Key, "look">} K @param {K} key @param {Partial<State[K]["inputs"]>} patch
      */
     edit(key, patch) {
       this.update(key, /** @type {any} */ ({ inputs: { ...state[key].inputs, ...patch } }));

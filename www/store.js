@@ -108,7 +108,7 @@ export async function room() {
  * @returns {Promise<T>}
  */
 export async function alone(key, signal, onWait, body) {
-  const locks = locksHere();
+  const locks = await locksHere();
   if (!locks) return body();
   const name = `microtome ${key}`;
   const free = await locks.request(name, { ifAvailable: true }, async (lock) => (lock ? { value: await body() } : null));
@@ -117,12 +117,14 @@ export async function alone(key, signal, onWait, body) {
   return /** @type {any} */ (locks.request(name, { signal }, body));
 }
 
-/** @returns {LockManager | undefined} */
-function locksHere() {
+/** @returns {Promise<LockManager | undefined>} */
+async function locksHere() {
   try {
-    return navigator.locks;
+    const { locks } = navigator;
+    // A sandboxed frame has them, and refuses each question.
+    await locks?.query();
+    return locks;
   } catch {
-    // Sandboxed frames may throw.
     return undefined;
   }
 }

@@ -1,4 +1,9 @@
-// Every sentence of the page, in one table: what a translation has to replace.
+// Every sentence of the page, in one table, long as it is: what a translation has to replace.
+import { FIRST_WORDS } from "./strings/first.js";
+import { EMBED_OPEN, EXPORT } from "./strings/export.js";
+import { PROMPTS } from "./strings/prompts.js";
+import { room } from "./strings/room.js";
+import { FIGURES } from "./strings/figures.js";
 
 /**
  * What the lesson on training fills in, as text.
@@ -8,9 +13,16 @@
  */
 
 export const S = {
+  ...FIRST_WORDS,
+  export: EXPORT,
+  embed: EMBED_OPEN,
+  room,
+  prompts: PROMPTS,
+  figures: FIGURES,
   name: "Microtome",
   tagline: "Thin slices through a language model, cut and measured in this browser tab.",
   about: "GPT-2 runs here, on your own machine. Change any prompt or switch and every number below is computed again. Nothing you type leaves this page.",
+  workshop: "New to this? Take the workshop, step by step.",
   contents: "Sections",
   jump: "Skip to the experiments",
   unnamed: "GPT-2",
@@ -32,7 +44,7 @@ export const S = {
     untimed: "time not known yet",
     waiting: "Waits for the model.",
     queued: "Computing …",
-    computed: (/** @type {number} */ percent) => `${percent}% computed`,
+    computed: (/** @type {string} */ percent) => `${percent} computed`,
     cells: (/** @type {string} */ done, /** @type {string} */ cells) => `${done} of ${cells} cells`,
     left: (/** @type {string} */ time) => `${time} left`,
     incomplete: "incomplete",
@@ -43,7 +55,6 @@ export const S = {
     /** @param {{ model: string, log_prob: number, logit_diff: number } | undefined} effect */
     halves: (effect) => effect ? `16-bit weights: in the model “${effect.model}” they changed logit differences by up to ${effect.logit_diff}, log-probabilities by up to ${effect.log_prob}` : "16-bit weights",
     table: "Numbers as a table",
-    tooMany: (/** @type {string} */ cells) => `${cells} cells are too many for a table here. The JavaScript API gives them all.`,
     pointAt: "Point at a cell, or move through the cells with the arrow keys.",
     empty: "nothing here",
     space: "␣ stands for a space. It belongs to the token: “she” and “␣she” are two different tokens.",
@@ -55,6 +66,9 @@ export const S = {
     nav: "Model",
     title: "The model",
     intro: "Everything on this page is measured on the model below. The switches rewrite its weights without changing what it predicts, so that its parts become easier to compare: the first preset is what TransformerLens does when it loads a model.",
+    change: "Change model, engine or weights",
+    heads: (/** @type {number} */ layers, /** @type {number} */ heads) => `${layers} × ${heads} heads`,
+    onEngine: (/** @type {string} */ backend) => `${backend} engine`,
     list: "Models to choose from",
     load: "Load",
     download: (/** @type {string} */ bytes) => `Download ${bytes}`,
@@ -120,7 +134,7 @@ export const S = {
     facts: /** @type {Record<string, string>} */ ({
       name: "Name", size: "Size", shape: "Residual stream", vocab: "Vocabulary", context: "Longest prompt",
       sha256: "Weights (SHA-256)", engine: "Engine", adapter: "Runs on", precision: "Weights kept as", memory: "Memory", tables: "Embedding",
-      build: "Build",
+      build: "Build", selfTest: "Check of the GPU",
     }),
     size: (/** @type {string} */ params, /** @type {number} */ layers, /** @type {number} */ heads) =>
       `${params} parameters, ${layers} layers × ${heads} heads`,
@@ -153,11 +167,9 @@ export const S = {
     examples: "From the notebook",
     bos: "Start every prompt with the BOS token",
     bosNote: "GPT-2 often parks attention on this first token; TransformerLens adds it by default. Applies to all sections.",
-    tokens: "Tokens",
-    count: (/** @type {number} */ n) => (n === 1 ? "1 token" : `${n} tokens`),
     likeliest: "Likeliest next tokens",
     columns: { rank: "Rank", token: "Token", logit: "Logit", prob: "Probability" },
-    rank: (/** @type {string} */ token, /** @type {number} */ rank, /** @type {string} */ prob, /** @type {string} */ logit) =>
+    rank: (/** @type {string} */ token, /** @type {string} */ rank, /** @type {string} */ prob, /** @type {string} */ logit) =>
       `The answer “${token}” has rank ${rank}: probability ${prob}, logit ${logit}.`,
     noAnswer: "No answer is set.",
     rankNote: "Ranks count from 0, as in TransformerLens’ test_prompt.",
@@ -188,6 +200,9 @@ export const S = {
     right: (/** @type {number} */ right, /** @type {number} */ all) => `${right} of ${all} prompts are answered correctly.`,
     cell: (/** @type {string} */ prompt, /** @type {string} */ answer, /** @type {string} */ value) => `${prompt} → ${answer}: ${value}`,
     noPrompts: "Add at least one format and one name.",
+    noRows: "Add at least one prompt.",
+    row: "Prompt",
+    difference: "Difference",
   },
 
   attention: {
@@ -202,6 +217,8 @@ export const S = {
     head: (/** @type {number} */ layer, /** @type {number} */ head) => `L${layer}H${head}`,
     kept: "kept: click it again or press Esc to let go",
     preview: "click to keep it",
+    glance: (/** @type {string} */ prompt) => `Where its heads look, one square each, on “${prompt}”`,
+    copyLink: (/** @type {string} */ head) => `Copy link to ${head}`,
     dest: "Looks from (dest)",
     src: "Looks at (src)",
     cell: (/** @type {string} */ dest, /** @type {number} */ d, /** @type {string} */ src, /** @type {number} */ s, /** @type {string} */ value) =>
@@ -210,9 +227,6 @@ export const S = {
       `All patterns of ${tokens} tokens are ${size}, too much for this page: use a shorter prompt.`,
     masked: "later than the token that looks: masked",
     strip: "Token by token",
-    direction: "Show",
-    directions: /** @type {[string, string][]} */ ([["from", "what it looks at"], ["to", "who looks at it"]]),
-    stripNote: (/** @type {string} */ token, /** @type {number} */ index) => `for token ${token} (${index})`,
   },
 
   ablate: {
@@ -372,8 +386,6 @@ export const S = {
     notDone: (/** @type {string} */ step) => `Step ${step} is not computed yet.`,
     columns: { step: "Step", loss: "Loss", pronouns: "Pronouns", objects: "Indirect objects", best: "Best induction head", induction: "Its score", without: (/** @type {string} */ head) => `Change without ${head}` },
     table: "Numbers at every step",
-    csv: "Numbers as CSV",
-    json: "Result as JSON",
     lesson: {
       title: "What there is to see",
       hint: "Run over training, and what the curves show is told here in numbers.",

@@ -25,6 +25,7 @@ export function trainer(store, session) {
   let controller = null;
   /** @type {import("./microtome.js").Lab | null} */
   let seen = null;
+  let address = "";
 
   /** What a run would measure. @returns {import("./training.js").Places | null} */
   function places() {
@@ -39,7 +40,13 @@ export function trainer(store, session) {
     controller?.abort();
     seen = lab;
     store.update("training", { family: null, wanted: null, failed: {}, pointed: null });
-    set({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null });
+    const { recorded, value } = now().job;
+    const { address: next } = store.get("model");
+    // A recorded run stays where it is of this very model; of the same model on another engine the curves stay, as the earlier ones.
+    const stays = recorded ? recorded.sha256 === lab.info.model.sha256 : next === address;
+    address = next;
+    set({ status: "waiting", progress: null, error: null, fresh: false, sofar: null, estimate: null,
+      recorded: stays ? recorded : null, value: stays ? value : null });
     const family = await lab.checkpoints().catch(() => []);
     if (lab !== seen) return;
     store.update("training", { family });
@@ -78,7 +85,7 @@ export function trainer(store, session) {
     controller = mine;
     const { steps } = asked;
     const left = timeLeft();
-    set({ status: "running", progress: null, error: null, value: null, fresh: true, sofar: { done: 0, cells: steps.length } });
+    set({ status: "running", progress: null, error: null, value: null, recorded: null, fresh: true, sofar: { done: 0, cells: steps.length } });
     /** @param {any} partial @param {any} result */
     const show = ({ checkpoints }, result) => set({ value: { checkpoints, series: seriesOf(checkpoints, steps), result, own: asked.checkpoints === undefined }, fresh: true,
       sofar: result ? null : { done: checkpoints.length, cells: steps.length } });
@@ -101,15 +108,28 @@ export function trainer(store, session) {
     }
   }
 
-  const asking = () => JSON.stringify([settings(), now().inputs.addresses, now().inputs.steps]);
+  const inputs = () => [settings(), now().inputs.addresses, now().inputs.steps];
+  const asking = () => JSON.stringify(inputs());
   let known = asking();
   const changed = () => {
     if (asking() === known) return;
     known = asking();
+    recall();
     controller?.abort();
     controller = null;
     offer();
   };
+  /** Shows the recorded run of these inputs; or says of one that is shown that it is of others. */
+  function recall() {
+    const { job } = now();
+    if (job.status === "running" || (job.value !== null && !job.recorded)) return;
+    const found = session.recordings.find("training", inputs(), session.lab()?.info.model.sha256);
+    if (found ? !job.recorded?.same : job.recorded?.same) {
+      set(found ? { value: found.value, recorded: found.mark } : { recorded: { .../** @type {import("./recorded.js").Mark} */ (job.recorded), same: false } });
+    }
+  }
+
+  session.recordings.section("training", inputs, recall);
   store.subscribe("settings", changed);
   store.subscribe("training", changed);
   session.onReady(() => void ready());

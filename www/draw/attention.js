@@ -1,5 +1,5 @@
 // The sheet of every head's attention pattern: (heads, size, theme) → operations.
-import { ramp } from "./colour.js";
+import { coloured } from "./colour.js";
 import { LABEL, labelFont } from "./paint.js";
 import { inset } from "./heatmap.js";
 
@@ -58,30 +58,32 @@ export const tileAt = (sheet, index) => ({
  * @param {number} y
  */
 export function hitTile(sheet, count, x, y) {
-  for (let index = 0; index < count; index++) {
-    const box = tileAt(sheet, index);
-    if (x >= box.x && y >= box.y && x < box.x + box.w && y < box.y + box.h) return index;
-  }
-  return null;
+  const col = Math.floor((x - sheet.left) / sheet.step);
+  const row = Math.floor((y - sheet.top) / sheet.rowStep);
+  const index = row * sheet.columns + col;
+  if (col < 0 || row < 0 || col >= sheet.columns || index >= count) return null;
+  const box = tileAt(sheet, index);
+  return x < box.x + box.w && y < box.y + box.h ? index : null;
 }
 
 /**
+ * All but the mark: what stays while the pointer moves.
  * @param {Pattern[]} patterns in reading order
  * @param {Sheet} sheet
  * @param {Theme} theme
- * @param {{ shown: number, locked: boolean }} mark the tile that is enlarged
+ * @param {number} [ratio] device pixels per CSS pixel
  * @returns {Op[]}
  */
-export function drawSheet(patterns, sheet, theme, { shown, locked }) {
+export function drawSheet(patterns, sheet, theme, ratio = 1) {
   const { single } = sheet;
-  /** @type {Op[]} */
-  const ops = patterns.flatMap(({ layer, head, n, data }, index) => {
+  return patterns.flatMap(({ layer, head, n, data }, index) => {
     const box = tileAt(sheet, index);
     const text = { op: /** @type {const} */ ("text"), fill: theme.muted, font: labelFont(theme) };
+    const side = Math.min(n, Math.round(sheet.tile * ratio));
     /** @type {Op[]} */
     const tile = [
       { op: "rect", ...box, fill: theme.masked },
-      { op: "cells", ...box, cols: n, rows: n, rgba: patternPixels(n, data, theme) },
+      { op: "cells", ...box, cols: side, rows: side, rgba: coloured(thumbnail(n, data, side), UNIT, theme.sequential) },
       { op: "frame", ...inset(box, 0.5), stroke: theme.line, width: 1 },
     ];
     if (single) tile.push({ ...text, text: `L${layer}H${head}`, x: box.x, y: box.y - 4, align: "left", baseline: "bottom" });
@@ -91,28 +93,38 @@ export function drawSheet(patterns, sheet, theme, { shown, locked }) {
     }
     return tile;
   });
-  ops.push({ op: "frame", ...inset(tileAt(sheet, shown), -1.5), stroke: locked ? theme.accent : theme.ink, width: locked ? 3 : 2 });
-  return ops;
 }
 
-/** Pixels already made: by colours, by pattern. @type {WeakMap<object, WeakMap<Float32Array, Uint8ClampedArray<ArrayBuffer>>>} */
-const made = new WeakMap();
+/**
+ * The frame around the tile that is enlarged.
+ * @param {Sheet} sheet
+ * @param {Theme} theme
+ * @param {{ shown: number, locked: boolean }} mark
+ * @returns {Op[]}
+ */
+export const sheetMark = (sheet, theme, { shown, locked }) =>
+  [{ op: "frame", ...inset(tileAt(sheet, shown), -1.5), stroke: locked ? theme.accent : theme.ink, width: locked ? 3 : 2 }];
+
+/** Attention is a share. */
+const UNIT = { min: 0, mid: 0.5, max: 1 };
 
 /**
- * One pixel per (dest, src); what comes after dest is see-through, since no head can attend to it.
+ * A pattern `[dest, src]` in `side` × `side` values, NaN where no head can attend to. Where several tokens share a pixel it
+ * has the largest of them: a mean would wash out what is one token wide, which is what heads are told by.
  * @param {number} n
  * @param {Float32Array} data
- * @param {Theme} theme
+ * @param {number} side at most n
  */
-export function patternPixels(n, data, theme) {
-  const known = made.get(theme.sequential) ?? new WeakMap();
-  made.set(theme.sequential, known);
-  const before = known.get(data);
-  if (before) return before;
-  const rgba = new Uint8ClampedArray(n * n * 4);
+export function thumbnail(n, data, side) {
+  const small = new Float32Array(side * side).fill(NaN);
+  const column = Uint16Array.from({ length: n }, (_, i) => Math.floor((i * side) / n));
   for (let dest = 0; dest < n; dest++) {
-    for (let src = 0; src <= dest; src++) rgba.set([...ramp(theme.sequential, data[dest * n + src]), 255], (dest * n + src) * 4);
+    const [row, line] = [column[dest] * side, dest * n];
+    for (let src = 0; src <= dest; src++) {
+      const at = row + column[src];
+      // Not `<`: NaN is replaced by anything.
+      if (!(small[at] >= data[line + src])) small[at] = data[line + src];
+    }
   }
-  known.set(data, rgba);
-  return rgba;
+  return small;
 }

@@ -24,8 +24,18 @@ export function cut(label, most = MOST_CHARS) {
 /** Width of a label in CSS pixels. @param {string} label @param {number} [most] characters */
 export const widthOf = (label, most) => [...cut(label, most)].length * LABEL.char;
 
+/** Widths already found. A figure of hundreds of tokens is laid out again at every step of the pointer. @type {WeakMap<string[], Map<number, number>>} */
+const found = new WeakMap();
+
 /** @param {string[]} labels @param {number} [most] characters */
-export const widest = (labels, most) => labels.reduce((width, label) => Math.max(width, widthOf(label, most)), 0);
+export function widest(labels, most = MOST_CHARS) {
+  const known = found.get(labels) ?? new Map();
+  if (!known.has(most)) {
+    known.set(most, labels.reduce((width, label) => Math.max(width, widthOf(label, most)), 0));
+    found.set(labels, known);
+  }
+  return known.get(most);
+}
 
 /**
  * Labels under the columns: level where they fit their column, else turned to read upwards.
@@ -73,15 +83,17 @@ function thin(labels, step, need) {
 }
 
 /**
- * An upright bar with its two ends and its middle written beside it, or a level one with them below.
+ * An upright bar with its two ends and its middle written beside it, or a level one with them below. `beyond`: values lie
+ * outside an end, so that its colour means “at most” or “at least”.
  * @param {{ min: number, mid: number, max: number }} scale
  * @param {Box} bar
  * @param {Theme} theme
  * @param {import("./colour.js").Rgb[]} stops
  * @param {(value: number) => string} write
+ * @param {{ low: boolean, high: boolean }} [beyond]
  * @returns {Op[]}
  */
-export function colourBar(scale, bar, theme, stops, write) {
+export function colourBar(scale, bar, theme, stops, write, beyond = { low: false, high: false }) {
   const upright = bar.h > bar.w;
   const steps = 128;
   const rgba = new Uint8ClampedArray(steps * 4);
@@ -93,10 +105,11 @@ export function colourBar(scale, bar, theme, stops, write) {
   const ops = [{ op: "cells", ...bar, cols: upright ? 1 : steps, rows: upright ? steps : 1, rgba }];
   const ends = /** @type {const} */ ([[scale.min, 0], [scale.mid, 0.5], [scale.max, 1]]);
   for (const [value, t] of ends) {
+    const text = (t === 0 && beyond.low ? "≤ " : t === 1 && beyond.high ? "≥ " : "") + write(value);
     ops.push(upright
-      ? { op: "text", text: write(value), x: bar.x + bar.w + 6, y: bar.y + bar.h * (1 - t), fill: theme.muted,
+      ? { op: "text", text, x: bar.x + bar.w + 6, y: bar.y + bar.h * (1 - t), fill: theme.muted,
           font: labelFont(theme), align: "left", baseline: t === 0 ? "bottom" : t === 1 ? "top" : "middle" }
-      : { op: "text", text: write(value), x: bar.x + bar.w * t, y: bar.y + bar.h + 4, fill: theme.muted,
+      : { op: "text", text, x: bar.x + bar.w * t, y: bar.y + bar.h + 4, fill: theme.muted,
           font: labelFont(theme), align: t === 0 ? "left" : t === 1 ? "right" : "center", baseline: "top" });
   }
   return ops;

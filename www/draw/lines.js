@@ -1,12 +1,12 @@
 // Curves over the steps of a training, drawn by uPlot (www/vendor/uplot, MIT). It draws axes, curves and the line at the
 // step that is pointed at; what is pointed at is decided outside, so that all charts show the same step.
-import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { widthOf } from "./axis.js";
 import { LABEL, labelFont } from "./paint.js";
 import { showCount, writerFor } from "../format.js";
 import { place, unitOf } from "../training.js";
 
 /** @typedef {import("./paint.js").Theme} Theme */
+/** @typedef {import("../vendor/uplot/uPlot.esm.js").default} uPlot */
 /** @typedef {{ name: string, curve: import("../series.js").Curve, style: number | null }} Line `style`: null is a thin one among many */
 /** @typedef {{ steps: number[], lines: Line[], skipped: number[], current: number | null }} Chart `skipped`, `current`: indices of steps */
 
@@ -64,14 +64,18 @@ export function nearest(steps, part) {
 /** uPlot listens to nothing: the same pointer and keys work all charts. */
 const DEAF = Object.fromEntries(["mousedown", "mouseup", "click", "dblclick", "mousemove", "mouseleave", "mouseenter"].map((name) => [name, () => null]));
 
+/** The library, which is fetched when the first chart is drawn: no other figure needs it. */
+export const library = async () => (await import("../vendor/uplot/uPlot.esm.js")).default;
+
 /**
+ * @param {Awaited<ReturnType<typeof library>>} Plot
  * @param {Chart} chart
  * @param {number} width in CSS pixels
  * @param {Theme} theme
  * @param {{ title: string, axis: (unit: string) => string }} words the chart's, and the step axis' title
  * @param {HTMLElement} root
  */
-export function linesOf({ steps, lines, skipped, current }, width, theme, words, root) {
+export function linesOf(Plot, { steps, lines, skipped, current }, width, theme, words, root) {
   const unit = unitOf(steps);
   const x = steps.map((step) => place(step, unit));
   const range = rangeOf(lines.flatMap(({ curve }) => curve));
@@ -88,7 +92,7 @@ export function linesOf({ steps, lines, skipped, current }, width, theme, words,
   // It knows its own measures only when it has drawn itself for the first time, which is a moment later.
   let ready = false;
   const show = () => plot.setCursor(pointed === null ? { left: -10, top: -10 } : { left: plot.valToPos(x[pointed], "x"), top: 0 }, false);
-  const plot = new uPlot({
+  const plot = new Plot({
     width, height: HEIGHT,
     padding: [PAD.top, PAD.right, 0, 0],
     legend: { show: false },

@@ -58,15 +58,14 @@ export function hitPanel(sheet, x, y) {
  * @param {Figure} figure
  * @param {Sheet} sheet
  * @param {Theme} theme
- * @param {{ stops: import("./colour.js").Rgb[], shown: number, locked: boolean, pending: boolean }} look the panel that is enlarged
+ * @param {{ stops: import("./colour.js").Rgb[], pending: boolean }} look
  * @returns {Op[]}
  */
-export function drawPanels(figure, sheet, theme, { stops, shown, locked, pending }) {
+export function drawPanels(figure, sheet, theme, { stops, pending }) {
   const text = { op: /** @type {const} */ ("text"), fill: theme.muted, font: labelFont(theme) };
   const { rows, cols } = figure;
   const images = imagesOf(figure, stops);
-  /** @type {Op[]} */
-  const ops = images.flatMap((rgba, index) => {
+  return images.flatMap((rgba, index) => {
     const box = panelAt(sheet, index);
     /** @type {Op[]} */
     const tile = [
@@ -83,20 +82,21 @@ export function drawPanels(figure, sheet, theme, { stops, shown, locked, pending
     }
     return tile;
   });
-  ops.push({ op: "frame", ...inset(panelAt(sheet, shown), -1.5), stroke: locked ? theme.accent : theme.ink, width: locked ? 3 : 2 });
-  return ops;
 }
 
-/** The last figure's panels as pixels: they are drawn again for every step of the pointer. */
-let made = { figure: /** @type {Figure | null} */ (null), stops: /** @type {unknown} */ (null),
-  images: /** @type {Uint8ClampedArray<ArrayBuffer>[]} */ ([]) };
+/**
+ * The frame around the panel that is enlarged.
+ * @param {Sheet} sheet
+ * @param {Theme} theme
+ * @param {{ shown: number, locked: boolean }} mark
+ * @returns {Op[]}
+ */
+export const panelMark = (sheet, theme, { shown, locked }) =>
+  [{ op: "frame", ...inset(panelAt(sheet, shown), -1.5), stroke: locked ? theme.accent : theme.ink, width: locked ? 3 : 2 }];
 
 /** @param {Figure} figure @param {import("./colour.js").Rgb[]} stops */
 function imagesOf(figure, stops) {
-  if (made.figure === figure && made.stops === stops) return made.images;
   const size = figure.rows * figure.cols;
-  const images = Array.from({ length: figure.values.length / size }, (_, i) =>
+  return Array.from({ length: figure.values.length / size }, (_, i) =>
     pixels({ ...figure, values: figure.values.slice(i * size, (i + 1) * size) }, stops));
-  made = { figure, stops, images };
-  return images;
 }

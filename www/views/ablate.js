@@ -8,14 +8,18 @@ import { el, fill } from "./dom.js";
 import { ablateFields } from "./ablate_fields.js";
 import { panelsView } from "./panels.js";
 import { computed } from "./section.js";
-import { incomplete, sweep } from "./sweep.js";
+import { incomplete, runBehind, sweep } from "./sweep.js";
 
 /** @typedef {import("../microtome.js").AblateResult} AblateResult */
 /** @typedef {import("../microtome.js").Figure} Figure */
 /** @typedef {import("./sweep.js").Swept<AblateResult>} Swept */
 
-/** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
-export function ablateView(store, session) {
+/**
+ * @param {import("../state.js").Store} store
+ * @param {import("../session.js").Session} session
+ * @param {import("../tokens.js").TokenSource} tokens
+ */
+export function ablateView(store, session, tokens) {
   const now = () => store.get("ablate").inputs;
   const experiment = () => ablate(now(), store.get("settings").inputs, store.get("grid").inputs);
   const job = live(store, session, "ablate", (lab, hooks) => sweep(lab, experiment(), hooks), {
@@ -23,14 +27,18 @@ export function ablateView(store, session) {
     also: { keys: ["grid"], inputs: () => now().batch === "grid" && store.get("grid").inputs },
   });
   const frame = computed({ store, key: "ablate", live: job, render, engineOf: ({ result }) => result.engine });
-  fill(frame.controls, ...ablateFields(store));
+  fill(frame.controls, ...ablateFields(store, tokens));
 
   let baseline = 0;
-  const figures = panelsView({ cell: (place, value) => S.ablate.cell(place, showExact(value), showSigned(value - baseline)) });
+  const behind = runBehind(store, session, () => figures.focus());
+  const figures = panelsView(store, {
+    key: "ablate", pick: behind.open, drop: behind.close, hint: S.figures.behind.hint,
+    cell: (place, value) => S.ablate.cell(place, showExact(value), showSigned(value - baseline)),
+  });
   const stated = el("p", { class: "finding" });
   const reading = el("p", { class: "note" });
   const title = el("h3", {});
-  fill(frame.body, title, stated, figures.root, reading);
+  fill(frame.body, title, stated, figures.root, behind.root, reading);
 
   /** @param {Swept} value */
   function render({ result, figure, sofar }) {
@@ -42,6 +50,7 @@ export function ablateView(store, session) {
     const what = S.ablate.measured[kind];
     stated.textContent = S.ablate.baseline(prompts > 1 ? S.ablate.mean(what, prompts) : what, showExact(baseline) + S.ablate.units[kind]);
     figures.show(figure, { pending: Boolean(sofar) });
+    behind.follow({ result, figure, sofar });
     reading.textContent = `${S.ablate.reading[kind]} ${extremes(figure, baseline)}`;
   }
   return frame.root;

@@ -4,14 +4,16 @@ import { attention } from "../experiments.js";
 import { patternFigure, patternsOf } from "../figures.js";
 import { LabError } from "../errors.js";
 import { live } from "../live.js";
-import { drawSheet, hitTile, sheetLayout } from "../draw/attention.js";
+import { drawSheet, hitTile, sheetLayout, sheetMark } from "../draw/attention.js";
 import { nameOf, showBytes, showCount, showExact } from "../format.js";
 import { el, fill } from "./dom.js";
+import { promptChips } from "./chips.js";
 import { choice, textField } from "./fields.js";
+import { gridSurface } from "./grid_surface.js";
 import { heatmapView } from "./heatmap.js";
 import { computed } from "./section.js";
-import { surface } from "./surface.js";
 import { tokenStrip } from "./strip.js";
+import { copying } from "./tools.js";
 
 /** All patterns of a prompt are kept on the page; beyond this a tab on a phone would be killed. */
 const MOST_BYTES = 256e6;
@@ -20,8 +22,13 @@ const MOST_BYTES = 256e6;
 /** @typedef {import("../microtome.js").Token} Token */
 /** @typedef {{ result: import("../microtome.js").TraceResult, tokens: Token[] }} Value */
 
-/** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
-export function attentionView(store, session) {
+/**
+ * @param {import("../state.js").Store} store
+ * @param {import("../session.js").Session} session
+ * @param {import("../tokens.js").TokenSource} source
+ * @param {() => Promise<boolean>} copyLink to the section, whose link says which head is enlarged; whether it is copied
+ */
+export function attentionView(store, session, source, copyLink) {
   const now = () => store.get("attention");
   const job = live(store, session, "attention", async (lab, options) => {
     const { inputs } = now();
@@ -39,7 +46,7 @@ export function attentionView(store, session) {
   /** @type {ReturnType<typeof sheetLayout> | null} */ let sheet = null;
   /** The head under the pointer, shown as long as none is locked. @type {Pattern | null} */ let preview = null;
 
-  const listed = () => all.filter(({ layer }) => now().view.layer === null || layer === now().view.layer);
+  /** The heads of the sheet; the same list as long as it is the same sheet. @type {Pattern[]} */ let listed = [];
   /** @param {Partial<ReturnType<typeof now>["view"]>} patch */
   const look = (patch) => store.update("attention", { view: { ...now().view, ...patch } });
   const shown = () => {
@@ -48,44 +55,67 @@ export function attentionView(store, session) {
     return locked ? chosen : preview ?? chosen;
   };
 
-  const tiles = surface({
-    tabindex: 0, role: "application", "aria-label": S.attention.sheet, "aria-roledescription": S.attention.sheetRole,
-    pointermove: (/** @type {PointerEvent} */ event) => hover(under(event)),
-    pointerleave: () => hover(null),
-    click: (/** @type {PointerEvent} */ event) => {
-      const tile = under(event);
-      if (tile) lock(tile);
+  /** A head's place in the sheet. @param {Pattern | undefined} pattern */
+  const placeOf = (pattern) => {
+    const index = pattern ? listed.indexOf(pattern) : -1;
+    return index < 0 || !sheet ? null : { row: Math.floor(index / sheet.columns), col: index % sheet.columns };
+  };
+  /** @param {import("../cursor.js").Cell} cell */
+  const headAt = ({ row, col }) => (sheet ? listed[row * sheet.columns + col] : undefined);
+  const tiles = gridSurface({
+    role: S.attention.sheetRole,
+    size: () => sheet && { rows: Math.ceil(listed.length / sheet.columns), cols: sheet.columns, count: listed.length },
+    under: (x, y) => {
+      const index = sheet && hitTile(sheet, listed.length, x, y);
+      return index === null ? null : placeOf(listed[index]);
     },
-    keydown: (/** @type {KeyboardEvent} */ event) => step(event),
-  }, (size, theme) => {
-    const heads = listed();
-    if (!heads.length) return null;
-    const layers = new Set(heads.map(({ layer }) => layer)).size;
-    sheet = sheetLayout(heads.length / layers, layers, size);
-    const { locked } = now().view;
-    return { width: sheet.width, height: sheet.height, ops: drawSheet(heads, sheet, theme, { shown: heads.indexOf(shown()), locked }) };
+    at: () => placeOf(shown()),
+    say: (cell) => {
+      const { layer, head } = headAt(cell) ?? { layer: 0, head: 0 };
+      return S.figures.head(layer, head, now().view.locked);
+    },
+    point: (cell) => hover(cell ? headAt(cell) ?? null : null),
+    move: (cell) => {
+      const to = headAt(cell);
+      preview = null;
+      if (to) look({ head: { layer: to.layer, head: to.head } });
+    },
+    pick: (cell) => {
+      const to = headAt(cell);
+      if (to) lock(to);
+    },
+    drop: () => {},
+    draw: (size, theme) => {
+      if (!listed.length) return null;
+      const layers = new Set(listed.map(({ layer }) => layer)).size;
+      const at = sheetLayout(listed.length / layers, layers, size);
+      const heads = listed;
+      sheet = at;
+      return { width: at.width, height: at.height, key: [heads], ops: () => drawSheet(heads, at, theme, size.ratio),
+        marks: sheetMark(at, theme, { shown: Math.max(0, heads.indexOf(shown())), locked: now().view.locked }) };
+    },
   });
+  tiles.name(S.attention.sheet);
   const zoom = heatmapView({
-    palette: "sequential", square: true,
+    square: true,
     describe: (_, { row, col }, value) => S.attention.cell(nameOf(tokens[row]), row, nameOf(tokens[col]), col,
       value === null ? S.attention.masked : showExact(value)),
   });
-  const strip = tokenStrip();
+  const strip = tokenStrip({ point: (token) => zoom.mark(token) });
   const title = el("h3", {});
   const hint = el("span", { class: "note" });
+  const link = copying("", copyLink);
   const layers = el("div", {});
   /** @type {ReturnType<typeof choice> | null} */ let pick = null;
-  fill(frame.controls, textField(S.common.prompt, now().inputs.prompt, (prompt) => store.edit("attention", { prompt })).root, layers);
-  fill(frame.body, tiles.root, el("div", { class: "heading" }, title, hint), zoom.root, strip.root);
+  const prompt = textField(S.common.prompt, now().inputs.prompt, (prompt) => store.edit("attention", { prompt }));
+  const chips = promptChips(source, () => now().inputs.prompt);
+  store.subscribe("attention", () => {
+    prompt.set(now().inputs.prompt);
+    chips.look();
+  });
+  fill(frame.controls, prompt.root, chips.root, layers);
+  fill(frame.body, tiles.root, tiles.live, el("div", { class: "heading" }, title, hint), zoom.root, el("p", { class: "copy-link" }, link), strip.root);
   frame.root.addEventListener("keydown", ({ key }) => key === "Escape" && look({ locked: false }));
-
-  /** @param {PointerEvent} event */
-  function under(event) {
-    const box = tiles.canvas.getBoundingClientRect();
-    const heads = listed();
-    const index = sheet && hitTile(sheet, heads.length, event.clientX - box.left, event.clientY - box.top);
-    return index === null ? null : heads[index];
-  }
 
   /** @param {Pattern | null} pattern */
   function hover(pattern) {
@@ -101,26 +131,13 @@ export function attentionView(store, session) {
     look({ head: { layer, head }, locked: !again });
   }
 
-  /** @param {KeyboardEvent} event */
-  function step(event) {
-    const heads = listed();
-    const at = heads.indexOf(shown());
-    const columns = sheet?.columns ?? 1;
-    const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Enter: 0, " ": 0 }[event.key];
-    if (by === undefined) return;
-    event.preventDefault();
-    if (by === 0) return lock(heads[at]);
-    const { layer, head } = heads[Math.min(heads.length - 1, Math.max(0, at + by))];
-    preview = null;
-    look({ head: { layer, head } });
-  }
-
   function refresh() {
     const pattern = shown();
     if (!pattern) return;
     tiles.redraw();
     title.textContent = S.attention.figure(pattern.layer, pattern.head);
     hint.textContent = now().view.locked ? S.attention.kept : S.attention.preview;
+    link.textContent = S.attention.copyLink(`L${pattern.layer}H${pattern.head}`);
     zoom.show(patternFigure(pattern, tokens));
     strip.show(pattern, tokens);
   }
@@ -130,9 +147,15 @@ export function attentionView(store, session) {
     const count = all.at(-1)?.layer;
     all = patternsOf(result);
     tokens = next;
+    list();
     preview = null;
     if (all.at(-1)?.layer !== count) drawLayers();
     refresh();
+  }
+
+  function list() {
+    const { layer: only } = now().view;
+    listed = all.filter(({ layer }) => only === null || layer === only);
   }
 
   function drawLayers() {
@@ -148,7 +171,10 @@ export function attentionView(store, session) {
   store.subscribe("attention", () => {
     if (now().view !== view) {
       // The list of heads chooses, too.
-      if (now().view.layer !== view.layer) pick?.set(String(now().view.layer ?? ""));
+      if (now().view.layer !== view.layer) {
+        pick?.set(String(now().view.layer ?? ""));
+        list();
+      }
       refresh();
     }
     view = now().view;

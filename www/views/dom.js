@@ -25,6 +25,20 @@ export function fill(node, ...children) {
   node.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+/** Replaces what a node holds. A keyboard that was in it stays: on its first control, or on the node. @param {Element} node @param {...Child} children */
+export function refill(node, ...children) {
+  const held = node.contains(document.activeElement);
+  fill(node, ...children);
+  if (held && !node.contains(document.activeElement)) land(node);
+}
+
+/** Puts the keyboard on a node's first control; where it has none, on the node, whose words are read out then. @param {Element} node */
+export function land(node) {
+  const control = /** @type {HTMLElement | null} */ (node.querySelector("button, a[href], input, select"));
+  if (!control) for (const [name, value] of Object.entries({ tabindex: "-1", role: "group", "aria-label": node.textContent?.trim() ?? "" })) node.setAttribute(name, value);
+  (control ?? /** @type {HTMLElement} */ (node)).focus({ preventScroll: true });
+}
+
 /** A box that scrolls sideways, with the keyboard too. @param {string} label */
 export const scrollable = (label) => el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": label });
 

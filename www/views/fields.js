@@ -1,6 +1,11 @@
-// Labelled form controls.
+// Labelled form controls. `set` puts a value of the state into one; a field that has it is left alone, and so is its cursor.
 import { showToken } from "../format.js";
 import { el, uniqueId } from "./dom.js";
+
+/** @param {{ value: string }} input */
+const setter = (input) => (/** @type {string} */ value) => {
+  if (input.value !== value) input.value = value;
+};
 
 /**
  * @param {string} label
@@ -13,7 +18,7 @@ export function textField(label, value, onInput, { wide = true, hiddenLabel = fa
   const input = el("input", { id, type: "text", value, autocomplete: "off", autocapitalize: "off", spellcheck: "false",
     input: () => onInput(input.value) });
   return { root: el("div", { class: wide ? "field wide" : "field" },
-    el("label", { for: id, class: hiddenLabel && "unseen" }, label), input), input };
+    el("label", { for: id, class: hiddenLabel && "unseen" }, label), input), input, set: setter(input) };
 }
 
 /**
@@ -31,7 +36,7 @@ export function tokenField(label, value, onInput) {
   field.input.classList.add("short");
   field.input.after(shown);
   const set = (/** @type {string} */ text) => {
-    field.input.value = text;
+    field.set(text);
     shown.textContent = showToken(text);
   };
   return { ...field, set };
@@ -72,7 +77,7 @@ export function select(label, options, value, onChange, { hiddenLabel = false } 
   const id = uniqueId();
   const input = el("select", { id, change: () => onChange(input.value) },
     ...options.map(([option, text]) => el("option", { value: option, selected: option === value }, text)));
-  return { root: el("div", { class: "field" }, el("label", { for: id, class: hiddenLabel && "unseen" }, label), input), input };
+  return { root: el("div", { class: "field" }, el("label", { for: id, class: hiddenLabel && "unseen" }, label), input), input, set: setter(input) };
 }
 
 /**
@@ -86,7 +91,7 @@ export function groupedSelect(label, groups, value, onChange) {
   const id = uniqueId();
   const input = el("select", { id, change: () => onChange(input.value) }, ...groups.map(([group, options]) =>
     el("optgroup", { label: group }, ...options.map((option) => el("option", { value: option, selected: option === value }, option)))));
-  return { root: el("div", { class: "field" }, el("label", { for: id }, label), input), input };
+  return { root: el("div", { class: "field" }, el("label", { for: id }, label), input), input, set: setter(input) };
 }
 
 /**
@@ -99,14 +104,15 @@ export function linesField(label, value, onInput) {
   const id = uniqueId();
   const input = el("textarea", { id, rows: 3, autocomplete: "off", autocapitalize: "off", spellcheck: "false",
     input: () => onInput(input.value) }, value);
-  return { root: el("div", { class: "field wide" }, el("label", { for: id }, label), input), input };
+  return { root: el("div", { class: "field wide" }, el("label", { for: id }, label), input), input, set: setter(input) };
 }
 
 /** @param {string} label @param {boolean} checked @param {(checked: boolean) => void} onChange */
 export function checkbox(label, checked, onChange) {
   const id = uniqueId();
   const input = el("input", { type: "checkbox", id, checked, change: () => onChange(input.checked) });
-  return { root: el("div", { class: "check" }, input, el("label", { for: id }, label)), input };
+  return { root: el("div", { class: "check" }, input, el("label", { for: id }, label)), input,
+    set: (/** @type {boolean} */ on) => void (input.checked = on) };
 }
 
 /** @param {string} text @param {() => void} onClick @param {{ label?: string, quiet?: boolean, primary?: boolean }} [look] */

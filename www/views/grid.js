@@ -1,19 +1,23 @@
-// Section 3: formats × names, the logit difference of each prompt, and their mean.
+// Section 3: formats × names, or a list of prompts: the logit difference of each, and their mean.
 import { S } from "../strings.js";
 import { grid } from "../experiments.js";
 import { gridFigure } from "../figures.js";
 import { live } from "../live.js";
-import { showExact, showNumber, showToken } from "../format.js";
+import { showExact, showNumber, showText, showToken } from "../format.js";
 import { el, fill } from "./dom.js";
-import { button, select, textField, tokenField } from "./fields.js";
+import { gridFields } from "./grid_fields.js";
 import { heatmapView } from "./heatmap.js";
 import { computed } from "./section.js";
 
 /** @typedef {import("../state.js").GridInputs} GridInputs */
 /** @typedef {{ result: import("../microtome.js").LogitDiffResult, inputs: GridInputs }} Value */
 
-/** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
-export function gridView(store, session) {
+/**
+ * @param {import("../state.js").Store} store
+ * @param {import("../session.js").Session} session
+ * @param {import("../tokens.js").TokenSource} tokens
+ */
+export function gridView(store, session, tokens) {
   const now = () => store.get("grid").inputs;
   const job = live(store, session, "grid", async (lab, options) => {
     const inputs = now();
@@ -24,10 +28,11 @@ export function gridView(store, session) {
   /** @type {Value | null} */
   let value = null;
   const heatmap = heatmapView({
+    look: { store, key: "grid" },
     describe: (_, { row, col }, number) => {
       if (!value || number === null) return S.common.empty;
-      const { prompt, correct } = value.result.experiment.prompts[row * value.inputs.names.length + col];
-      return S.grid.cell(String(prompt), showToken(String(correct)), showExact(number));
+      const { prompt, correct } = value.result.experiment.prompts[value.inputs.use === "rows" ? row : row * value.inputs.names.length + col];
+      return S.grid.cell(showText(String(prompt)), showToken(String(correct)), showExact(number));
     },
   });
   const mean = el("p", { class: "finding" });
@@ -43,54 +48,6 @@ export function gridView(store, session) {
     right.textContent = S.grid.right(values.filter((v) => v > 0).length, values.length);
   }
 
-  const formats = el("div", { class: "list" });
-  const names = el("div", { class: "list beside" });
-  /** The answers' own words, for the select of each name. @returns {[string, string][]} */
-  const answerOptions = () => now().answers.map((answer, i) => [String(i), showToken(answer)]);
-
-  function drawFormats() {
-    const list = now().formats;
-    fill(formats, ...list.map((format, i) => {
-      const label = S.grid.format(i + 1);
-      const field = textField(label, format, (text) => store.edit("grid", { formats: now().formats.with(i, text) }));
-      field.root.classList.add("numbered");
-      field.root.append(button("×", () => {
-        store.edit("grid", { formats: now().formats.toSpliced(i, 1) });
-        drawFormats();
-      }, { quiet: true, label: S.grid.remove(label) }));
-      return field.root;
-    }), button(S.grid.addFormat, () => {
-      store.edit("grid", { formats: [...now().formats, "{}"] });
-      drawFormats();
-    }, { quiet: true }));
-  }
-
-  function drawNames() {
-    fill(names, ...now().names.map(({ name, answer }, i) => {
-      /** @param {Partial<import("../state.js").Name>} patch */
-      const set = (patch) => store.edit("grid", { names: now().names.with(i, { ...now().names[i], ...patch }) });
-      const field = textField(S.grid.name(i + 1), name, (text) => set({ name: text }), { wide: false, hiddenLabel: true });
-      const pick = select(S.grid.answerOf(name), answerOptions(), String(answer), (to) => set({ answer: to === "0" ? 0 : 1 }), { hiddenLabel: true });
-      return el("div", { class: "row tight" }, field.root, pick.root, button("×", () => {
-        store.edit("grid", { names: now().names.toSpliced(i, 1) });
-        drawNames();
-      }, { quiet: true, label: S.grid.remove(name) }));
-    }), button(S.grid.addName, () => {
-      store.edit("grid", { names: [...now().names, { name: "", answer: 0 }] });
-      drawNames();
-    }, { quiet: true }));
-  }
-
-  const [first, second] = [S.grid.first, S.grid.second].map((label, i) => tokenField(label, now().answers[i], (text) => {
-    store.edit("grid", { answers: /** @type {[string, string]} */ (now().answers.with(i, text)) });
-    drawNames();
-  }));
-  drawFormats();
-  drawNames();
-  const group = (/** @type {string} */ title, /** @type {Node[]} */ ...nodes) =>
-    el("fieldset", { class: "group" }, el("legend", {}, title), ...nodes);
-  fill(frame.controls,
-    group(S.grid.formats, el("p", { class: "note" }, S.grid.formatNote), formats),
-    group(S.grid.names, el("div", { class: "row" }, first.root, second.root), names));
+  fill(frame.controls, ...gridFields(store, tokens));
   return frame.root;
 }

@@ -32,11 +32,12 @@ export function headsView(store, session) {
   own.input.rows = 6;
   const ownBox = el("div", { class: "field wide" }, own.root, el("p", { class: "note" }, `${S.heads.ownNote} ${S.heads.ownOnPrompt}`));
   const measure = choice(S.heads.measure, S.heads.measures, inputs.measure, (measure) => edit({ measure }));
+  const excluded = /** @type {const} */ ([["exclude_bos", S.heads.excludeBos], ["exclude_current_token", S.heads.excludeCurrent]])
+    .map(([name, label]) => ({ name, box: checkbox(label, inputs[name], (on) => edit({ [name]: on })) }));
   const note = el("p", { class: "note" });
   const row = (/** @type {Node[]} */ ...nodes) => el("div", { class: "row" }, ...nodes);
   fill(frame.controls, row(pattern.root, source.root), ownBox, row(measure.root), note,
-    el("div", {}, checkbox(S.heads.excludeBos, inputs.exclude_bos, (on) => edit({ exclude_bos: on })).root,
-      checkbox(S.heads.excludeCurrent, inputs.exclude_current_token, (on) => edit({ exclude_current_token: on })).root));
+    el("div", {}, ...excluded.map(({ box }) => box.root)));
 
   const most = select(S.heads.show, [...COUNTS.map((n) => /** @type {[string, string]} */ ([`${n}`, S.heads.first(`${n}`)])), ["0", S.heads.all]], String(now().view.most),
     (count) => look({ most: Number(count) }));
@@ -58,22 +59,26 @@ export function headsView(store, session) {
   /** @param {Partial<import("../state.js").HeadsInputs>} patch */
   function edit(patch) {
     store.edit("heads", patch);
-    arrange();
   }
 
   function arrange() {
-    const { pattern, on, measure } = now().inputs;
-    ownBox.hidden = pattern !== "own";
-    source.root.hidden = pattern === "own";
+    const { pattern: looked, on, measure: by } = now().inputs;
+    source.set(on);
+    pattern.set(looked);
+    measure.set(by);
+    own.set(now().inputs.own);
+    for (const { name, box } of excluded) box.set(now().inputs[name]);
+    most.set(String(now().view.most));
+    ownBox.hidden = looked !== "own";
+    source.root.hidden = looked === "own";
     const info = store.get("model").info?.model;
-    const rows = info && on === "repeated" && pattern !== "own" ? scores?.experiment.prompts : null;
-    note.textContent = [S.heads.measureNote[measure], rows && S.heads.repeated(rows.length, rows[0].length)].filter(Boolean).join(" ");
+    const rows = info && on === "repeated" && looked !== "own" ? scores?.experiment.prompts : null;
+    note.textContent = [S.heads.measureNote[by], rows && S.heads.repeated(rows.length, rows[0].length)].filter(Boolean).join(" ");
   }
 
   /** @param {Partial<ReturnType<typeof now>["view"]>} patch */
   function look(patch) {
     store.update("heads", { view: { ...now().view, ...patch } });
-    draw();
   }
 
   /** @param {any} result */
@@ -87,7 +92,7 @@ export function headsView(store, session) {
   function ablation() {
     const { job } = store.get("ablate");
     const count = scores.shape.slice(-2).reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
-    const found = job.status === "done" ? job.value?.result : undefined;
+    const found = job.status === "done" || job.recorded?.same ? job.value?.result : undefined;
     for (const result of [found, swept?.info === store.get("model").info ? swept?.result : undefined]) {
       const effects = effectsOf(result, count);
       if (effects) return { effects, metric: result.experiment.metric.kind };
@@ -99,12 +104,14 @@ export function headsView(store, session) {
     const lab = session.lab();
     if (!lab) return;
     const { info } = store.get("model");
+    const held = document.activeElement === sweepButton;
     sweepButton.disabled = true;
     const experiment = ablate({ ...store.get("ablate").inputs, what: "heads", edit: "zero" }, store.get("settings").inputs, store.get("grid").inputs);
     const value = await sweep(lab, experiment, /** @type {any} */ ({})).catch(() => null);
     sweepButton.disabled = false;
     swept = value && { result: value.result, info };
     draw();
+    if (held && document.activeElement === document.body) (sweepButton.hidden ? list : sweepButton).focus({ preventScroll: true });
   }
 
   function draw() {
@@ -128,9 +135,11 @@ export function headsView(store, session) {
       th.setAttribute("aria-sort", th.getAttribute("data-column") === column ? (down ? "descending" : "ascending") : "none");
     }
     caption.textContent = S.heads.caption(shown.length, all.length);
+    const held = document.activeElement instanceof HTMLElement && body.contains(document.activeElement) ? document.activeElement.textContent : null;
     fill(body, ...shown.map((entry) => el("tr", {},
       el("th", { scope: "row" }, button(entry.name, () => open(entry), { quiet: true, label: S.heads.open(entry.name) })),
       ...Object.entries(entry.values).map(([name, value]) => cell(value, name === "effect")))));
+    if (held !== null) ([...body.querySelectorAll("button")].find(({ textContent }) => textContent === held) ?? list).focus({ preventScroll: true });
     effectNote.textContent = found ? S.heads.effect(S.ablate.measured[found.metric]) : S.heads.noEffect;
     sweepButton.hidden = Boolean(found);
     const strongest = columns.slice(1).filter((name) => name !== "effect").map((name) => {
@@ -147,9 +156,16 @@ export function headsView(store, session) {
     store.update("attention", { view: { layer: view.layer === layer ? layer : null, head: { layer, head }, locked: true } });
     const section = document.getElementById("attention");
     section?.scrollIntoView();
-    section?.querySelector("canvas")?.focus({ preventScroll: true });
+    /** @type {HTMLElement | null | undefined} */ (section?.querySelector("[role=grid]"))?.focus({ preventScroll: true });
   }
 
+  let seen = { inputs, view: now().view };
+  store.subscribe("heads", () => {
+    const { inputs, view } = now();
+    if (inputs !== seen.inputs || view !== seen.view) arrange();
+    if (view !== seen.view) draw();
+    seen = { inputs, view };
+  });
   let effect = store.get("ablate").job;
   store.subscribe("ablate", () => {
     if (store.get("ablate").job === effect) return;

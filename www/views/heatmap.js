@@ -1,126 +1,166 @@
-// A heatmap with all that belongs to it: tooltip, cell cursor for pointer and keys, live text, numbers as a table.
+// A heatmap with all that belongs to it: tooltip, cell cursor for pointer, keys and fingers, live text, colours that can be
+// chosen and locked, numbers as a table. Longer than most files: they share the cell and the scale.
 import { S } from "../strings.js";
-import { drawHeatmap, hit, layout } from "../draw/heatmap.js";
-import { showCount, showExact } from "../format.js";
-import { el, fill, scrollable, table } from "./dom.js";
-import { surface } from "./surface.js";
+import { cursorMarks, drawHeatmap, hit, layout, tokenMarks } from "../draw/heatmap.js";
+import { locked } from "../draw/colour.js";
+import { MAPS } from "../draw/maps.js";
+import { placeWords, ranksOf } from "../figures.js";
+import { showCount, showSigned } from "../format.js";
+import { el } from "./dom.js";
+import { gridSurface } from "./grid_surface.js";
+import { lookControls } from "./look.js";
+import { numbersView } from "./numbers.js";
 
 /** @typedef {import("../microtome.js").Figure} Figure */
 /** @typedef {import("../draw/heatmap.js").Cell} Cell */
-
-const MOST_TABLE_CELLS = 2000;
+/** A finger hides what lies below it: the tooltip stands this far above it, in CSS pixels. */
+const FINGER = 36;
 
 /**
- * @param {{ describe: (figure: Figure, cell: Cell, value: number | null) => string, palette?: "diverging" | "sequential",
- *   square?: boolean, written?: boolean }} options `describe` gives the words for one cell
+ * @param {{ describe: (figure: Figure, cell: Cell, value: number | null) => string, look?: { store: import("../state.js").Store, key: string },
+ *   place?: (figure: Figure, cell: Cell) => string, square?: boolean, written?: boolean, pick?: (cell: Cell) => void, drop?: () => void,
+ *   hint?: string, palette?: "diverging" | "sequential" }} options
+ *   `describe` gives the words for one cell, `place` those for where it is. `look`: the figure is signed, and coloured as the
+ *   page's state says; without, its `palette` is fixed. `pick`: a click, a tap, Enter; `drop`: Escape; `hint`: what a click does
  */
-export function heatmapView({ describe, palette = "diverging", square = false, written = true }) {
+export function heatmapView({ describe, look: coloured, place = (figure, cell) => placeWords(figure, 0, cell), square = false, written = true, pick, drop, hint = "", palette = "sequential" }) {
   /** @type {Figure | null} */ let figure = null;
+  /** The same in the range that is locked. @type {Figure | null} */ let scaled = null;
   /** @type {import("../draw/heatmap.js").Layout | null} */ let at = null;
   /** @type {Cell | null} */ let hovered = null;
+  /** Where a finger points. @type {{ x: number, y: number } | null} */ let finger = null;
   /** @type {Cell | null} */ let kept = null;
-  /** @type {{ pending?: boolean, square?: boolean }} */ let look = {};
+  /** A token whose row and column are marked. @type {number | null} */ let token = null;
+  /** @type {{ pending?: boolean, square?: boolean }} */ let shape = {};
+  /** Made when a cell is read out. @type {{ of: Figure, found: ReturnType<typeof ranksOf> } | null} */ let ranked = null;
+  const look = coloured ? lookControls(coloured.store, coloured.key) : null;
+  const pointAt = hint ? `${S.common.pointAt} ${hint}` : S.common.pointAt;
 
-  const drawn = surface({
-    tabindex: 0, role: "application", "aria-roledescription": S.common.heatmap,
-    pointermove: (/** @type {PointerEvent} */ event) => point(event),
-    pointerleave: () => hover(null),
-    click: (/** @type {PointerEvent} */ event) => {
-      point(event);
-      keep(hovered);
+  const drawn = gridSurface({
+    role: S.common.heatmap,
+    size: () => figure && { rows: figure.rows, cols: figure.cols },
+    under: (x, y) => (figure && at ? hit(at, figure, x, y) : null),
+    at: () => kept,
+    say: (cell) => read(cell),
+    point: hover,
+    move: keep,
+    pick: (cell, finger) => {
+      const again = kept?.row === cell.row && kept.col === cell.col;
+      keep(cell);
+      // A finger cannot point first: its first tap says what the cell is.
+      if (!finger || again) pick?.(cell);
     },
-    keydown: (/** @type {KeyboardEvent} */ event) => step(event),
-  }, (size, theme) => {
-    if (!figure) return null;
-    at = layout(figure, size, look.square ?? square);
-    return { width: at.width, height: at.height, ops: drawHeatmap(figure, at, theme, { stops: theme[palette], cursor: hovered ?? kept, written, pending: look.pending }) };
+    drop: () => {
+      keep(null);
+      drop?.();
+    },
+    draw: (size, theme) => {
+      const shown = scaled;
+      if (!shown) return null;
+      at = layout(shown, size, shape.square ?? square);
+      const from = at;
+      const { map, signs } = coloured?.store.get("look") ?? { map: null, signs: false };
+      const stops = map === null ? theme[palette] : MAPS[map];
+      return {
+        width: at.width, height: at.height,
+        key: [shown, stops, signs, shape.pending, shape.square],
+        ops: () => drawHeatmap(shown, from, theme, { stops, written, signs, pending: shape.pending }),
+        marks: [...(token === null ? [] : tokenMarks(at, theme, token)), ...cursorMarks(at, theme, hovered ?? kept)],
+      };
+    },
   });
   const tip = el("div", { class: "tip", hidden: true, "aria-hidden": "true" });
-  const readout = el("p", { class: "readout", "aria-live": "polite" }, S.common.pointAt);
-  const scroll = scrollable(S.common.table);
-  const numbers = el("details", { class: "numbers", toggle: () => fillTable() }, el("summary", {}, S.common.table), scroll);
-  const root = el("figure", { class: "heatmap" }, drawn.root, tip, readout, numbers);
+  const readout = el("p", { class: "readout" }, pointAt);
+  const numbers = numbersView();
+  const root = el("figure", { class: "heatmap" }, drawn.root, tip, readout, drawn.live, el("div", { class: "below" }, look?.root, numbers.root));
 
-  /** @param {PointerEvent} event */
-  function point(event) {
-    const box = drawn.canvas.getBoundingClientRect();
-    hover(figure && at ? hit(at, figure, event.clientX - box.left, event.clientY - box.top) : null);
-  }
-
-  /** @param {Cell | null} cell */
-  function hover(cell) {
-    if (cell?.row === hovered?.row && cell?.col === hovered?.col) return;
+  /** @param {Cell | null} cell @param {{ x: number, y: number } | null} by a finger */
+  function hover(cell, by) {
+    finger = by;
+    if (cell?.row === hovered?.row && cell?.col === hovered?.col && !by) return;
     hovered = cell;
     refresh();
   }
 
   /** @param {Cell | null} cell */
   function keep(cell) {
+    hovered = null;
     kept = cell;
     refresh();
   }
 
-  /** @param {KeyboardEvent} event */
-  function step(event) {
-    if (!figure) return;
-    const { rows, cols } = figure;
-    const { row, col } = kept ?? { row: 0, col: kept ? 0 : -1 };
-    const all = event.ctrlKey || event.metaKey;
-    /** @type {Record<string, Cell | null>} */
-    const moves = {
-      ArrowRight: { row, col: col + 1 }, ArrowLeft: { row, col: col - 1 },
-      ArrowDown: { row: kept ? row + 1 : 0, col }, ArrowUp: { row: row - 1, col },
-      Home: { row: all ? 0 : row, col: 0 }, End: { row: all ? rows - 1 : row, col: cols - 1 },
-      Escape: null,
-    };
-    if (!(event.key in moves)) return;
-    event.preventDefault();
-    const to = moves[event.key];
-    hovered = null;
-    keep(to && { row: Math.min(rows - 1, Math.max(0, to.row)), col: Math.min(cols - 1, Math.max(0, to.col)) });
+  /** @param {Figure} of @param {Cell} cell */
+  const valueAt = (of, { row, col }) => of.values[row * of.cols + col];
+
+  /** What a screen reader says of a cell. @param {Cell} cell */
+  function read(cell) {
+    if (!figure) return "";
+    const value = valueAt(figure, cell);
+    if (!look || value === null) return describe(figure, cell, value);
+    if (ranked?.of !== figure) ranked = { of: figure, found: ranksOf(figure) };
+    const { ranks, count } = ranked.found;
+    return S.figures.rank(S.figures.place(place(figure, cell), showSigned(value - figure.scale.mid)),
+      showCount(ranks[cell.row * figure.cols + cell.col]), showCount(count));
   }
 
   function refresh() {
     drawn.redraw();
     const cell = hovered ?? kept;
-    const words = figure && cell ? describe(figure, cell, figure.values[cell.row * figure.cols + cell.col]) : null;
-    readout.textContent = words ?? S.common.pointAt;
+    const words = figure && cell ? describe(figure, cell, valueAt(figure, cell)) : null;
+    readout.textContent = words ?? pointAt;
     tip.hidden = !words || !hovered;
-    if (!words || !cell || !at) return;
+    if (tip.hidden || !words || !cell || !at) return;
     tip.textContent = words;
     const x = at.plot.x + (cell.col + 0.5) * at.cell.w - drawn.root.scrollLeft;
-    const low = cell.row < 2;
+    const low = !finger && cell.row < 2;
+    const top = at.plot.y + (cell.row + (low ? 1 : 0)) * at.cell.h;
     tip.style.setProperty("--x", `${Math.min(Math.max(x, 8), root.clientWidth - 8)}px`);
-    tip.style.setProperty("--y", `${at.plot.y + (cell.row + (low ? 1 : 0)) * at.cell.h}px`);
+    tip.style.setProperty("--y", `${finger ? Math.min(top, finger.y - FINGER) : top}px`);
     tip.dataset.side = low ? "below" : "above";
     tip.dataset.edge = x < root.clientWidth * 0.3 ? "start" : x > root.clientWidth * 0.7 ? "end" : "middle";
   }
 
-  function fillTable() {
-    if (!numbers.open || !figure) return fill(scroll);
-    const { rows, cols, values, row_axis, col_axis, title } = figure;
-    if (values.length > MOST_TABLE_CELLS) return fill(scroll, S.common.tooMany(showCount(values.length)));
-    fill(scroll, table(title, [`${row_axis.title} \\ ${col_axis.title}`, ...col_axis.labels],
-      Array.from({ length: rows }, (_, row) => [row_axis.labels[row],
-        ...values.slice(row * cols, (row + 1) * cols).map((value) => (value === null ? (look.pending ? "…" : "–") : showExact(value)))])));
+  /** The range and the map as they are now. */
+  function rescale() {
+    if (!figure) return;
+    const scale = locked(figure.scale, look?.range() ?? null);
+    scaled = scale === figure.scale ? figure : { ...figure, scale };
+    look?.show(figure.scale);
   }
+
+  coloured?.store.subscribe("look", () => {
+    rescale();
+    refresh();
+  });
 
   return {
     root,
     canvas: drawn.canvas,
-    /** @param {Figure} next @param {{ pending?: boolean, square?: boolean }} [nextLook] `pending`: missing cells are not done yet */
-    show(next, nextLook = {}) {
-      look = nextLook;
+    grid: drawn.root,
+    /**
+     * @param {Figure} next
+     * @param {{ pending?: boolean, square?: boolean, whole?: Figure }} [more] `pending`: missing cells are not done yet;
+     *   `whole`: the figure that this is a panel of, which the table is of
+     */
+    show(next, { whole = next, ...more } = {}) {
       const same = figure && figure.rows === next.rows && figure.cols === next.cols;
+      shape = more;
       figure = next;
       if (!same) hovered = kept = null;
-      drawn.canvas.setAttribute("aria-label", next.title);
+      drawn.name(next.title);
+      rescale();
       refresh();
-      fillTable();
+      numbers.show(whole, more.pending);
+    },
+    /** Marks a token's row and column. @param {number | null} next */
+    mark(next) {
+      if (next === token) return;
+      token = next;
+      drawn.redraw();
     },
     /** What a test, or a person at the console, reads. */
     get figure() {
-      return figure;
+      return scaled;
     },
   };
 }

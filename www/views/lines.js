@@ -1,6 +1,7 @@
 // One line chart with what belongs to it: heading, key with the values of a step, keys and pointer.
 import { S } from "../strings.js";
-import { DASHES, linesOf } from "../draw/lines.js";
+import { DASHES, library, linesOf } from "../draw/lines.js";
+import { charts } from "../export/drawn.js";
 import { showNumber } from "../format.js";
 import { el, fill } from "./dom.js";
 import { onLook, readTheme } from "./theme.js";
@@ -18,6 +19,7 @@ export function linesView({ title, unit }, hands, beside = []) {
   /** @type {ReturnType<typeof linesOf> | null} */ let drawn = null;
   /** The step whose values are shown. */ let at = /** @type {number | null} */ (null);
   let pointed = /** @type {number | null} */ (null);
+  /** @type {Awaited<ReturnType<typeof library>> | null} */ let Plot = null;
   let width = 0;
   let note = "";
 
@@ -41,7 +43,15 @@ export function linesView({ title, unit }, hands, beside = []) {
     drawn?.destroy();
     drawn = null;
     if (!chart || width < 40) return;
-    drawn = linesOf(chart, width, readTheme(), { title, axis: S.training.axis }, plot);
+    if (!Plot) {
+      // Its failure is one of the page's own files, and reported as such: the values are in the table.
+      void library().then((loaded) => {
+        Plot = loaded;
+        draw();
+      });
+      return;
+    }
+    drawn = linesOf(Plot, chart, width, readTheme(), { title, axis: S.training.axis }, plot);
     drawn.point(pointed);
   }
 
@@ -60,6 +70,7 @@ export function linesView({ title, unit }, hands, beside = []) {
     draw();
   }).observe(plot);
   onLook(draw);
+  charts.set(plot, () => chart && { chart, title, unit });
 
   return {
     root,

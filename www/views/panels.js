@@ -1,15 +1,22 @@
 // A sweep's figure: one heatmap; or small multiples and the one of them that is pointed at or kept, enlarged.
 import { S } from "../strings.js";
-import { drawPanels, hitPanel, panelsLayout } from "../draw/panels.js";
+import { drawPanels, hitPanel, panelMark, panelsLayout } from "../draw/panels.js";
+import { locked as inRange } from "../draw/colour.js";
+import { MAPS } from "../draw/maps.js";
 import { panelOf, placeWords, strongest } from "../figures.js";
 import { el, fill } from "./dom.js";
+import { gridSurface } from "./grid_surface.js";
 import { heatmapView } from "./heatmap.js";
-import { surface } from "./surface.js";
 
 /** @typedef {import("../microtome.js").Figure} Figure */
 
-/** @param {{ cell: (place: string, value: number) => string }} words of one cell */
-export function panelsView({ cell }) {
+/**
+ * @param {import("../state.js").Store | null} store whose `look` the colours follow; null on pages without one
+ * @param {{ key: string, cell: (place: string, value: number) => string, pick?: (index: number) => void, drop?: () => void, hint?: string }} hands
+ *   `key`: of the figure in the state's `look`; `cell`: words of one cell; `pick`: a click on a cell, with its index in the
+ *   whole figure
+ */
+export function panelsView(store, { key, cell, pick, drop, hint: clicked }) {
   /** @type {Figure | null} */ let figure = null;
   /** @type {ReturnType<typeof panelsLayout> | null} */ let sheet = null;
   /** Cells that are missing are not done yet. */ let pending = false;
@@ -20,6 +27,13 @@ export function panelsView({ cell }) {
   const shown = () => (locked ? chosen : preview ?? chosen);
 
   const heatmap = heatmapView({
+    ...(store ? { look: { store, key } } : { palette: /** @type {const} */ ("diverging") }), drop, hint: clicked,
+    place: (_, at) => placeWords(/** @type {Figure} */ (figure), shown(), at),
+    pick: pick && (({ row, col }) => {
+      if (!figure) return;
+      const { rows, cols, panel_axes } = figure;
+      pick((panel_axes ? shown() : 0) * rows * cols + row * cols + col);
+    }),
     describe: (panel, at, value) => (value === null ? (pending ? S.common.pending : S.common.empty)
       : cell(placeWords(/** @type {Figure} */ (figure), shown(), at), value)),
   });
@@ -27,30 +41,46 @@ export function panelsView({ cell }) {
   const hint = el("span", { class: "note" });
   const heading = el("div", { class: "heading" }, title, hint);
   const root = el("div", { class: "panels" }, heatmap.root);
-  /** Made when the first figure with panels comes. @type {ReturnType<typeof surface> | null} */
+  /** Made when the first figure with panels comes. @type {ReturnType<typeof gridSurface> | null} */
   let tiles = null;
 
-  const makeTiles = () => surface({
-    tabindex: 0, role: "application", "aria-roledescription": S.common.panelsRole, "aria-label": S.common.panels,
-    pointermove: (/** @type {PointerEvent} */ event) => hover(under(event)),
-    pointerleave: () => hover(null),
-    click: (/** @type {PointerEvent} */ event) => {
-      const index = under(event);
-      if (index !== null) keep(index);
+  /** @param {number} index */
+  const placeOf = (index) => sheet && { row: Math.floor(index / sheet.columns), col: index % sheet.columns };
+  /** @param {import("../cursor.js").Cell} at */
+  const indexOf = ({ row, col }) => row * (sheet?.columns ?? 1) + col;
+  const makeTiles = () => gridSurface({
+    role: S.common.panelsRole,
+    size: () => sheet && { rows: Math.ceil(sheet.count / sheet.columns), cols: sheet.columns, count: sheet.count },
+    under: (x, y) => {
+      const index = sheet && hitPanel(sheet, x, y);
+      return index === null ? null : placeOf(index);
     },
-    keydown: (/** @type {KeyboardEvent} */ event) => step(event),
-  }, (size, theme) => {
-    if (!figure?.panel_axes) return null;
-    sheet = panelsLayout(figure, size);
-    return { width: sheet.width, height: sheet.height,
-      ops: drawPanels(figure, sheet, theme, { stops: theme.diverging, shown: shown(), locked, pending }) };
+    at: () => placeOf(shown()),
+    say: (at) => (figure ? placeWords(figure, indexOf(at), null) : ""),
+    point: (at) => hover(at && indexOf(at)),
+    move: (at) => {
+      chosen = indexOf(at);
+      preview = null;
+      settled = true;
+      refresh();
+    },
+    pick: (at) => keep(indexOf(at)),
+    drop: () => {
+      locked = false;
+      refresh();
+    },
+    draw: (size, theme) => {
+      if (!figure?.panel_axes) return null;
+      const at = panelsLayout(figure, size);
+      sheet = at;
+      const { map, ranges } = store?.get("look") ?? { map: /** @type {const} */ ("RdBu"), ranges: /** @type {Record<string, number>} */ ({}) };
+      const of = figure;
+      const range = ranges[key] ?? null;
+      return { width: at.width, height: at.height, key: [of, range, map, pending],
+        ops: () => drawPanels({ ...of, scale: inRange(of.scale, range) }, at, theme, { stops: MAPS[map], pending }),
+        marks: panelMark(at, theme, { shown: shown(), locked }) };
+    },
   });
-
-  /** @param {PointerEvent} event */
-  function under(event) {
-    const box = tiles?.canvas.getBoundingClientRect();
-    return box && sheet ? hitPanel(sheet, event.clientX - box.left, event.clientY - box.top) : null;
-  }
 
   /** @param {number | null} index */
   function hover(index) {
@@ -67,40 +97,37 @@ export function panelsView({ cell }) {
     refresh();
   }
 
-  /** @param {KeyboardEvent} event */
-  function step(event) {
-    if (!sheet) return;
-    if (event.key === "Escape") locked = false;
-    else if (event.key === "Enter" || event.key === " ") return event.preventDefault(), keep(shown());
-    else {
-      const { columns, count } = sheet;
-      const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -count, End: count }[event.key];
-      if (by === undefined) return;
-      event.preventDefault();
-      chosen = Math.min(count - 1, Math.max(0, shown() + by));
-      preview = null;
-      settled = true;
-    }
-    refresh();
-  }
-
   function refresh() {
     if (!figure) return;
     const panels = Boolean(figure.panel_axes);
     if (panels) {
-      tiles ??= makeTiles();
+      if (!tiles) {
+        tiles = makeTiles();
+        tiles.name(S.common.panels);
+        store?.subscribe("look", tiles.redraw);
+      }
       tiles.redraw();
       title.textContent = placeWords(figure, shown(), null);
       hint.textContent = locked ? S.attention.kept : S.attention.preview;
     }
-    const parts = panels && tiles ? [tiles.root, heading, heatmap.root] : [heatmap.root];
+    const parts = panels && tiles ? [tiles.root, tiles.live, heading, heatmap.root] : [heatmap.root];
     // Only where something changes: a canvas that is put in again loses the keyboard.
     if (root.children.length !== parts.length) fill(root, ...parts);
-    heatmap.show(panelOf(figure, shown()), { pending, square: figure.col_axis.title === "Source" });
+    heatmap.show(panel(), { pending, square: figure.col_axis.title === "Source", whole: figure });
+  }
+
+  /** The panel that is shown; the same one as long as it is. @type {{ of: Figure | null, index: number, panel: Figure } | null} */
+  let enlarged = null;
+  function panel() {
+    const [of, index] = [/** @type {Figure} */ (figure), shown()];
+    if (enlarged?.of !== of || enlarged.index !== index) enlarged = { of, index, panel: panelOf(of, index) };
+    return enlarged.panel;
   }
 
   return {
     root,
+    /** The keyboard goes back to the cells. */
+    focus: () => heatmap.grid.focus({ preventScroll: true }),
     /** @param {Figure} next @param {{ pending: boolean }} look `pending`: missing cells are not done yet */
     show(next, look) {
       const count = (/** @type {Figure | null} */ figure) => JSON.stringify(figure?.panel_axes);

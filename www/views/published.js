@@ -2,7 +2,7 @@
 // is loaded, and computed on request.
 import { S } from "../strings.js";
 import { toPlain } from "../errors.js";
-import { el, fill } from "./dom.js";
+import { el, fill, refill } from "./dom.js";
 import { button } from "./fields.js";
 import { errorBox } from "./section.js";
 
@@ -26,7 +26,7 @@ export function publishedView(store, session) {
     shown = info;
     running?.abort();
     root.hidden = !(info && isGpt2Small(info.model));
-    fill(line, button(S.model.published.start, start));
+    refill(line, button(S.model.published.start, start));
     fill(table);
   }
 
@@ -36,15 +36,15 @@ export function publishedView(store, session) {
     const mine = new AbortController();
     running = mine;
     const words = el("span", {}, S.model.published.running);
-    fill(line, button(S.common.cancel, () => mine.abort()), words);
+    refill(line, button(S.common.cancel, () => mine.abort()), words);
     try {
       const checks = await lab.verify({ signal: mine.signal });
       const bad = checks.filter(({ agrees }) => !agrees).length;
-      fill(line, button(S.model.published.again, start), el("span", {}, S.model.published.verdict(checks.length, bad)));
+      refill(line, button(S.model.published.again, start), el("span", {}, S.model.published.verdict(checks.length, bad)));
       fill(table, tableOf(checks));
     } catch (thrown) {
       const error = toPlain(thrown);
-      fill(line, button(S.model.published.start, start), error.code === "run.cancelled" ? el("span", {}, S.common.cancelled) : errorBox(error));
+      refill(line, button(S.model.published.start, start), error.code === "run.cancelled" ? el("span", {}, S.common.cancelled) : errorBox(error));
     }
   }
 

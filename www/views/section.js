@@ -1,8 +1,10 @@
 // The frame that every section shares: heading, explanation, controls, how far the computation is, and the figure.
 import { S } from "../strings.js";
-import { showAbout, showBytes, showCount, showLarge, showSentence, showTime } from "../format.js";
-import { el, fill } from "./dom.js";
+import { showAbout, showBytes, showCount, showLarge, showPercent, showSentence, showSmall, showText, showTime } from "../format.js";
+import { el, refill } from "./dom.js";
+import { sectionMenus } from "./export.js";
 import { button } from "./fields.js";
+import { recordedMark } from "./recorded.js";
 
 /** The sections: first the notebook's, in its order. */
 export const ORDER = /** @type {const} */ (["model", "predict", "grid", "attention", "ablate", "patch", "bias", "heads", "training"]);
@@ -38,15 +40,21 @@ const SAY = {
 /** How far a run is. @param {import("../state.js").Progress} progress @param {import("../state.js").Sofar | null} sofar @param {Say} say */
 function under({ done, total, left }, sofar, say) {
   return [
-    S.common.computed(Math.floor((100 * done) / total)),
+    S.common.computed(showPercent(Math.floor((100 * done) / total) / 100, 0)),
     sofar && say.cells(showCount(sofar.done), showCount(sofar.cells)),
     left !== null && S.common.left(showAbout(left)),
   ].filter(Boolean).join(" · ");
 }
 
+/** What the check of the GPU found. @param {import("../state.js").Store} store */
+function checkedWords(store) {
+  const test = store.get("model").info?.engine.self_test;
+  return test && S.selfTest.differs(showSmall(test.difference));
+}
+
 /** @param {import("../errors.js").PlainError} error */
 export const errorBox = ({ code, message, action }) =>
-  el("div", { class: "error", role: "alert", "data-code": code }, el("p", {}, showSentence(message)), action ? el("p", {}, action) : null);
+  el("div", { class: "error", role: "alert", "data-code": code }, el("p", {}, showText(showSentence(message))), action ? el("p", {}, showText(action)) : null);
 
 /**
  * A computed section: its status line follows the job, and `render` draws each new value.
@@ -56,6 +64,7 @@ export const errorBox = ({ code, message, action }) =>
  */
 export function computed({ store, key, live, render, engineOf, say = SAY }) {
   const frame = section(key);
+  frame.root.append(sectionMenus({ store, key, body: frame.body }));
   /** @type {T | null} */
   let drawn = null;
   /** @type {string | null} */
@@ -71,16 +80,17 @@ export function computed({ store, key, live, render, engineOf, say = SAY }) {
       render(/** @type {T} */ (job.value));
     }
     frame.root.toggleAttribute("data-fresh", job.fresh);
+    frame.root.toggleAttribute("data-recorded", Boolean(job.recorded));
     if (job.status === "running") {
       words.textContent = job.progress ? under(job.progress, job.sofar, say) : S.common.queued;
       if (job.progress) Object.assign(progress, { max: job.progress.total, value: job.progress.done });
       else progress.removeAttribute("value");
     }
     // The line is built anew only where it changes: a button that is rebuilt under the pointer cannot be clicked.
-    const now = JSON.stringify([job.status, job.error, job.status === "running" || [job.sofar, job.estimate]]) + (job.status === "done" ? performance.now() : "");
+    const now = JSON.stringify([job.status, job.error, job.recorded, job.status === "running" || [job.sofar, job.estimate]]) + (job.status === "done" ? performance.now() : "");
     if (now !== shown) {
       shown = now;
-      fill(frame.status, ...line(job));
+      refill(frame.status, ...(job.recorded ? recordedMark(job.recorded, job.status, key === "training") : []), ...line(job));
     }
   }
 
@@ -91,18 +101,19 @@ export function computed({ store, key, live, render, engineOf, say = SAY }) {
       case "error": return [job.error && errorBox(job.error), button(S.common.again, live.run)];
       case "held": return [
         button(say.run, live.run, { primary: true }),
-        el("span", { class: "words" }, job.estimate && say.cost(job.estimate), job.value !== null && ` ${S.common.earlier}`),
+        el("span", { class: "words" }, job.estimate && say.cost(job.estimate), job.value !== null && !job.recorded && ` ${S.common.earlier}`),
       ];
       case "cancelled": return [
         button(say.run, live.run),
         el("span", {}, job.sofar ? say.kept(showCount(job.sofar.done), showCount(job.sofar.cells)) : S.common.cancelled),
       ];
-      case "waiting": return [el("span", {}, S.common.waiting)];
+      // A recorded result says itself what it waits for.
+      case "waiting": return job.recorded ? [] : [el("span", {}, S.common.waiting, job.value !== null && ` ${S.common.earlier}`)];
       case "done": {
         if (job.value === null) return [];
         const { milliseconds, backend, precision, precision_effect } = engineOf(job.value);
         const took = S.common.took(showTime(milliseconds), S.common.backends[backend] ?? backend);
-        return [el("span", { class: "took" }, precision === "f16" ? `${took} · ${S.common.halves(precision_effect)}` : took)];
+        return [el("span", { class: "took" }, [took, backend === "gpu" && checkedWords(store), precision === "f16" && S.common.halves(precision_effect)].filter(Boolean).join(" · "))];
       }
     }
   }

@@ -1,8 +1,8 @@
 // Where a model comes from: one of the page's list, an address, files of the visitor's own.
 import { S } from "../strings.js";
 import { MODELS, TAB_BYTES } from "../presets.js";
-import { showBytes, showCount } from "../format.js";
-import { el, fill } from "./dom.js";
+import { showBytes, showCount, showFixed } from "../format.js";
+import { el, fill, land } from "./dom.js";
 import { button, textField } from "./fields.js";
 
 /** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
@@ -16,6 +16,7 @@ export function sourcesView(store, session) {
     // A button that is rebuilt under the pointer cannot be clicked.
     if (now === drawn) return;
     drawn = now;
+    const keyboard = list.contains(document.activeElement);
     fill(list, ...MODELS.map((model) => {
       const current = model.address === address && status !== "error" && status !== "cancelled";
       const local = model.address.startsWith("./");
@@ -29,6 +30,9 @@ export function sourcesView(store, session) {
         current ? el("span", { class: "current" }, S.model.current)
           : loadButton(local || kept ? S.model.load : S.model.download(showBytes(model.bytes)), model));
     }));
+    // Not on another model's button, which Enter would press.
+    const chosen = list.querySelector("[aria-current]");
+    if (keyboard) land(chosen ?? list);
   }
   /** A label begins with what is to be seen, so that it can be said to a computer. @param {string} words @param {{ title: string, address: string }} model */
   function loadButton(words, { title, address }) {
@@ -54,7 +58,7 @@ const tooLarge = ({ peaks }, precision) => peaks[precision] > TAB_BYTES
   && el("p", {}, S.model.tooLarge(precision === "f32" && peaks.f16 <= TAB_BYTES ? showBytes(peaks.f16) : null));
 
 /** @param {number} params */
-const inMillions = (params) => `${params < 1e7 ? (params / 1e6).toFixed(1) : showCount(Math.round(params / 1e6))} M`;
+export const inMillions = (params) => `${params < 1e7 ? showFixed(params / 1e6, 1) : showCount(params / 1e6)} M`;
 
 /**
  * A place to drop files or a folder on, with buttons that do the same.

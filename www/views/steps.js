@@ -56,7 +56,12 @@ export function stepSlider(store, session) {
 
   function update() {
     const { family, wanted, job, failed } = now();
-    root.hidden = !family?.length;
+    // Its place is kept until it is known whether there are any.
+    root.hidden = family !== null && !family.length;
+    if (family === null) {
+      input.disabled = true;
+      words.textContent = S.common.waiting;
+    }
     if (!family?.length) return;
     const all = steps();
     const here = stepOf(store);

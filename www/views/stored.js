@@ -2,7 +2,7 @@
 import { LabError } from "../errors.js";
 import { Lab } from "../microtome.js";
 import { S } from "../strings.js";
-import { showBytes } from "../format.js";
+import { showBytes, showText } from "../format.js";
 import { el, fill } from "./dom.js";
 import { button } from "./fields.js";
 
@@ -29,7 +29,7 @@ export function storedView(store, session) {
 
   /** @param {import("../microtome.js").StoredModel} model */
   function item({ key, bytes, complete, where, files }) {
-    const name = shownKey(key);
+    const name = showText(shownKey(key));
     const size = files.reduce((sum, { size }) => sum + (size ?? 0), 0);
     const note = [complete ? showBytes(bytes) : S.model.stored.part(showBytes(bytes), size > bytes ? showBytes(size) : null), S.model.stored.where[where]].join(" · ");
     const words = el("p", { class: "said", role: "status" }, said.get(key) ?? "");
@@ -43,6 +43,7 @@ export function storedView(store, session) {
         words.textContent = S.model.stored.verifying(showBytes(all_loaded), showBytes(all_total ?? 0));
       } }).catch(failure);
       verify.disabled = remove.disabled = false;
+      if (document.activeElement === document.body) verify.focus();
       if (typeof checked === "string") return say(checked);
       const bad = checked.filter(({ ok }) => !ok).map(({ file }) => file);
       say(bad.length ? S.model.stored.bad(bad.join(", ")) : S.model.stored.good(checked.length));
@@ -52,7 +53,10 @@ export function storedView(store, session) {
       verify.disabled = remove.disabled = true;
       const error = await Lab.deleteStored(key).catch(failure);
       verify.disabled = remove.disabled = false;
-      if (typeof error === "string") return say(error);
+      if (typeof error === "string") {
+        remove.focus();
+        return say(error);
+      }
       said.delete(key);
       summary.focus();
       await session.lookUp();

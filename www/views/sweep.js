@@ -38,6 +38,35 @@ export async function sweep(lab, experiment, { signal, onProgress, onSofar }) {
   return { result, figure, sofar: null };
 }
 
+/**
+ * Where the run behind a cell is shown. The code of the panel comes with the first click.
+ * @param {import("../state.js").Store} store
+ * @param {import("../session.js").Session} session
+ * @param {() => void} closed the keyboard has to go somewhere
+ */
+export function runBehind(store, session, closed) {
+  const root = el("div", {});
+  /** @type {Swept<any> | null} */ let value = null;
+  /** @type {ReturnType<typeof import("./behind.js").behindView> | null} */ let view = null;
+  return {
+    root,
+    /** @param {number} cell of the whole figure, which has the result's order */
+    async open(cell) {
+      if (!view) {
+        const { behindView } = await import("./behind.js");
+        if (!view) root.append((view = behindView(store, session, closed)).root);
+      }
+      if (value) view.open(value.result, cell);
+    },
+    close: () => view?.cell !== null && view?.close(),
+    /** @param {Swept<any>} next */
+    follow(next) {
+      value = next;
+      if (!next.sofar) view?.follow(next.result);
+    },
+  };
+}
+
 /** Marks a figure that is not complete. */
 export const incomplete = () => el("span", { class: "incomplete" }, S.common.incomplete);
 

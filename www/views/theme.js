@@ -1,15 +1,15 @@
 // The look of the page, read from its CSS variables for the drawing functions.
-import { parseHex } from "../draw/colour.js";
+import { BREWER, sequentialFor } from "../draw/maps.js";
 
 /** @returns {import("../draw/paint.js").Theme} */
 export function readTheme() {
   const style = getComputedStyle(document.documentElement);
   const value = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  const stops = (/** @type {string} */ name) => value(name).split(/\s+/).map(parseHex);
   return {
     ink: value("--ink"), muted: value("--muted"), line: value("--line"), surface: value("--surface"),
     accent: value("--accent"), masked: value("--masked"), light: value("--on-dark"), dark: value("--on-light"),
-    bad: value("--bad"), series: [0, 1, 2, 3].map((i) => value(`--series-${i}`)), font: value("--mono"), diverging: stops("--diverging"), sequential: stops("--sequential"),
+    bad: value("--bad"), series: [0, 1, 2, 3].map((i) => value(`--series-${i}`)), font: value("--mono"),
+    at: value("--look-at"), by: value("--look-by"), diverging: BREWER.RdBu, sequential: sequentialFor(matchMedia("(prefers-color-scheme: dark)").matches),
   };
 }
 

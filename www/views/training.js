@@ -1,11 +1,10 @@
 // Section 9: the checkpoints of the model's training. A slider puts one onto the engine; a run over all of them gives curves.
 import { S } from "../strings.js";
 import { lesson, lessonWords } from "../lesson.js";
-import { csvOf } from "../series.js";
 import { trainer } from "../trainer.js";
 import { showAbout, showLarge } from "../format.js";
 import { el, fill } from "./dom.js";
-import { button, linesField, textField } from "./fields.js";
+import { linesField, textField } from "./fields.js";
 import { curvesView } from "./curves.js";
 import { computed } from "./section.js";
 import { skippedOf, skips, stepOf, stepSlider } from "./steps.js";
@@ -29,24 +28,20 @@ export function trainingView(store, session) {
   const curves = curvesView(store, { pick: slider.go, current: () => (now().job.value?.own ? stepOf(store) : null) });
   const skipped = el("ul", { class: "skips" });
   const words = el("div", { class: "lesson" });
-  const saves = el("div", { class: "row saves", hidden: true },
-    button(S.training.csv, () => save("training.csv", "text/csv", csvOf(valueOf().series)), { quiet: true }),
-    button(S.training.json, () => save("training.json", "application/json", JSON.stringify(valueOf().result ?? { checkpoints: valueOf().checkpoints })), { quiet: true }));
   curves.root.hidden = true;
   const addresses = linesField(S.training.addresses, now().inputs.addresses, (text) => store.edit("training", { addresses: text }));
   addresses.input.placeholder = S.training.addressesExample;
   const steps = textField(S.training.stepsLabel, now().inputs.steps, (text) => store.edit("training", { steps: text }));
   const others = el("details", { class: "others" }, el("summary", {}, S.training.others), addresses.root, steps.root, el("p", { class: "note" }, S.training.othersNote));
   fill(frame.controls, slider.root, none, others);
-  fill(frame.body, skipped, words, curves.root, saves);
-  const valueOf = () => /** @type {Value} */ (now().job.value);
+  fill(frame.body, skipped, words, curves.root);
 
   /** @param {Value} value */
   function render({ checkpoints, series, result }) {
     fill(skipped, ...skips(skippedOf({ checkpoints })));
-    curves.root.hidden = saves.hidden = false;
+    curves.root.hidden = false;
     curves.show(series);
-    teach(result && series);
+    teach(result || now().job.recorded ? series : null);
   }
 
   /** @param {import("../series.js").Series | null} series of a run that is whole */
@@ -56,15 +51,19 @@ export function trainingView(store, session) {
       : [el("p", { class: "note" }, series ? S.training.lesson.short : S.training.lesson.hint)]));
   }
 
+  store.subscribe("training", () => {
+    addresses.set(now().inputs.addresses);
+    steps.set(now().inputs.steps);
+  });
   let { family, job } = now();
   let step = stepOf(store);
   const update = () => {
     ({ family, job } = now());
     const some = Boolean(family?.length);
     none.hidden = family === null || some;
-    frame.status.hidden = frame.body.hidden = !some && job.status === "waiting";
+    frame.status.hidden = frame.body.hidden = !some && job.status === "waiting" && job.value === null;
     if (job.value !== null) return;
-    curves.root.hidden = saves.hidden = true;
+    curves.root.hidden = true;
     fill(skipped);
   };
   store.subscribe("training", update);
@@ -75,11 +74,4 @@ export function trainingView(store, session) {
   update();
   teach(null);
   return frame.root;
-}
-
-/** Hands a file to the visitor. @param {string} name @param {string} type @param {string} text */
-function save(name, type, text) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  el("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,0 +1,20 @@
+// The mark of a result that came with the page: a badge, and in words which model and build it is from.
+import { S } from "../strings.js";
+import { showDay, showText } from "../format.js";
+import { el } from "./dom.js";
+
+/**
+ * @param {import("../recorded.js").Mark} mark
+ * @param {import("../state.js").Job<any>["status"]} status of the section
+ * @param {boolean} clicked for: no live result comes by itself
+ * @returns {(HTMLElement | null)[]}
+ */
+export function recordedMark({ model, build, made, same }, status, clicked) {
+  const words = S.recorded;
+  return [
+    el("span", { class: same ? "badge" : "badge older" }, same ? words.badge : words.older),
+    // Beside a button and an estimate the badge has to do.
+    ["waiting", "done"].includes(status) ? el("span", { class: "of" }, same ? words.of(showText(model), showDay(new Date(made))) : words.other, " ",
+      el("span", { class: "build" }, words.build(build)), ` ${clicked ? words.click : words.waits}`) : null,
+  ];
+}
