@@ -70,7 +70,7 @@ export class Engine {
     return { cells, runs: cells, flops: seconds * 4e9, weight_bytes_read: 4e6, memory_bytes: cells * 4e4, seconds };
   }
 
-  predict({ prompt, answer, top_k }, next) {
+  predict({ prompt, answer, answers, top_k }, next) {
     const words = [" she", " it", " he", " there", " I", " we", " you", " her", " this", " that"].slice(0, top_k);
     const top = words.map((text, i) => ({ id: hash(text) % 2048, text, logit: 17 - i * 0.7 - next(), prob: 0.8 / (i * i + 1) }));
     if (answer && this.tokenize(answer, false).length !== 1) {
@@ -78,7 +78,8 @@ export class Engine {
         action: "Choose a word that is one token; most start with a space." };
     }
     const found = top.find((t) => t.text === answer) ?? { ...top[9], text: answer };
-    return { tokens: this.tokenize(prompt, true), top, answer: answer ? { ...found, rank: words.indexOf(answer) } : null, loss: 3.2 };
+    const others = answers && { answers: answers.map((text, rank) => ({ ...top[rank], text, rank })) };
+    return { tokens: this.tokenize(prompt, true), top, answer: answer ? { ...found, rank: words.indexOf(answer) } : null, ...others, loss: 3.2 };
   }
 
   logit_diff({ prompts }, next) {

@@ -49,9 +49,9 @@ export function finish() {
   return counts.fail ? 1 : 0;
 }
 
-/** @param {string[]} without flags that are left out */
-export const launch = (without = []) => chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS.filter((flag) => !without.includes(flag)),
+/** @param {string[]} without flags that are left out @param {string[]} more */
+export const launch = (without = [], more = []) => chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...FLAGS.filter((flag) => !without.includes(flag)), ...more],
 });
 
 /**
@@ -63,6 +63,7 @@ export async function withProfile(body) {
   const folder = await mkdtemp(join(tmpdir(), "microtome-profile-"));
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, viewport: { width: 1100, height: 900 }, reducedMotion: "reduce",
+    serviceWorkers: "block",
   });
   try {
     await body(context);
@@ -73,16 +74,23 @@ export async function withProfile(body) {
 }
 
 /**
- * A page of a context of its own that reports errors, unhandled rejections, policy violations and dialogs.
+ * A page of a context of its own that reports errors, unhandled rejections, policy violations and dialogs. Without service
+ * workers, which would go on answering for a server that a check has changed, unless the check is about them.
  * @param {import("playwright-core").Browser} browser
- * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @param {import("playwright-core").BrowserContextOptions & { folded?: boolean }} [options] `folded`: see `watchedPage`
  */
-export async function newPage(browser, options = {}) {
-  return watchedPage(await browser.newContext({ viewport: { width: 1100, height: 900 }, reducedMotion: "reduce", ...options }));
+export async function newPage(browser, { folded = false, ...options } = {}) {
+  return watchedPage(await browser.newContext({
+    viewport: { width: 1100, height: 900 }, reducedMotion: "reduce", serviceWorkers: "block", ...options,
+  }), folded);
 }
 
-/** Another page of a context, watched in the same way. @param {import("playwright-core").BrowserContext} context */
-export async function watchedPage(context) {
+/**
+ * Another page of a context, watched in the same way.
+ * @param {import("playwright-core").BrowserContext} context
+ * @param {boolean} [folded] the choice of a model stays folded, as a visitor finds it; other checks begin with it open
+ */
+export async function watchedPage(context, folded = false) {
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on("console", (message) => {
@@ -96,6 +104,15 @@ export async function watchedPage(context) {
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
     addEventListener("unhandledrejection", (event) => console.error(`unhandled rejection: ${event.reason}`));
+  });
+  if (!folded) await page.addInitScript(() => {
+    const watch = new MutationObserver(() => {
+      const fold = /** @type {HTMLDetailsElement | null} */ (document.querySelector("#model > .fold"));
+      if (!fold) return;
+      fold.open = true;
+      watch.disconnect();
+    });
+    watch.observe(document, { childList: true, subtree: true });
   });
   return page;
 }

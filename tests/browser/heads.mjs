@@ -65,7 +65,7 @@ export async function headChecks(browser, url) {
   await check(name("on a prompt the scores follow what is typed in section 4"), async () => {
     const value = await recomputed(page, "heads", () => section.getByText("The prompt of section 4", { exact: true }).click());
     ensure(value.experiment.prompt === "Mary is a great friend, isn’t", JSON.stringify(value.experiment));
-    const other = await recomputed(page, "heads", () => page.locator("#attention").getByLabel("Prompt").fill("Tom is Tom"));
+    const other = await recomputed(page, "heads", () => page.locator("#attention").getByLabel("Prompt", { exact: true }).fill("Tom is Tom"));
     ensure(other.experiment.prompt === "Tom is Tom", JSON.stringify(other.experiment));
   });
 

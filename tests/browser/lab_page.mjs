@@ -15,12 +15,13 @@ export const COMPUTED = ["predict", "grid", "attention", "ablate", "patch", "bia
  * @param {number} [timeout]
  */
 export async function settled(page, key, status = "done", timeout = 120_000) {
-  await page.waitForFunction(([key, status]) => {
-    const now = /** @type {any} */ (globalThis).microtome?.store.get(key).job.status;
-    return now === status || (status === "done" && now === "error");
+  const found = await page.waitForFunction(([key, status]) => {
+    const { job } = /** @type {any} */ (globalThis).microtome?.store.get(key) ?? {};
+    return job && (job.status === status || (status === "done" && job.status === "error")) && { status: job.status, message: job.error?.message };
   }, [key, status], { timeout });
-  const { job } = await part(page, key);
-  ensure(job.status === status, `section ${key} is ${job.status}: ${job.error?.message}`);
+  // As it was then: the next computation may have begun.
+  const job = await found.jsonValue();
+  ensure(job.status === status, `section ${key} is ${job.status}: ${job.message}`);
 }
 
 /** @param {Page} page @param {number} [timeout] */

@@ -41,7 +41,7 @@ export async function lookChecks(browser, url, slow, shots) {
         const canvas = /** @type {HTMLCanvasElement} */ (node);
         return Math.abs(canvas.width - canvas.getBoundingClientRect().width * devicePixelRatio);
       }));
-      ensure(off.length === 6 && off.every((by) => by < 1.01), `off by ${off}`);
+      ensure(off.length >= 6 && off.every((by) => by < 1.01), `off by ${off}`);
     });
     await check(`looks: ${look}: axe finds no violation`, async () => {
       for (const summary of await page.locator(".numbers summary:visible").all()) await summary.click();
@@ -65,6 +65,14 @@ export async function lookChecks(browser, url, slow, shots) {
     const page = await newPage(browser);
     await page.goto(url);
     await allSettled(page);
+    // The recorded run over training comes when its section is near.
+    if ((await part(page, "training")).family?.length) {
+      await page.locator("#training").scrollIntoViewIfNeeded();
+      await page.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("training").job.value !== null);
+      // The list of models is drawn anew once the one that was loaded is stored.
+      await page.locator("#model .stored summary").waitFor();
+      await page.evaluate(() => scrollTo(0, 0));
+    }
     const wanted = await page.locator("a, button, input:not([type=radio]), select, summary, [tabindex]").evaluateAll((nodes) => nodes.filter((n) => {
       const shown = /** @type {HTMLElement} */ (n).checkVisibility();
       if (shown) n.setAttribute("data-wanted", "");

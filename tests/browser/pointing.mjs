@@ -44,7 +44,7 @@ async function plotOf(canvas, figure) {
 export async function keys(page) {
   const readout = page.locator("#ablate .readout");
   await settled(page, "ablate");
-  await page.locator("#ablate canvas").focus();
+  await page.locator("#ablate [role=grid]").focus();
   for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowDown"]) await page.keyboard.press(key);
   ensure((await readout.innerText()).startsWith("Layer 1, head 2:"), `after → → → ↓ it says “${await readout.innerText()}”`);
   await page.keyboard.press("End");

@@ -22,12 +22,18 @@ const HEADERS = {
  * @param {string} folder
  * @param {Record<string, Answer>} [answers] by path; a path that ends in "/" answers for all below it
  * @param {Record<string, string>} [headers] of every answer
- * @returns {Promise<{ url: string, answers: Record<string, Answer>, close: () => void }>}
+ * @returns {Promise<{ url: string, answers: Record<string, Answer>, requests: { path: string, bytes: number }[], close: () => void }>}
+ *   `requests`: what was asked for, and how long each answer is, 0 until its end
  */
 export async function serve(folder, answers = {}, headers = HEADERS) {
+  /** @type {{ path: string, bytes: number }[]} */
+  const requests = [];
   const server = createServer(async (request, response) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname);
+    const entry = { path, bytes: 0 };
+    requests.push(entry);
+    response.on("close", () => (entry.bytes = Number(response.getHeader("content-length") ?? 0)));
     const special = answers[path] ?? Object.entries(answers).find(([key]) => key.endsWith("/") && key !== "/" && path.startsWith(key))?.[1];
     if (special) return special(response, request);
     const file = normalize(path.endsWith("/") ? `${path}index.html` : path);
@@ -42,7 +48,7 @@ export async function serve(folder, answers = {}, headers = HEADERS) {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  return { url: `http://127.0.0.1:${port}/`, answers, close: () => server.close() };
+  return { url: `http://127.0.0.1:${port}/`, answers, requests, close: () => server.close() };
 }
 
 /** @param {string} type @param {string | Uint8Array} body @returns {Answer} */

@@ -42,9 +42,9 @@ export async function sweepChecks(browser, url) {
     const opacity = await page.locator("#patch .body").evaluate((node) => getComputedStyle(node).opacity);
     ensure(opacity === "1", `what was done is dimmed to ${opacity}`);
     // The last panel has nothing yet, and says so.
-    await page.locator("#patch canvas").first().press("End");
-    await page.locator("#patch canvas").nth(1).press("ArrowDown");
-    for (let i = 0; i < 3; i++) await page.locator("#patch canvas").nth(1).press("ArrowDown");
+    await page.locator("#patch [role=grid]").first().press("Control+End");
+    await page.locator("#patch [role=grid]").nth(1).press("ArrowDown");
+    for (let i = 0; i < 3; i++) await page.locator("#patch [role=grid]").nth(1).press("ArrowDown");
     ensure((await page.locator("#patch .readout").innerText()) === "not computed yet", await page.locator("#patch .readout").innerText());
     await page.locator("#patch .numbers summary").click();
     // The table is filled when its details have opened.
@@ -136,19 +136,19 @@ export async function sweepChecks(browser, url) {
   await check(name("panels: pointed at, kept, let go, and moved through with keys"), async () => {
     const page = await fresh();
     const { figure } = await recomputed(page, "patch", () => page.locator("#patch").getByLabel("Patched").selectOption("get_act_patch_attn_head_by_pos_every"));
-    const tiles = page.locator("#patch canvas").first();
+    const tiles = page.locator("#patch [role=grid]").first();
     await tiles.scrollIntoViewIfNeeded();
     const title = page.locator("#patch .heading h4");
     const shows = async (/** @type {string} */ words) => ensure((await title.innerText()) === words, `it shows “${await title.innerText()}”, not “${words}”`);
     const far = figure.values.map((/** @type {number} */ value) => Math.abs(value));
     const strongest = Math.floor(far.indexOf(Math.max(...far)) / (figure.rows * figure.cols));
     await shows(`${["z", "q", "k", "v", "pattern"][Math.floor(strongest / 8)]}, head ${strongest % 8}`);
-    await tiles.press("Home");
+    await tiles.press("Control+Home");
     await shows("z, head 0");
     await tiles.press("ArrowRight");
     await tiles.press("ArrowDown");
     await shows("q, head 1");
-    await page.locator("#patch canvas").nth(1).press("ArrowRight");
+    await page.locator("#patch [role=grid]").nth(1).press("ArrowRight");
     const value = figure.values[(8 + 1) * figure.rows * figure.cols];
     const words = await page.locator("#patch .readout").innerText();
     ensure(words.startsWith(`q, head 1, layer 0, position ${figure.col_axis.labels[0]}: ${value.toFixed(4)}`), `it says “${words}”`);

@@ -82,8 +82,9 @@ export async function threadChecks(browser, folder, fakes) {
     });
 
     await check(name("a service worker isolates the second load of a plain host, without reloading"), async () => {
-      plain.answers["/"] = await withIsolation(folder);
-      const page = await newPage(browser);
+      plain.answers["/"] = withOffline(folder);
+      plain.answers["/sw.js"] = isolating(folder);
+      const page = await newPage(browser, { serviceWorkers: "allow" });
       let loads = 0;
       page.on("domcontentloaded", () => (loads += 1));
       await page.goto(plain.url);
@@ -101,20 +102,20 @@ export async function threadChecks(browser, folder, fakes) {
     });
 
     await check(name("a service worker that is missing breaks nothing"), async () => {
-      plain.answers["/isolate_worker.js"] = (response) => void response.writeHead(404).end();
-      const page = await newPage(browser);
-      const said = page.waitForEvent("console", (message) => message.text().includes("stays without threads"));
+      plain.answers["/sw.js"] = (response) => void response.writeHead(404).end();
+      const page = await newPage(browser, { serviceWorkers: "allow" });
+      const said = page.waitForEvent("console", (message) => message.text().includes("is not kept for use offline"));
       await page.goto(plain.url);
       await allSettled(page);
       await said;
       await page.context().close();
-      delete plain.answers["/isolate_worker.js"];
+      plain.answers["/sw.js"] = isolating(folder);
     }, /bad HTTP response code \(404\)|Failed to load resource/);
 
     await check(name("a frame does not register a service worker"), async () => {
       const outer = answer("text/html", "<!doctype html><link rel=icon href=data:,><iframe src=/></iframe>");
       plain.answers["/outer.html"] = outer;
-      const page = await newPage(browser);
+      const page = await newPage(browser, { serviceWorkers: "allow" });
       await page.goto(`${plain.url}outer.html`);
       const inner = page.frames()[1];
       await inner.waitForFunction(() => /** @type {any} */ (globalThis).microtome?.store.get("model").status === "ready");
@@ -289,9 +290,19 @@ async function cancel(experiment) {
 /** @param {Page} page @returns {Promise<string>} */
 const build = async (page) => (await part(page, "model")).info.engine.build;
 
-/** The page as `microtome build --isolate` writes it. @param {string} folder */
-const withIsolation = (folder) => answer("text/html", readFileSync(join(folder, "index.html"), "utf8")
-  .replace("</head>", '<script type="module" src="isolate.js"></script></head>'));
+/** The page as `microtome build` writes it. @param {string} folder */
+function withOffline(folder) {
+  const page = readFileSync(join(folder, "index.html"), "utf8");
+  const line = '<script type="module" src="offline.js"></script>';
+  return answer("text/html", page.includes(line) ? page : page.replace("</head>", `${line}</head>`));
+}
+
+/** The worker as `microtome build --isolate` writes it; a copied source has no list of files, and needs none here. @param {string} folder */
+function isolating(folder) {
+  const list = { version: "test", isolate: true, core: {}, later: {} };
+  const worker = readFileSync(join(folder, "sw.js"), "utf8").replace(/^const SHELL = .*;$/m, `const SHELL = ${JSON.stringify(list)};`);
+  return answer("text/javascript", worker);
+}
 
 /** How many workers there are, nested ones too. @param {import("playwright-core").Browser} browser */
 async function workers(browser) {

@@ -7,9 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { lesson, lessonWords } from "../../www/lesson.js";
-import { csvOf, seriesOf } from "../../www/series.js";
+import { csvOf } from "../../www/export/csv.js";
+import { seriesOf, tableOf } from "../../www/series.js";
 import { check, ensure, newPage } from "./harness.mjs";
 import { choose, coloursOf, part, recomputed, settled, type } from "./lab_page.mjs";
+import { save, take } from "./export.mjs";
 import { answer, serve, weights } from "./server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -287,16 +289,23 @@ async function keys(page, { steps }) {
 
 /** @param {Page} page @param {any} result */
 async function exports(page, result) {
-  const save = async (/** @type {string} */ label) => {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#training").getByRole("button", { name: label }).click()]);
-    return { name: download.suggestedFilename(), text: await readFile(/** @type {string} */ (await download.path()), "utf8") };
-  };
-  const json = await save("Result as JSON");
+  const json = await save(page, "training", "JSON");
   ensure(json.name === "training.json", json.name);
-  const parsed = JSON.parse(json.text);
-  ensure(JSON.stringify(parsed) === JSON.stringify(result), "the JSON is not the result");
-  const csv = await save("Numbers as CSV");
-  ensure(csv.name === "training.csv" && csv.text === csvOf(seriesOf(result.checkpoints)), "the CSV is not that of the result");
+  const { exported, ...parsed } = JSON.parse(json.text);
+  ensure(exported.address && JSON.stringify(parsed) === JSON.stringify(result), "the JSON is not the result");
+  const csv = await save(page, "training", "CSV");
+  const { header, rows: table } = tableOf(seriesOf(result.checkpoints));
+  const plain = csvOf(header, table).trimEnd().split("\r\n");
+  const lines = csv.text.trimEnd().split("\r\n");
+  ensure(csv.name === "training.csv" && lines.length === plain.length && lines[0] === `${plain[0]},about` && lines.slice(2).every((line, i) => line === `${plain[i + 2]},`), `the CSV is not that of the result: ${lines.length} lines for ${plain.length}, ${lines[0]}, ${lines.slice(2).find((line, i) => line !== `${plain[i + 2]},`)}`);
+  const svg = await save(page, "training", "SVG");
+  ensure((svg.text.match(/<polyline/g) ?? []).length > 40 && svg.text.includes("sha256"), "the curves are not in the SVG");
+  const png = await save(page, "training", "PNG");
+  ensure(png.bytes.readUInt32BE(16) >= 1664 && png.bytes.readUInt32BE(20) > 2000, "the PNG");
+  const npz = await save(page, "training", "NPZ");
+  ensure(npz.text.includes("2_ablate_values.npy"), "the NPZ");
+  const script = await take(page, () => page.locator("#training .export").getByRole("button", { name: "Save the script for TransformerLens" }).click());
+  ensure(script.text.includes(`STEPS = [${result.checkpoints.map((/** @type {any} */ one) => one.step).join(", ")}]`) && script.text.includes("def add_step("), "the script");
   const rows = csv.text.trimEnd().split("\r\n").slice(1).map((row) => row.split(","));
   for (const { step, answers } of result.checkpoints) {
     const of = (/** @type {string} */ measure, /** @type {string} */ name) => Number(rows.find((row) => row[0] === String(step) && row[1] === measure && row[2] === name)?.[3]);

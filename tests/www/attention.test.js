@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawSheet, hitTile, patternPixels, sheetLayout, tileAt } from "../../www/draw/attention.js";
+import { drawSheet, hitTile, sheetLayout, sheetMark, thumbnail, tileAt } from "../../www/draw/attention.js";
 import { patternFigure, patternsOf } from "../../www/figures.js";
 import { theme } from "./theme.js";
 
@@ -44,16 +44,33 @@ test("the middle of every tile hits that tile, and the gap between two hits none
 });
 
 test("what a head cannot see is see-through, the rest is opaque", () => {
-  const alpha = [...patternPixels(3, patternsOf(trace())[1].data, theme)].filter((_, i) => i % 4 === 3);
-  assert.deepEqual(alpha, [255, 0, 0, 255, 255, 0, 255, 255, 255]);
+  const tile = drawSheet(patternsOf(trace()), sheetLayout(2, 2, { width: 400, ratio: 1 }), theme).filter(({ op }) => op === "cells")[1];
+  assert.deepEqual(tile.op === "cells" && [...tile.rgba].filter((_, i) => i % 4 === 3), [255, 0, 0, 255, 255, 0, 255, 255, 255]);
+});
+
+test("a small square has the largest value of those that share a pixel, and nothing where no token can be seen", () => {
+  const n = 7;
+  const data = Float32Array.from({ length: n * n }, (_, i) => ((i * 31) % 97) / 100);
+  for (const side of [7, 4, 3, 1]) {
+    const small = thumbnail(n, data, side);
+    for (let row = 0; row < side; row++) {
+      for (let col = 0; col < side; col++) {
+        const inside = [...data.keys()].filter((i) => i % n <= Math.floor(i / n)
+          && Math.floor((Math.floor(i / n) * side) / n) === row && Math.floor(((i % n) * side) / n) === col).map((i) => data[i]);
+        const expected = inside.length ? Math.max(...inside) : NaN;
+        assert.ok(Object.is(small[row * side + col], expected), `${side}: ${row}, ${col}: ${small[row * side + col]}, not ${expected}`);
+      }
+    }
+  }
 });
 
 test("the enlarged head is framed, in the accent colour once it is locked", () => {
   const patterns = patternsOf(trace());
   const sheet = sheetLayout(2, 2, { width: 400, ratio: 1 });
   for (const [locked, stroke] of /** @type {[boolean, string][]} */ ([[false, "ink"], [true, "accent"]])) {
-    const last = drawSheet(patterns, sheet, theme, { shown: 2, locked }).at(-1);
-    assert.ok(last?.op === "frame" && last.stroke === stroke);
+    assert.ok(!drawSheet(patterns, sheet, theme).some((op) => op.op === "frame" && op.stroke !== "line"), "a mark is in what stays");
+    const [last] = sheetMark(sheet, theme, { shown: 2, locked });
+    assert.ok(last.op === "frame" && last.stroke === stroke);
     assert.equal(hitTile(sheet, 4, last.x + last.w / 2, last.y + last.h / 2), 2);
   }
 });

@@ -13,8 +13,9 @@ const ROWS = [...TABLE.matchAll(/^\| (\d+) \|(.*)\|$/gm)].map(([, number, cells]
     return { file, names };
   }) ?? [],
 }));
-/** The rows that are about loading a model; those after them are the page's own. */
-const LAST = 26;
+/** Faults without a test in the page, which the table names above its rows. */
+const UNTESTED = [30, 31, 32, 33, 36];
+const LAST = 50;
 
 /** @param {string} text */
 const literal = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -32,7 +33,9 @@ function exists(file, name) {
 }
 
 test("the table of faults has each row, and names only tests that exist", () => {
-  assert.deepEqual(ROWS.map(({ number }) => number), Array.from({ length: LAST }, (_, i) => i + 1));
+  assert.deepEqual(ROWS.map(({ number }) => number), Array.from({ length: LAST }, (_, i) => i + 1).filter((number) => !UNTESTED.includes(number)));
+  const said = /Without a test in the page[^]*?\n\n/.exec(TABLE)?.[0] ?? "";
+  assert.deepEqual([...said.matchAll(/(\d+)[,)]/g)].map(([, number]) => Number(number)), UNTESTED);
   for (const { number, named } of ROWS) {
     assert.ok(named.some(({ names }) => names.length), `row ${number} names no test`);
     for (const { file, names } of named) {

@@ -68,7 +68,7 @@ test("the colour bar states minimum, middle and maximum", () => {
   const f = { ...figure(2, 3), scale: { min: 2.5, mid: 3, max: 3.5 } };
   const texts = drawHeatmap(f, layout(f, SIZES[0]), theme, { stops: theme.diverging, written: false })
     .flatMap((op) => (op.op === "text" ? [op.text] : []));
-  for (const end of ["2.50", "3.00", "3.50", "Layer", "Position", "token_2"]) assert.ok(texts.includes(end), `${end} in ${texts}`);
+  for (const end of ["≤ 2.50", "3.00", "3.50", "Layer", "Position", "token_2"]) assert.ok(texts.includes(end), `${end} in ${texts}`);
 });
 
 test("the cursor frames the cell it stands on", () => {

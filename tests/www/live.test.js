@@ -3,14 +3,16 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LabError } from "../../www/errors.js";
 import { isBig, live, timeLeft } from "../../www/live.js";
+import { createRecordings } from "../../www/recorded.js";
 import { createStore } from "../../www/state.js";
 
 /** A section whose computations end when the test says so. @param {{ seconds: number }[]} [costs] of one after the other */
 function bench(costs) {
   const store = createStore();
+  const recordings = createRecordings(() => "./model/");
   /** @type {(() => void)[]} */
   const ready = [];
-  const session = /** @type {any} */ ({ lab: () => ({}), onReady: (/** @type {() => void} */ f) => ready.push(f) });
+  const session = /** @type {any} */ ({ lab: () => ({}), onReady: (/** @type {() => void} */ f) => ready.push(f), recordings });
   /** @type {{ prompt: string, signal: AbortSignal, end: (value: any) => void, fail: (error: any) => void,
    *   onProgress: (done: number, total: number) => void, onSofar: (value: any, sofar: any) => void }[]} */
   const jobs = [];

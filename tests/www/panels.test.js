@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawPanels, hitPanel, panelAt, panelsLayout } from "../../www/draw/panels.js";
+import { drawPanels, hitPanel, panelAt, panelMark, panelsLayout } from "../../www/draw/panels.js";
 import { drawHeatmap, layout } from "../../www/draw/heatmap.js";
 import { panelOf, placeWords, strongest } from "../../www/figures.js";
 import { theme } from "./theme.js";
@@ -60,12 +60,12 @@ test("a cell's place in words, outermost axis first", () => {
 test("the sheet is labelled by rows and columns, marks the panel that is shown, and hatches only what is not done", () => {
   const f = FIGURES[1];
   const sheet = panelsLayout(f, SIZES[0]);
-  const look = { stops: theme.diverging, shown: 13, locked: false, pending: false };
+  const look = { stops: theme.diverging, pending: false };
   const ops = drawPanels(f, sheet, theme, look);
   const texts = ops.flatMap((op) => (op.op === "text" ? [op.text] : []));
   assert.deepEqual(texts.filter((text) => !text.startsWith("H")), ["z", "q", "pattern"]);
   assert.equal(texts.length, 3 + 12);
-  const marks = ops.filter((op) => op.op === "frame" && op.stroke === "ink");
+  const marks = panelMark(sheet, theme, { shown: 13, locked: false });
   const [{ x, y, w, h }] = /** @type {{ x: number, y: number, w: number, h: number }[]} */ (marks);
   assert.equal(hitPanel(sheet, x + w / 2, y + h / 2), 13);
   assert.ok(!ops.some((op) => op.op === "hatch"));

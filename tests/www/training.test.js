@@ -6,7 +6,8 @@ import { labelled, nearest, rangeOf } from "../../www/draw/lines.js";
 import { drawStrip, hitStep, stripLayout, stripOf, tileAt } from "../../www/draw/strip.js";
 import { lesson, lessonWords } from "../../www/lesson.js";
 import { PRESETS } from "../../www/state.js";
-import { csvOf, lastDone, ranked, seriesOf, text } from "../../www/series.js";
+import { cell as text, csvOf as written } from "../../www/export/csv.js";
+import { lastDone, ranked, seriesOf, tableOf } from "../../www/series.js";
 import { experimentsOf, measured, OBJECT_QUESTIONS, parsePlaces, place, repeatedTokens, SENTENCES, training } from "../../www/training.js";
 import { checkpoint, LEARNS, LEARNS_NOTHING, missing } from "./synthetic_training.js";
 import { theme } from "./theme.js";
@@ -125,7 +126,8 @@ test("a skipped checkpoint and one that is not done are holes, told apart; numbe
 });
 
 test("the exported numbers are all there, with full stops, and no cell is a formula", () => {
-  const csv = csvOf(seriesOf([checkpoint(LEARNS[7]), missing(50, '=cmd|"x",1\nnext')]));
+  const table = tableOf(seriesOf([checkpoint(LEARNS[7]), missing(50, '=cmd|"x",1\nnext')]));
+  const csv = written(table.header, table.rows);
   const [head, ...rows] = csv.trimEnd().split("\r\n");
   assert.equal(head, "step,measure,name,value,note");
   assert.equal(rows.length, 1 + 4 + 2 + 6 * 4);
