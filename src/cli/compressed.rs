@@ -13,7 +13,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any_service, get};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -70,8 +70,25 @@ impl Coding {
     }
 }
 
-/// What a copy is of: the file's path as it was asked for, its tag, and how it is compressed.
+/// What a copy is of: the file's path as [`spelled`], its tag, and how it is compressed.
 type Key = (String, HeaderValue, Coding);
+
+/// A path in one spelling: `%61.js`, `//a.js` and `a.js` are one file to the server, and would have a copy each.
+fn spelled(path: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut rest, mut bytes) = (path.as_bytes(), Vec::with_capacity(path.len()));
+    while let [first, after @ ..] = rest {
+        // Two hexadecimal digits make a byte.
+        let decoded = match (*first, digit(after.first()), digit(after.get(1))) {
+            (b'%', Some(high), Some(low)) => u8::try_from(16 * high + low).ok(),
+            _ => None,
+        };
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &after[2..] } else { after };
+    }
+    let path = String::from_utf8_lossy(&bytes);
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
+}
 
 #[derive(Default)]
 struct Copy {
@@ -81,11 +98,20 @@ struct Copy {
 }
 
 /// The copies of a site; what serves it over HTTPS and over plain http may share them.
-#[derive(Default)]
 pub struct Copies {
     /// With the bytes of all copies.
     kept: Mutex<(HashMap<Key, Arc<Copy>>, usize)>,
     made: AtomicUsize,
+    /// For whoever may compress now: more threads than cores would only hold more files in memory. One more is for [`warm`],
+    /// which takes seconds for a file.
+    turns: Semaphore,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { kept: Mutex::default(), made: AtomicUsize::new(0), turns: Semaphore::new(cores + 1) }
+    }
 }
 
 impl Copies {
@@ -103,6 +129,7 @@ impl Copies {
         let coding = key.2;
         let copy = self.of(key);
         let make = async || {
+            let _turn = self.turns.acquire().await.ok()?;
             let bytes = to_bytes(body, LONGEST).await.ok()?;
             let made = compress(bytes, coding, thorough).await?;
             self.made.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +175,7 @@ struct Thorough;
 pub async fn layer(State(copies): State<Arc<Copies>>, request: Request, next: Next) -> Response {
     let coding = Coding::accepted(request.headers()).filter(|_| request.method() == Method::GET);
     let thorough = request.extensions().get::<Thorough>().is_some();
-    let path = request.uri().path().to_owned();
+    let path = spelled(request.uri().path());
     let response = next.run(request).await;
     // Weights are incompressible, and a download that can be resumed must keep its byte offsets: so must every part.
     let whole = |status: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
@@ -213,6 +240,18 @@ mod tests {
             assert_eq!(Coding::accepted(&headers), expected, "{accepted}");
         }
         assert_eq!(Coding::accepted(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_file_has_one_name_however_it_is_spelled() {
+        for path in ["/pkg/m.js", "/%70kg/m%2Ejs", "//pkg/./m.js", "/pkg%2Fm.js", "/pkg/m.js/"] {
+            assert_eq!(spelled(path), "pkg/m.js", "{path}");
+        }
+        for (path, name) in
+            [("/", ""), ("/100%", "100%"), ("/%zz%2", "%zz%2"), ("/%C3%A4", "ä"), ("/%2525", "%25")]
+        {
+            assert_eq!(spelled(path), name);
+        }
     }
 
     #[tokio::test]

@@ -4,8 +4,10 @@
 pub mod address;
 pub mod certificate;
 pub mod counts;
+pub mod files;
 pub mod join;
 pub mod models;
+mod place;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -50,20 +52,17 @@ impl Room {
     /// `folders`: models beside those of the page at `www`; the page opens with the first. `cache`: where the certificate is kept.
     ///
     /// # Errors
-    /// `model.no_folder`, `site.certificate`, `site.io`.
+    /// `site.certificate`, `site.io`; those of [`models::named`].
     pub fn new(
         (https, http): (TcpListener, TcpListener),
         www: &Path,
         folders: &[PathBuf],
         cache: &Path,
     ) -> Result<Self> {
-        let addresses = Addresses::find();
+        let address = |listener: &TcpListener| listener.local_addr().map_err(|error| server::failed(&error));
+        let (bound, plain) = (address(&https)?, address(&http)?);
+        let (addresses, ports) = (Addresses::of(bound.ip()), (bound.port(), plain.port()));
         let certificate = Certificate::kept(cache, &addresses.certified())?;
-        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-        let ports = (
-            port(&https).map_err(|error| server::failed(&error))?,
-            port(&http).map_err(|error| server::failed(&error))?,
-        );
         let models = models::named(folders, www)?;
         let default = Model { name: "pronoun".to_owned(), folder: www.join("models/pronoun") };
         let first = models.first();
@@ -79,6 +78,8 @@ impl Room {
             models: models.clone(),
             first: first.map(Model::address),
             offline: https_port == 0,
+            // Without a network there is no address that others could use.
+            room: invitation.https.first().filter(|_| !addresses.ips.is_empty()).cloned(),
             https_port: (https_port > 0).then_some(https_port),
         };
         let router = |files: &Router| -> Result<Router> {

@@ -18,8 +18,8 @@ pub struct Args {
     /// TCP port; 0 takes any free one. With --lan, plain http has the port after it.
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Address or name to listen on: this machine's own alone, or with --lan all of them. Over plain http, browsers have
-    /// WebGPU only for this machine's own address.
+    /// Address or name to listen on: this machine's own alone, or with --lan all of them; one that is named is the only one that
+    /// is given out. Over plain http, browsers have WebGPU only for this machine's own address.
     #[arg(long)]
     host: Option<String>,
     /// For a room of laptops: over HTTPS, with a certificate made on the spot, and over plain http; /join says how to join.
@@ -36,8 +36,8 @@ pub struct Args {
 /// Serves until Ctrl-C.
 ///
 /// # Errors
-/// `site.port_taken`, `site.no_port`, `model.no_folder` before anything is built; else those of [`module::make`], and
-/// `site.certificate`.
+/// `site.port_taken`, `site.no_port` and those of [`models::named`] before anything is built; else those of [`module::make`],
+/// and `site.certificate`.
 pub fn main(args: Args) -> Result<()> {
     let source = Source::find()?;
     let www = source.www();
@@ -52,10 +52,13 @@ pub fn main(args: Args) -> Result<()> {
         }
         eprintln!("{}Serving {} (Ctrl-C stops)", room.invitation.text()?, www.display());
         open(args.open, &format!("{}join", room.invitation.own));
-        return block_on(async {
+        let counts = room.counts.clone();
+        let served = block_on(async {
             let handle = Handle::new();
             until_interrupted(room.run(handle.clone()), || Room::end(&handle)).await
         });
+        eprintln!("{}", counts.sum());
+        return served;
     }
     let listener = server::listen(args.host.as_deref().unwrap_or("127.0.0.1"), args.port)?;
     module::make(&source)?;

@@ -2,11 +2,11 @@
 //! a server and a plain static host may lack (isolation headers, ranges, validators). For a room it also serves models from
 //! other folders and changes what it says in the heads of the pages.
 
-use std::future::Future;
+mod inside;
+
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,15 +16,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
-use tower_http::services::ServeDir;
-use tower_http::services::fs::{Backend, DefaultServeDirFallback, TokioBackend};
 
 use super::compressed::{self, Copies};
 use super::module::io_error;
+use super::room::files::Files;
 use super::room::models::Model;
 use super::shell::{self, Shell};
 use crate::error::{Error, Result};
 use crate::weights::manifest::hex;
+use inside::files;
 
 /// Sent with every answer.
 ///
@@ -52,6 +52,8 @@ pub struct Extras {
     pub first: Option<String>,
     /// Whether the pages install themselves for use without the server.
     pub offline: bool,
+    /// `https://HOST:PORT/`, by which others in the room find this site: a page that is opened as localhost knows no such address.
+    pub room: Option<String>,
     /// Where the same site is served over HTTPS; this one is over plain http, to other machines too.
     pub https_port: Option<u16>,
     /// Compressed copies of the files.
@@ -66,6 +68,7 @@ impl Extras {
         self.first
             .iter()
             .map(|address| meta("first", address))
+            .chain(self.room.iter().map(|address| meta("room", address)))
             .chain(self.https_port.iter().map(|port| meta("https", &port.to_string())))
             .chain(self.offline.then(|| shell::line(name)).flatten().map(str::to_owned))
             .collect()
@@ -93,14 +96,15 @@ pub fn router(folder: &Path) -> Result<Router> {
 /// Serves the files under `folder`, and what `extras` says.
 ///
 /// # Errors
-/// `site.io` when a folder cannot be found.
+/// `site.io` when a folder cannot be found; those of [`Files::of`].
 pub fn router_with(folder: &Path, extras: &Extras) -> Result<Router> {
     let root = folder.canonicalize().map_err(|error| io_error(folder, &error))?;
     let extras = Arc::new(extras.clone());
-    let mut files = Router::new().fallback_service(files(&root));
+    let mut files = Router::new().fallback_service(files(&root, None));
     for model in &extras.models {
         let root = model.folder.canonicalize().map_err(|error| io_error(&model.folder, &error))?;
-        files = files.nest_service(&format!("/models/{}", model.name), self::files(&root));
+        let served = self::files(&root, Some(Files::of(&root)?));
+        files = files.nest_service(&format!("/models/{}", model.name), served);
     }
     if extras.offline {
         let (extras, last) = (extras.clone(), Arc::new(Mutex::new(None)));
@@ -113,10 +117,6 @@ pub fn router_with(folder: &Path, extras: &Extras) -> Result<Router> {
         .layer(from_fn_with_state(extras, edit_pages))
         .layer(from_fn_with_state(copies, compressed::layer))
         .layer(from_fn_with_state(plain, finish)))
-}
-
-fn files(root: &Path) -> ServeDir<DefaultServeDirFallback, Inside> {
-    ServeDir::with_backend(root, Inside { root: root.to_path_buf() }).ignore_multi_range_requests(true)
 }
 
 /// Takes a port before anything is built: building for minutes only to find it taken would be rude.
@@ -213,40 +213,6 @@ async fn edit_pages(State(extras): State<Arc<Extras>>, mut request: Request, nex
         parts.headers.insert(header::ETAG, tag);
     }
     Response::from_parts(parts, page.into())
-}
-
-/// Opens only files that lie under `root` once every symbolic link is followed. `ServeDir` itself
-/// refuses `..` in any spelling, but would follow a link out of the folder.
-#[derive(Clone)]
-struct Inside {
-    root: PathBuf,
-}
-
-type Later<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
-
-impl Inside {
-    /// `path` itself, or "not found": whether there is anything outside is nobody's business.
-    async fn check(self, path: PathBuf) -> io::Result<PathBuf> {
-        let real = tokio::fs::canonicalize(&path).await?;
-        if real.starts_with(&self.root) { Ok(path) } else { Err(io::ErrorKind::NotFound.into()) }
-    }
-}
-
-impl Backend for Inside {
-    type File = <TokioBackend as Backend>::File;
-    type Metadata = <TokioBackend as Backend>::Metadata;
-    type OpenFuture = Later<Self::File>;
-    type MetadataFuture = Later<Self::Metadata>;
-
-    fn open(&self, path: PathBuf) -> Self::OpenFuture {
-        let inside = self.clone();
-        Box::pin(async move { TokioBackend.open(inside.check(path).await?).await })
-    }
-
-    fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
-        let inside = self.clone();
-        Box::pin(async move { TokioBackend.metadata(inside.check(path).await?).await })
-    }
 }
 
 /// `If-Range`: a part is of use only with the other parts of the same file, so when the file has

@@ -21,7 +21,8 @@ const PLACE: &str = "const SHELL = null;";
 /// The service worker's file.
 pub const WORKER: &str = "sw.js";
 
-/// As the worker reads it; `version` is of all the rest.
+/// As the worker reads it; `version` is of all the rest, and of the worker itself: another one must not work in the cache of
+/// the one that runs.
 #[derive(Serialize, Debug, PartialEq, Eq)]
 pub struct Shell {
     version: String,
@@ -79,7 +80,9 @@ impl Shell {
             list.insert(name, hash);
         }
         let mut shell = Self { version: String::new(), isolate, core, later };
-        let version = hex(&Sha256::digest(shell.json()?));
+        // A folder without a worker has nothing to install.
+        let worker = std::fs::read(folder.join(WORKER)).unwrap_or_default();
+        let version = hex(&Sha256::new().chain_update(shell.json()?).chain_update(worker).finalize());
         shell.version = version.chars().take(16).collect();
         Ok(shell)
     }
@@ -188,6 +191,10 @@ mod tests {
         fs::write(folder.join("main.js"), "1").unwrap();
         assert_eq!(version(), first);
         assert_ne!(Shell::of(&folder, true, |_, bytes| bytes).unwrap().version, first);
+        // A worker with other code must not work in the cache of the one that runs.
+        fs::write(folder.join("sw.js"), format!("{PLACE}\n// mended")).unwrap();
+        assert_ne!(version(), first);
+        fs::write(folder.join("sw.js"), PLACE).unwrap();
         let edited =
             Shell::of(&folder, false, |name, bytes| if name == "main.js" { b"2".to_vec() } else { bytes });
         assert_ne!(edited.unwrap().version, first);

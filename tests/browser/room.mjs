@@ -132,6 +132,42 @@ export async function roomChecks(binary, folder, hasWebGpu, shots) {
     });
   }
 
+  await check(name("the handout of a model without checkpoints says so, and names the room's address though it was opened as localhost"), async () => {
+    const page = await newPage(browser);
+    await page.goto(`http://localhost:${room.ports.http}/handout.html`);
+    ensure((await page.locator(".where").innerText()) === `${room.https}workshop.html`, await page.locator(".where").innerText());
+    await page.getByLabel("With answers").check();
+    await page.locator(".computed").waitFor({ timeout: 120_000 });
+    const training = page.locator("[data-step=training]");
+    ensure((await training.locator(".solved").allInnerTexts()).join() === "This model comes without checkpoints of its training. Go back to the workshop’s own model for this step.",
+      (await training.locator(".solved").allInnerTexts()).join("; "));
+    ensure((await page.locator("[data-step=bias] .solved").count()) === 2, "the other steps have no answers");
+    await page.screenshot({ path: join(shots, "handout-room.png"), fullPage: true });
+    await page.context().close();
+  });
+
+  await check(name("the workshop in a room begins with the model that was brought"), async () => {
+    const page = await newPage(browser);
+    await page.goto(`http://localhost:${room.ports.http}/workshop.html`);
+    await page.getByText("Model “tiny”").waitFor({ timeout: 60_000 });
+    ensure((await page.locator(".engine select option").first().textContent()) === "tiny, from this server", "it is not in the list");
+    await page.context().close();
+  });
+
+  await check(name("join: the pages for the class and for the teacher are linked, and what was served has a rate"), async () => {
+    const page = await newPage(browser, { ignoreHTTPSErrors: true });
+    await page.goto(`https://${HOST}:${room.ports.https}/join`);
+    for (const [name, path] of [["The workshop", "workshop.html"], ["The handout", "handout.html"]]) {
+      const href = await page.getByRole("link", { name }).evaluate((link) => /** @type {HTMLAnchorElement} */ (link).href);
+      ensure(href.endsWith(`/${path}`) && (await fetch(href.replace(/^https:.*:\d+\//, room.plain))).ok, href);
+    }
+    ensure((await page.locator("#rate").innerText()) === "0", "something is sent while nobody asks");
+    // A laptop comes, and 200 kB go out within the ten seconds that the rate is of.
+    await (await fetch(`${room.plain}models/tiny/model.safetensors`)).arrayBuffer();
+    await page.waitForFunction(() => Number(document.getElementById("rate")?.textContent?.replace(",", ".")) > 0);
+    await page.context().close();
+  });
+
   await check(name("join: a server that is gone is said to be gone"), async () => {
     const page = await newPage(browser, { ignoreHTTPSErrors: true });
     await page.goto(`https://${HOST}:${room.ports.https}/join`);

@@ -25,6 +25,7 @@ mod medium;
 mod pack;
 mod published;
 mod room;
+mod room_code;
 mod room_load;
 mod server;
 mod shaders;

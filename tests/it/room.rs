@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use microtome::cli::compressed::Copies;
 use microtome::cli::room::Room;
+use microtome::cli::room::address::Addresses;
 use microtome::cli::room::certificate::Certificate;
 use microtome::cli::room::join::Invitation;
 use sha2::{Digest, Sha256};
@@ -34,9 +35,14 @@ pub struct Served {
 impl Served {
     /// The page at `www` for a room that is given `models`.
     pub fn open(name: &str, www: &Path, models: &[PathBuf]) -> Self {
+        Self::open_at(Ipv4Addr::LOCALHOST.into(), name, www, models)
+    }
+
+    /// The same at this address of the machine.
+    fn open_at(ip: IpAddr, name: &str, www: &Path, models: &[PathBuf]) -> Self {
         let scratch = scratch(name);
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = || TcpListener::bind((ip, 0)).unwrap();
         let (https, http) = (listener(), listener());
         let (port, plain) = (https.local_addr().unwrap().port(), http.local_addr().unwrap());
         let room = Room::new((https, http), www, models, &scratch.join("cache")).unwrap();
@@ -163,6 +169,11 @@ fn the_page_comes_over_https_with_the_certificate_that_was_made() {
     // The worker's list is of the page as it goes out, not as it lies on the disk.
     let worker = String::from_utf8(room.get("sw.js", &[]).2).unwrap();
     assert!(worker.contains(&hex(&body)), "{worker}");
+    // The certificate is for the address too, which is what people in a room type, and the page says which one it is.
+    let by_address = room.https.replace("localhost", "127.0.0.1");
+    assert_eq!(get(&room.agent, &by_address, &[]).2, body);
+    assert_eq!(room.invitation.https, std::slice::from_ref(&by_address));
+    assert!(page.contains(&format!("<meta name=\"microtome-room\" content=\"{by_address}\">")), "{page}");
     // Somebody who does not know the certificate is told so.
     let stranger = agent(&Certificate::kept(&room.scratch.join("other"), &["localhost".to_owned()]).unwrap());
     let error = stranger.get(&room.https).call().unwrap_err();
@@ -258,6 +269,10 @@ fn plain_http_says_where_the_other_is_and_isolates_only_this_machine() {
     ] {
         let answer = plain(room.http, Ipv4Addr::LOCALHOST, "/", host);
         assert!(answer.contains(&format!("<meta name=\"microtome-https\" content=\"{port}\">")), "{answer}");
+        assert!(
+            answer.contains(&format!("\"microtome-room\" content=\"https://127.0.0.1:{port}/\"")),
+            "{answer}"
+        );
         assert!(!answer.contains("offline.js"), "there is no service worker over plain http: {answer}");
         assert_eq!(answer.contains("cross-origin-opener-policy"), isolated, "{host}: {answer}");
     }
@@ -270,11 +285,15 @@ fn a_models_folder_is_served_in_parts_and_nothing_beside_it() {
     for (target, link) in [
         ("secret.txt", "tiny model/link.txt"),
         (".", "tiny model/up"),
-        ("tiny model/config.json", "tiny model/inside.json"),
+        ("tiny model/config.json", "tiny model/vocab.json"),
     ] {
         std::os::unix::fs::symlink(site.folder.join(target), site.folder.join(link)).unwrap();
     }
-    fs::write(site.model.join("#\"<img src=x>&.txt"), "odd").unwrap();
+    // What lies in the folder and is not the model's is nobody's business.
+    let others = [".env", ".microtome-fetch.json", "notes.txt", "grades.json", "README.md"];
+    for name in others {
+        fs::write(site.model.join(name), "secret").unwrap();
+    }
     let room = Served::open("models-cache", &site.www, std::slice::from_ref(&site.model));
     let bytes = fs::read(site.model.join("model.safetensors")).unwrap();
     let weights = "models/tiny-model/model.safetensors";
@@ -287,7 +306,6 @@ fn a_models_folder_is_served_in_parts_and_nothing_beside_it() {
     // What is kept is asked about, not sent again.
     let etag = header(&response, "etag").unwrap().to_owned();
     assert_eq!(room.get(weights, &[("If-None-Match", &etag)]).0, 304);
-    assert_eq!(room.get("models/tiny-model/%23%22%3Cimg%20src=x%3E&.txt", &[]).2, b"odd");
     assert_eq!(
         room.get("models/pronoun/model.safetensors", &[]).2,
         b"shipped",
@@ -300,13 +318,70 @@ fn a_models_folder_is_served_in_parts_and_nothing_beside_it() {
         "%2e%2e/secret.txt",
         "..%2fsecret.txt",
         "%2e%2e/%2e%2e/secret.txt",
-    ] {
+        "%2eenv",
+        "up/config.json",
+    ]
+    .into_iter()
+    .chain(others)
+    {
         let answer = plain(room.http, Ipv4Addr::LOCALHOST, &format!("/models/tiny-model/{path}"), "test");
         let status = answer.split(' ').nth(1).unwrap();
         assert!(matches!(status, "400" | "404") && !answer.contains("\r\n\r\nsecret"), "{path}: {answer}");
     }
     #[cfg(unix)]
-    assert_eq!(room.get("models/tiny-model/inside.json", &[]).0, 200);
+    assert_eq!(room.get("models/tiny-model/vocab.json", &[]).2, b"{\"model_type\":\"gpt2\"}");
+}
+
+/// As Hugging Face's tools keep a model: every file is a link to one that has its hash for a name.
+#[cfg(unix)]
+#[test]
+fn a_folder_of_hugging_faces_cache_is_served_as_any_other() {
+    use std::os::unix::fs::symlink;
+    let site = site("hugging-face");
+    let cache = site.folder.join("hub/models--openai-community--gpt2");
+    let snapshot = cache.join("snapshots/607a30d783dfa663caf39e06633721c8d4cfcd7e");
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::create_dir_all(cache.join("blobs")).unwrap();
+    for (name, blob) in [("config.json", "10c6"), ("model.safetensors", "248d"), (".gitattributes", "602b")] {
+        fs::write(cache.join("blobs").join(blob), name.repeat(1000)).unwrap();
+        symlink(format!("../../blobs/{blob}"), snapshot.join(name)).unwrap();
+    }
+    let room = Served::open("hugging-face-cache", &site.www, std::slice::from_ref(&snapshot));
+    assert_eq!(room.invitation.model.0, "gpt2");
+    assert_eq!(room.invitation.model.1, 17_000);
+    for (name, status) in
+        [("config.json", 200), ("model.safetensors", 200), (".gitattributes", 404), ("tokenizer.json", 404)]
+    {
+        let (got, _, body) = room.get(&format!("models/gpt2/{name}"), &[]);
+        assert_eq!(got, status, "{name}");
+        assert!(status == 404 || body == name.repeat(1000).as_bytes(), "{name}");
+    }
+    let (status, _, part) = room.get("models/gpt2/model.safetensors", &[("Range", "bytes=1-4")]);
+    assert_eq!((status, part.as_slice()), (206, &b"odel"[..]));
+    // Where a link leads later was never agreed to.
+    fs::remove_file(snapshot.join("config.json")).unwrap();
+    symlink(site.folder.join("secret.txt"), snapshot.join("config.json")).unwrap();
+    assert_eq!(room.get("models/gpt2/config.json", &[]).0, 404);
+}
+
+#[test]
+fn a_room_at_one_address_gives_out_that_one_alone() {
+    let site = site("one-address");
+    let ips = Addresses::find().ips;
+    for ip in ips.into_iter().take(1).chain([Ipv4Addr::LOCALHOST.into()]) {
+        let room = Served::open_at(ip, "one-address-cache", &site.www, &[]);
+        let https = format!("https://{ip}:{}/", room.https.trim_end_matches('/').rsplit(':').next().unwrap());
+        let http = format!("http://{}/", room.http);
+        let Invitation { own, .. } = &room.invitation;
+        assert_eq!(
+            (&room.invitation.https, &room.invitation.http),
+            (&vec![https.clone()], &vec![http.clone()])
+        );
+        assert_eq!(own, &http, "nothing else leads to it, not even localhost");
+        // By that address, which the certificate names.
+        assert_eq!(get(&room.agent, &format!("{https}join"), &[]).0, 200);
+        assert_eq!(get(&room.agent, &format!("{own}join"), &[]).0, 200);
+    }
 }
 
 #[test]
@@ -381,6 +456,22 @@ fn a_certificate_is_kept_for_its_owner_and_replaced_when_it_must_be() {
         "one for more will do"
     );
 
+    // Back and forth between two networks: one stranger at each, and never again.
+    let elsewhere = names(&["localhost", "172.16.0.4"]);
+    let both = Certificate::kept(&folder, &elsewhere).unwrap();
+    assert_ne!(fingerprint(&both), fingerprint(&wider));
+    for names in [&three, &elsewhere, &two, &three] {
+        assert_eq!(fingerprint(&Certificate::kept(&folder, names).unwrap()), fingerprint(&both), "{names:?}");
+    }
+    // Names of long ago are forgotten.
+    for network in 0..40 {
+        let now = names(&["localhost", &format!("10.1.{network}.2")]);
+        let certificate = Certificate::kept(&folder, &now).unwrap();
+        assert_eq!(certificate.names[..2], now);
+        assert!(certificate.names.len() <= 24, "{:?}", certificate.names);
+    }
+    let wider = Certificate::kept(&folder, &three).unwrap();
+
     let soon = wider.ends - 29 * 24 * 60 * 60;
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace(&wider.ends.to_string(), &soon.to_string())).unwrap();
@@ -391,6 +482,27 @@ fn a_certificate_is_kept_for_its_owner_and_replaced_when_it_must_be() {
         assert!(Certificate::kept(&folder, &three).unwrap().tls().is_ok(), "{damage:?}");
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing half-written is left");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        // A key that others may have read, or have put there, is not used.
+        let mut before = fingerprint(&Certificate::kept(&folder, &three).unwrap());
+        let mut is_replaced = |why: &str| {
+            let now = fingerprint(&Certificate::kept(&folder, &three).unwrap());
+            assert_ne!(std::mem::replace(&mut before, now), before, "{why}");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        };
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        is_replaced("everybody may read it");
+        // Only root can give a file away.
+        let own = fs::metadata(&path).unwrap().uid();
+        if chown(&path, Some(own + 1), None).is_ok() {
+            is_replaced("it is somebody else's");
+        }
+        let fresh = folder.join("fresh");
+        Certificate::kept(&fresh, &two).unwrap();
+        assert_eq!(fs::metadata(&fresh).unwrap().permissions().mode() & 0o777, 0o700);
+    }
     // A folder that cannot be made costs a warning, not the room.
     fs::write(folder.join("file"), "").unwrap();
     assert!(Certificate::kept(&folder.join("file/below"), &two).is_ok());
@@ -413,6 +525,15 @@ fn what_a_room_cannot_have_is_one_sentence() {
     let (code, error, said) = run(&["--lan", "--port", &(port - 1).to_string()]);
     assert_eq!((code, said, error.lines().count()), (Some(1), 0, 1), "{error}");
     assert!(error.contains(&format!("port {port} of 0.0.0.0 is taken")), "{error}");
+    // Weights are missed before anybody comes.
+    let bare = scratch("bare");
+    fs::write(bare.join("config.json"), "{}").unwrap();
+    for lan in [&["--lan"][..], &[]] {
+        let (code, error, said) = run(&[lan, &["--model", bare.to_str().unwrap()]].concat());
+        assert_eq!((code, said, error.lines().count()), (Some(2), 0, 1), "{error}");
+        assert!(error.contains("expected model.safetensors") && error.contains("bare"), "{error}");
+    }
+    fs::remove_dir_all(bare).unwrap();
     let (code, error, _) = run(&["--lan", "--port", "65535"]);
     assert_eq!((code, error.contains("two ports")), (Some(2), true), "{error}");
 }

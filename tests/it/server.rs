@@ -233,6 +233,11 @@ fn a_file_is_compressed_once_for_all_clients() {
         assert_eq!(site.get("/pkg/m.wasm", &[("Accept-Encoding", accepted)]).status, 200);
         assert_eq!(site.copies.made(), made, "{accepted}");
     }
+    // Another spelling is the same file.
+    for path in ["/pkg/m%2Ewasm", "/%70kg/%6D.wasm", "//pkg/m.wasm", "/pkg/./m.wasm"] {
+        assert_eq!(unpacked(&site.get(path, &br)), vec![0; 4096], "{path}");
+        assert_eq!(site.copies.made(), 2, "{path}");
+    }
     // Neither an answer without a body nor a part nor weights cost anything.
     let tag = answers[0].header("etag").unwrap();
     assert_eq!(site.get("/pkg/m.wasm", &[br[0], ("If-None-Match", tag)]).status, 304);

@@ -5,13 +5,25 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 /// Addresses of this machine's network interfaces and its name; the first address is the one to give out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
-    /// Not loopback; IPv4 only, since people type them. Empty without a network.
-    pub ips: Vec<Ipv4Addr>,
+    /// Not loopback, and IPv4 only, since people type them; but where the server listens at one address, that one. Empty without
+    /// a network.
+    pub ips: Vec<IpAddr>,
     /// As the machine calls itself, in lower case and without a dot; absent where that is no name for a host.
     pub name: Option<String>,
+    /// Whether nothing else leads here, not even `localhost`.
+    pub alone: bool,
 }
 
 impl Addresses {
+    /// Of a server that listens at `bound`: at one address it is reached by no other, nor by a name that may stand for another.
+    pub fn of(bound: IpAddr) -> Self {
+        if bound.is_unspecified() {
+            Self::find()
+        } else {
+            Self { ips: vec![bound.to_canonical()], name: None, alone: true }
+        }
+    }
+
     /// Asks the operating system.
     pub fn find() -> Self {
         let found = if_addrs::get_if_addrs().unwrap_or_default();
@@ -23,19 +35,31 @@ impl Addresses {
             })
             .collect();
         let name = hostname::get().ok().and_then(|name| name.into_string().ok());
-        Self { ips: sorted(ips, preferred()), name: name.as_deref().and_then(host_name) }
+        let ips = sorted(ips, preferred()).into_iter().map(IpAddr::V4).collect();
+        Self { ips, name: name.as_deref().and_then(host_name), alone: false }
+    }
+
+    fn local_name(&self) -> Option<String> {
+        self.name.as_ref().map(|name| format!("{name}.local"))
     }
 
     /// What a laptop may type as the host: addresses first, then `NAME.local`, which most home networks answer.
     pub fn hosts(&self) -> Vec<String> {
-        let names = self.name.iter().map(|name| format!("{name}.local"));
-        self.ips.iter().map(Ipv4Addr::to_string).chain(names).collect()
+        let typed = |ip: &IpAddr| if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+        self.ips.iter().map(typed).chain(self.local_name()).collect()
+    }
+
+    /// The host by which the machine that serves reaches itself.
+    pub fn own(&self) -> String {
+        let first = self.hosts().into_iter().next();
+        first.filter(|_| self.alone).unwrap_or_else(|| "localhost".to_owned())
     }
 
     /// Everything that the certificate is for, sorted: the hosts, the bare name, and this machine for itself.
     pub fn certified(&self) -> Vec<String> {
         let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let mut names: Vec<_> = self.hosts().into_iter().chain(self.name.clone()).chain(own).collect();
+        let ips = self.ips.iter().map(IpAddr::to_string);
+        let mut names: Vec<_> = ips.chain(self.local_name()).chain(self.name.clone()).chain(own).collect();
         names.sort();
         names.dedup();
         names
@@ -103,11 +127,30 @@ mod tests {
 
     #[test]
     fn the_certificate_names_this_machine_too() {
-        let addresses = Addresses { ips: vec![Ipv4Addr::new(192, 168, 1, 5)], name: Some("desk".to_owned()) };
+        let ips = vec![Ipv4Addr::new(192, 168, 1, 5).into()];
+        let addresses = Addresses { ips, name: Some("desk".to_owned()), alone: false };
         assert_eq!(addresses.hosts(), ["192.168.1.5", "desk.local"]);
+        assert_eq!(addresses.own(), "localhost");
         assert_eq!(
             addresses.certified(),
             ["127.0.0.1", "192.168.1.5", "::1", "desk", "desk.local", "localhost"]
         );
+    }
+
+    #[test]
+    fn a_server_at_one_address_gives_out_no_other() {
+        for (bound, host) in [
+            ("10.0.0.9", "10.0.0.9"),
+            ("::ffff:10.0.0.9", "10.0.0.9"),
+            ("fd00::5", "[fd00::5]"),
+            ("::1", "[::1]"),
+        ] {
+            let addresses = Addresses::of(bound.parse().unwrap());
+            assert_eq!((addresses.hosts(), addresses.own().as_str()), (vec![host.to_owned()], host));
+            assert!(addresses.certified().contains(&host.trim_matches(['[', ']']).to_owned()));
+        }
+        for every in ["0.0.0.0", "::"] {
+            assert_eq!(Addresses::of(every.parse().unwrap()), Addresses::find());
+        }
     }
 }

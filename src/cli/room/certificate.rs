@@ -1,8 +1,6 @@
 //! The certificate of a room: made on the spot for this machine's addresses, and kept, so that a laptop that has accepted
 //! it once need not do so again at the next start.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cli::module::io_error;
+use super::place::Place;
 use crate::error::{Error, Result};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -22,11 +20,13 @@ const DAY: u64 = 24 * 60 * 60;
 const DAYS: u64 = 30;
 /// One that ends sooner than this is replaced: no workshop should meet its end.
 const LEAST_DAYS: u64 = 2;
+/// A certificate is for so many names at most: those of this start and of the networks before it.
+const MOST_NAMES: usize = 24;
 
 /// A certificate with its key, as it lies in the cache folder. Only its owner may read that file.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// What it is for: host names and addresses, sorted.
+    /// What it is for: host names and addresses, those that were wanted last first.
     pub names: Vec<String>,
     /// Seconds since 1970.
     pub ends: u64,
@@ -37,29 +37,36 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// The kept one if it is for all of `names` and holds for days yet; else a new one, which is kept in `folder`.
-    /// A folder that cannot be written to costs no more than a warning on standard error.
+    /// The kept one if it is for all of `names` and holds for days yet; else a new one, which is kept in `folder`. It is for the
+    /// kept one's names too: a laptop that goes back and forth between two networks is not met by a stranger each time.
+    /// A folder that cannot be written to, or where somebody else may write or read, costs no more than a warning on standard
+    /// error.
     ///
     /// # Errors
     /// `site.certificate` when none can be made.
     pub fn kept(folder: &Path, names: &[String]) -> Result<Self> {
-        let path = folder.join("room.json");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let kept = fs::read(&path).ok().and_then(|json| serde_json::from_slice::<Self>(&json).ok());
-        let good = |kept: &Self| {
-            names.iter().all(|name| kept.names.contains(name))
-                && kept.ends >= now.saturating_add(LEAST_DAYS * DAY)
-                && kept.tls().is_ok()
-        };
-        if let Some(kept) = kept.filter(good) {
-            return Ok(kept);
-        }
-        let made = Self::make(names, now)?;
-        if let Err(error) = made.keep(folder, &path) {
+        let warn = |error: &Error| {
             eprintln!(
                 "warning: the certificate cannot be kept, the next start makes another one: {}",
                 error.message
             );
+        };
+        let place = Place::open(folder).inspect_err(warn).ok();
+        let kept = place.as_ref().and_then(Place::read).filter(|kept| kept.tls().is_ok());
+        let good = |kept: &&Self| {
+            names.iter().all(|name| kept.names.contains(name))
+                && kept.ends >= now.saturating_add(LEAST_DAYS * DAY)
+        };
+        if let Some(kept) = kept.as_ref().filter(good) {
+            return Ok(kept.clone());
+        }
+        let earlier = kept.iter().flat_map(|kept| &kept.names).filter(|name| !names.contains(name));
+        let all: Vec<String> =
+            names.iter().chain(earlier).take(MOST_NAMES.max(names.len())).cloned().collect();
+        let made = Self::make(&all, now)?;
+        if let Some(place) = place {
+            place.write(&made).unwrap_or_else(|error| warn(&error));
         }
         Ok(made)
     }
@@ -77,25 +84,6 @@ impl Certificate {
         params.not_after = (UNIX_EPOCH + Duration::from_secs(ends)).into();
         let certificate = params.self_signed(&key).map_err(failed)?.pem();
         Ok(Self { names: names.to_vec(), ends, certificate, key: key.serialize_pem() })
-    }
-
-    /// Written beside and renamed, so that there is no moment in which it is half there.
-    fn keep(&self, folder: &Path, path: &Path) -> Result<()> {
-        fs::create_dir_all(folder).map_err(|error| io_error(folder, &error))?;
-        let json = serde_json::to_vec_pretty(self).map_err(|error| Error::internal(error.to_string()))?;
-        let half = folder.join(format!("room.{}", std::process::id()));
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options
-            .open(&half)
-            .and_then(|mut file| file.write_all(&json))
-            .and_then(|()| fs::rename(&half, path));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&half);
-            io_error(path, &error)
-        })
     }
 
     /// SHA-256 over the certificate, as browsers show it: pairs of hexadecimal digits with colons between them.

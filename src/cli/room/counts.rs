@@ -1,6 +1,7 @@
 //! What the laptops of a room have fetched so far. They are told apart by their addresses; nothing else is remembered of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +48,14 @@ pub struct Sum {
     pub weights: u64,
 }
 
+impl fmt::Display for Sum {
+    /// For the terminal, at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { laptops, loaded, bytes, .. } = self;
+        write!(f, "Sent {:.1} MB; {loaded} of {laptops} laptops have fetched the model", *bytes as f64 / 1e6)
+    }
+}
+
 impl Counts {
     pub fn new(weights: BTreeSet<String>, weights_bytes: u64) -> Arc<Self> {
         Arc::new(Self { weights, weights_bytes, laptops: Mutex::default() })
@@ -57,7 +66,8 @@ impl Counts {
         let enough = self.weights_bytes as f64 * ENOUGH;
         Sum {
             laptops: laptops.values().filter(|laptop| laptop.came).count(),
-            loaded: laptops.values().filter(|laptop| laptop.weights as f64 >= enough).count(),
+            // Of a model without weights nobody has anything.
+            loaded: laptops.values().filter(|laptop| enough > 0.0 && laptop.weights as f64 >= enough).count(),
             bytes: laptops.values().map(|laptop| laptop.all).sum(),
             weights: laptops.values().map(|laptop| laptop.weights).sum(),
         }
@@ -125,5 +135,22 @@ impl HttpBody for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_fetched_a_model_that_has_no_bytes() {
+        for (bytes, loaded) in [(0, 0), (10, 1)] {
+            let counts = Counts::new(BTreeSet::new(), bytes);
+            let from = IpAddr::from([127, 0, 0, 1]);
+            counts.came(from);
+            counts.add(from, true, 9);
+            let sum = counts.sum();
+            assert_eq!((sum.laptops, sum.loaded, sum.bytes), (1, loaded, 9));
+        }
     }
 }

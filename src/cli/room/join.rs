@@ -38,10 +38,12 @@ pub struct Invitation {
     pub others: Vec<String>,
     /// For the machine that serves.
     pub own: String,
+    /// Of HTTPS and of plain http.
+    pub ports: (u16, u16),
 }
 
 impl Invitation {
-    /// `ports`: of HTTPS and of plain http. Without a network this machine's own name stands for it.
+    /// Without a network this machine's own name stands for it.
     pub fn new(
         addresses: &Addresses,
         ports: (u16, u16),
@@ -62,7 +64,8 @@ impl Invitation {
             fingerprint,
             model: (first.name.clone(), weights_bytes),
             others: models.iter().skip(1).map(Model::address).collect(),
-            own: format!("http://localhost:{}/", ports.1),
+            own: format!("http://{}:{}/", addresses.own(), ports.1),
+            ports,
         }
     }
 
@@ -88,8 +91,11 @@ impl Invitation {
              For the room:      {https}\n\
              Without the GPU:   {http}   (no certificate to accept, the CPU computes)\n\
              To be projected:   {own}join\n\
+             If nothing opens:  let TCP ports {https_port} and {http_port} through the firewall; some Wi-Fi keeps laptops apart (“client isolation”)\n\
              Fingerprint (SHA-256) of the certificate, which browsers will warn about:\n  {fingerprint}\n",
             own = self.own,
+            https_port = self.ports.0,
+            http_port = self.ports.1,
             fingerprint = self.fingerprint,
         ))
     }
@@ -118,6 +124,7 @@ impl Invitation {
             ("model", escaped(&self.model.0)),
             ("megabytes", format!("{:.1}", self.model.1 as f64 / 1e6)),
             ("others", others),
+            ("ports", format!("{} and {}", self.ports.0, self.ports.1)),
         ]
         .iter()
         .fold(include_str!("join.html").to_owned(), |page, (name, text)| {
@@ -180,7 +187,8 @@ mod tests {
     fn invitation(ips: Vec<Ipv4Addr>, name: &str) -> Invitation {
         let model = |name: &str| Model { name: name.to_owned(), folder: "x".into() };
         let models = [model("a"), model("b")];
-        let addresses = Addresses { ips, name: None };
+        let ips = ips.into_iter().map(Into::into).collect();
+        let addresses = Addresses { ips, name: None, alone: false };
         Invitation::new(&addresses, (8080, 8081), "AA:BB".to_owned(), &model(name), &models, 2_000_000)
     }
 
@@ -194,6 +202,9 @@ mod tests {
             "AA:BB",
             "2.0",
             "./models/b/",
+            "TCP ports 8080 and 8081",
+            "href=\"workshop.html\"",
+            "href=\"handout.html\"",
         ] {
             assert!(page.contains(text), "{text} is missing");
         }
