@@ -7,6 +7,7 @@ import { WORKSHOP } from "./strings/workshop.js";
 import { el, fill, refill, table } from "./views/dom.js";
 import { button, checkbox } from "./views/fields.js";
 import { errorBox } from "./views/section.js";
+import { workshopAddress } from "./workshop/address.js";
 import { solution } from "./workshop/checks.js";
 import { LESSON } from "./workshop/lesson.js";
 import { answerWords, wordsOf } from "./workshop/question.js";
@@ -25,7 +26,7 @@ let controller = null;
 const status = el("div", { class: "status no-print", role: "status" });
 const body = el("div", { class: "sheet" });
 const answers = checkbox(W.withAnswers, false, (on) => void (on ? solve() : withdraw()));
-const address = new URL("./workshop.html", document.baseURI).href;
+const address = workshopAddress(document.baseURI, document.querySelector('meta[name="microtome-room"]')?.getAttribute("content"));
 
 fill(document.body,
   el("header", { class: "top no-print" }, el("h1", {}, W.title), el("p", { class: "intro" }, W.intro),
@@ -96,7 +97,8 @@ function draw() {
   times.querySelector("caption")?.classList.add("unseen");
   fill(body,
     el("header", {}, el("h1", {}, WORKSHOP.name), el("p", { class: "tagline" }, WORKSHOP.tagline),
-      el("p", {}, `${W.address} `, el("span", { class: "where" }, address)),
+      address ? el("p", {}, `${W.address} `, el("span", { class: "where" }, address))
+        : el("p", { class: "fill-in" }, W.address, el("span", { class: "where" }), el("span", { class: "note no-print" }, W.fillIn)),
       model ? el("p", { class: "where computed" }, W.done(showText(model.name), model.sha256 ?? W.unknown))
         : el("div", { class: "lines-for" }, el("span", {}, W.studentName), el("span", {}, W.date))),
     ...LESSON.map(stepOnPaper),
@@ -106,10 +108,14 @@ function draw() {
 
 /** @param {import("./workshop/lesson.js").Step<any>} step @param {number} index */
 function stepOnPaper(step, index) {
-  const { title, prose } = /** @type {any} */ (steps)[step.id];
-  const known = solved.get(step.id);
+  const { title, prose, none } = /** @type {any} */ (steps)[step.id];
+  const result = solved.get(step.id);
+  // Of a step that this model cannot do there are no answers, whatever its questions would make of nothing.
+  const impossible = result && "found" in result && step.possible?.(result.found) === false;
+  const known = impossible ? undefined : result;
   return el("section", { "data-step": step.id }, el("h2", {}, `${index + 1}. ${title}`), el("p", { class: "note" }, T.minutes(step.minutes)),
     el("div", { class: "prose" }, ...prose.map((/** @type {string} */ text) => el("p", {}, text))),
+    impossible ? el("p", { class: "solved none" }, none) : null,
     el("ol", { class: "asks" }, ...step.questions.map((question) => {
       const words = wordsOf(step.id, question.id);
       return el("li", { "data-question": question.id }, el("p", { class: "ask" }, question.guess ? el("b", {}, `${W.guess}: `) : null, words.prompt),

@@ -40,6 +40,8 @@ scope.addEventListener("message", (/** @type {any} */ event) => {
 
 /** Fetches a whole version, or fails and leaves no trace of it. @param {Shell} shell */
 async function install({ core, later }) {
+  // A cache of this name is that of a worker that runs, with the same files: it must outlive this one's failure.
+  const runs = await caches.has(NAME);
   const earlier = await earlierFiles();
   // What this browser has used before it will use again.
   const wanted = [...Object.keys(core), ...Object.keys(later).filter((name) => earlier.has(name))];
@@ -51,7 +53,7 @@ async function install({ core, later }) {
   });
   const failed = (await Promise.allSettled(fetching)).find(({ status }) => status === "rejected");
   if (!failed) return;
-  await caches.delete(NAME);
+  if (!runs) await caches.delete(NAME);
   throw /** @type {PromiseRejectedResult} */ (failed).reason;
 }
 

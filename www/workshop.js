@@ -40,11 +40,12 @@ fill(document.body,
     document.getElementById("step-heading")?.focus();
   } }, WORKSHOP.jump),
   el("header", { class: "top" }, el("h1", {}, WORKSHOP.name), el("p", { class: "tagline" }, WORKSHOP.tagline), el("p", { class: "intro" }, WORKSHOP.about),
-    el("p", { class: "ways" }, el("a", { href: "./index.html" }, WORKSHOP.lab), " ", el("a", { href: "./handout.html" }, WORKSHOP.handout)),
+    el("p", { class: "ways" }, el("a", { href: "./index.html" }, WORKSHOP.lab), " ", el("a", { href: "./handout.html" }, WORKSHOP.handout), " ", el("a", { href: "./article.html" }, WORKSHOP.article)),
     modelBar(store, session)),
   el("nav", { class: "steps-nav", "aria-label": WORKSHOP.contents }, el("ol", {}, ...links.map((link) => el("li", {}, link)))),
   main,
-  el("nav", { class: "turn", "aria-label": WORKSHOP.turn }, back, forth));
+  el("nav", { class: "turn", "aria-label": WORKSHOP.turn }, back, forth),
+  el("footer", {}, el("p", {}, WORKSHOP.footer)));
 
 /** The step of the address; the first one where it names none. */
 const here = () => {
@@ -90,7 +91,10 @@ function show(moved) {
   main.scrollIntoView();
 }
 
-progress.subscribe(mark);
+progress.subscribe((outside) => {
+  mark();
+  if (outside) for (const view of views.values()) view.changed();
+});
 addEventListener("hashchange", () => show(true));
 show(false);
 

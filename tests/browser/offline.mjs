@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { check, ensure, newPage, watchedPage } from "./harness.mjs";
 import { part, settled } from "./lab_page.mjs";
 import { answer, serve } from "./server.mjs";
+import { measured } from "./workshop.mjs";
 
 /** @typedef {import("playwright-core").Page} Page @typedef {import("./server.mjs").Answer} Answer */
 
@@ -59,6 +60,23 @@ export async function offlineChecks(browser, folder, shots) {
     console.log(`# offline, from the address to the first table: ${seconds.toFixed(1)} s; notices: ${model.notices.map((/** @type {any} */ { code }) => code)}`);
     // What was never used is not there, and nothing else is given in its place.
     ensure(await page.evaluate(async () => (await fetch("preview.png")).status) === 504, "a file that nobody has kept is there");
+    await page.context().close();
+  }, NOBODY);
+
+  await check(name("after one visit to the workshop it opens and computes without its server, and so does the handout"), async () => {
+    const site = await serve(folder);
+    const page = await newPage(browser, { serviceWorkers: "allow" });
+    await page.goto(`${site.url}workshop.html#next`);
+    await measured(page);
+    await page.locator("footer .kept").waitFor();
+    await site.close();
+    await page.context().setOffline(true);
+    await page.goto(`${site.url}workshop.html#difference`);
+    await measured(page);
+    ensure(await page.evaluate(() => /** @type {any} */ (globalThis).microtome.runner.state.found.she.logit > 0), "nothing was computed");
+    await page.goto(`${site.url}handout.html`);
+    await page.getByLabel("With answers").check();
+    await page.locator(".computed").waitFor({ timeout: 120_000 });
     await page.context().close();
   }, NOBODY);
 
@@ -118,6 +136,51 @@ export async function offlineChecks(browser, folder, shots) {
     await page.context().close();
     site.close();
   }, /Failed to load resource/);
+
+  await check(name("the workshop offers a new version in a banner of its own, which stands on the page and can be pressed"), async () => {
+    const site = await serve(folder);
+    const page = await newPage(browser, { serviceWorkers: "allow" });
+    await page.goto(`${site.url}workshop.html`);
+    await measured(page);
+    await page.locator("footer .kept").waitFor();
+    const next = { "strings/workshop.js": read("strings/workshop.js").replace('name: "Microtome workshop"', 'name: "The second workshop"') };
+    Object.assign(site.answers, answers(next), { "/sw.js": answer("text/javascript", workerWith(next)) });
+    await page.reload();
+    const banner = page.locator(".update");
+    await banner.waitFor();
+    const look = await banner.evaluate((node) => ({ place: getComputedStyle(node).position, ground: getComputedStyle(node).backgroundColor }));
+    ensure(look.place === "fixed" && look.ground !== "rgba(0, 0, 0, 0)", JSON.stringify(look));
+    await page.screenshot({ path: join(shots, "update-workshop-light.png") });
+    await banner.getByRole("button").click();
+    await page.waitForFunction(() => document.querySelector("h1")?.textContent === "The second workshop");
+    await page.context().close();
+    site.close();
+  }, /Failed to load resource/);
+
+  await check(name("a new worker that cannot be installed takes nothing from the one that runs"), async () => {
+    const site = await serve(folder);
+    const page = await visit(browser, site.url);
+    // The same files, of which the browser has lost one and the host has it no more.
+    await page.evaluate(async () => {
+      for (const name of await caches.keys()) await (await caches.open(name)).delete(new URL("bench.js", location.href).href);
+    });
+    site.answers["/bench.js"] = (response) => void response.writeHead(404).end();
+    site.answers["/sw.js"] = answer("text/javascript", `${worker}\n// mended`);
+    const state = await page.evaluate(async () => {
+      const registration = /** @type {ServiceWorkerRegistration} */ (await navigator.serviceWorker.getRegistration());
+      await registration.update().catch(() => {});
+      const { installing } = registration;
+      if (installing) await new Promise((resolve) => installing.addEventListener("statechange", () => installing.state === "redundant" && resolve(0)));
+      return { tried: Boolean(installing), waiting: Boolean(registration.waiting), active: registration.active?.state };
+    });
+    ensure(state.tried && !state.waiting && state.active === "activated", JSON.stringify(state));
+    ensure((await keptFiles(page)).includes("/index.html"), "the running version was deleted");
+    await site.close();
+    await page.context().setOffline(true);
+    await page.goto(`${site.url}#predict`);
+    await settled(page, "predict");
+    await page.context().close();
+  }, /Failed to load resource|ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED/);
 
   await check(name("a file that the host has changed meanwhile is refused, not mixed in"), async () => {
     const site = await serve(folder);

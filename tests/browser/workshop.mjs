@@ -3,15 +3,15 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { check, ensure, newPage } from "./harness.mjs";
-import { serve } from "./server.mjs";
+import { check, ensure, newPage, watchedPage } from "./harness.mjs";
+import { answer, serve } from "./server.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {Record<string, string>} Answers by `step.question`: what is typed, or the label of what is chosen */
 
 /** Waits until the step in sight is measured. @param {Page} page @param {string} [status] */
-const measured = (page, status = "done") => page.waitForFunction((status) => {
+export const measured = (page, status = "done") => page.waitForFunction((status) => {
   const now = /** @type {any} */ (globalThis).microtome?.runner.state;
   return now?.status === status || (now?.status === "error" && status !== "error");
 }, status, { timeout: 120_000 }).then(async () => {
@@ -211,9 +211,13 @@ export async function workshopChecks(browser, folder, shots) {
     const lines = csv.trimEnd().split("\r\n");
     ensure(download.suggestedFilename() === "microtome-workshop.csv" && lines.length === 35, `${download.suggestedFilename()}: ${lines.length} lines`);
     ensure(lines.slice(1).every((line) => line.endsWith(`,"'=1+1, <img src=x onerror=alert(1)>"`)), lines[1]);
-    ensure(/^difference,minus,\d\.\d\d,right,1,\d\.\d+,pronoun,[0-9a-f]{64},/.test(lines[5]), lines[5]);
+    ensure(/^difference,minus,What is the logit difference .*\),\d\.\d\d,\d\.\d\d,right,1,\d\.\d+,\d\.\d+,pronoun,[0-9a-f]{64},/.test(lines[5]), lines[5]);
     // It was typed with a comma.
-    ensure(lines[6].startsWith(`difference,power,${right["difference.power"].replace(",", ".")},right,1,`), lines[6]);
+    ensure(lines[6].startsWith("difference,power,") && lines[6].includes(`,${right["difference.power"].replace(",", ".")},right,1,`), lines[6]);
+    // A choice and a token by their words, beside their keys.
+    const place = Number(/\((\d+)\)$/.exec(right["travel.start"])?.[1]);
+    ensure(lines.some((line) => line.startsWith("travel,start,") && line.includes(`,${place},${right["travel.start"]},right,`)), csv);
+    ensure(lines.some((line) => line.startsWith("mover,what,") && line.includes(`,${right["mover.what"]},right,`)), csv);
     await page.getByRole("link", { name: "Where the name travels" }).first().click();
     await measured(page);
     ensure((await form(page, "travel", "start").locator(".verdict").innerText()).includes("right"), "an answer that was right is not shown as such");
@@ -292,6 +296,83 @@ export async function workshopChecks(browser, folder, shots) {
     await page.getByText("Type a prompt first.").waitFor();
   });
 
+  await check(name("a prompt that is too long is said to be too long"), async () => {
+    const field = page.locator("[data-step=own] .controls input");
+    await field.fill("Mary is a friend. ".repeat(20));
+    await page.locator("[data-step=own]").getByRole("button", { name: "Check" }).click();
+    await page.getByText("That is longer than 200 characters").waitFor();
+  });
+
+  await check(name("a right answer stays when nonsense follows; another tab's answers are heard of and kept"), async () => {
+    await page.goto(`${start}#difference`);
+    await measured(page);
+    const here = form(page, "difference", "minus");
+    await here.locator("input").fill(right["difference.minus"]);
+    await here.getByRole("button", { name: "Check" }).click();
+    await here.getByText("That’s right.").waitFor();
+    const solved = await kept(page, "difference.minus");
+    await here.locator("input").fill("99");
+    await here.getByRole("button", { name: "Check" }).click();
+    await here.getByText("Your number is too large.").waitFor();
+    ensure((await here.locator(".said").innerText()).includes(`Your earlier answer, ${right["difference.minus"]}, was right`), await here.locator(".said").innerText());
+    ensure(JSON.stringify(await kept(page, "difference.minus")) === JSON.stringify(solved), "nonsense took the place of the right answer");
+    const other = await watchedPage(page.context());
+    await other.goto(`${start}#difference`);
+    await measured(other);
+    const power = form(other, "difference", "power");
+    await power.locator("input").fill(right["difference.power"]);
+    await power.getByRole("button", { name: "Check" }).click();
+    await power.getByText("That’s right.").waitFor();
+    // In the first tab, without a reload.
+    await form(page, "difference", "power").getByText("That’s right.").waitFor();
+    await page.evaluate(() => /** @type {any} */ (globalThis).microtome.progress.set("bias.times", { answer: "1", state: "wrong", tries: 1, computed: "", model: "pronoun", sha256: "" }));
+    await other.waitForFunction(() => /** @type {any} */ (globalThis).microtome.progress.get("bias.times"));
+    ensure((await kept(other, "difference.power"))?.state === "right", "the first tab has overwritten the second one's answer");
+    await other.close();
+  });
+
+  await check(name("the GPU's difference from the CPU stands beside the engine's name, and nothing beside the CPU's"), async () => {
+    await page.goto(`${start}#difference`);
+    await measured(page);
+    ensure(!(await page.locator(".engine .status").innerText()).includes("differs"), "the CPU differs from itself");
+    await page.evaluate(() => {
+      const { store } = /** @type {any} */ (globalThis).microtome;
+      const { info } = store.get("model");
+      store.update("model", { info: { ...info, engine: { ...info.engine, backend: "gpu", self_test: { difference: 1.5e-6, checks: 9, when: "2026-01-01" } } } });
+    });
+    await page.locator(".engine .status").getByText(/on the GPU engine, which differs from the CPU engine by at most 2e−6\./).waitFor();
+    await page.goto(`${start}#bias`);
+    await page.locator("[data-step=bias] .took").getByText(/GPU engine · differs from the CPU engine/).waitFor();
+  });
+
+  await check(name("the model that the server brought is in the list, without a size; answers about it say nothing about another"), async () => {
+    const html = (await readFile(join(folder, "workshop.html"), "utf8")).replace("</head>", '<meta name="microtome-first" content="./models/pronoun/@400"></head>');
+    const brought = await serve(folder, { "/workshop.html": answer("text/html", html) });
+    const tab = await newPage(browser);
+    await tab.goto(`${brought.url}workshop.html#difference`);
+    await measured(tab);
+    const options = await tab.locator(".engine select option").allTextContents();
+    ensure(options[0] === "@400, from this server" && options.length === 7 && !options.some((text) => /\b0 B/.test(text)), options.join("; "));
+    const value = await tab.evaluate(() => { const { she, he } = /** @type {any} */ (globalThis).microtome.runner.state.found; return (she.logit - he.logit).toFixed(2); });
+    const here = form(tab, "difference", "minus");
+    await here.locator("input").fill(value);
+    await here.getByRole("button", { name: "Check" }).click();
+    await here.getByText("That’s right.").waitFor();
+    ensure((await kept(tab, "difference.minus")).state === "right" && value !== right["difference.minus"], "both models say the same");
+    await tab.locator(".engine summary").click();
+    await tab.locator(".engine select").selectOption("./models/pronoun/");
+    await tab.locator(".engine").getByRole("button", { name: "Load", exact: true }).click();
+    await here.getByText(/Your answer was given with the model “pronoun@400”/).waitFor();
+    const said = await here.locator(".said").innerText();
+    ensure(!said.includes("right") && !said.includes("−") && (await here.getAttribute("data-state")) === "open", said);
+    await here.getByRole("button", { name: "Check" }).click();
+    await here.getByText("1 try").waitFor();
+    const now = await kept(tab, "difference.minus");
+    ensure(now.state === "wrong" && now.tries === 1 && now.model === "pronoun", JSON.stringify(now));
+    await tab.context().close();
+    brought.close();
+  });
+
   await check(name("damaged progress, and a browser that keeps nothing, do no harm"), async () => {
     await page.evaluate(() => localStorage.setItem("microtome.workshop", '{"version":1,"answers":{"tokens.count":{"state":"won"},"__proto__":1}}'));
     await page.goto(start);
@@ -347,13 +428,13 @@ export async function workshopChecks(browser, folder, shots) {
   }, /404/);
   await page.context().close();
 
-  await handoutChecks(browser, site.url, right, shots, name);
+  await handoutChecks(browser, folder, site.url, right, shots, name);
   await lookChecks(browser, start, shots, name);
   site.close();
 }
 
-/** @param {import("playwright-core").Browser} browser @param {string} url @param {Answers} right @param {string} shots @param {(text: string) => string} name */
-async function handoutChecks(browser, url, right, shots, name) {
+/** @param {import("playwright-core").Browser} browser @param {string} folder @param {string} url @param {Answers} right @param {string} shots @param {(text: string) => string} name */
+async function handoutChecks(browser, folder, url, right, shots, name) {
   const page = await newPage(browser);
   const answers = page.locator(".solved");
   await check(name("the handout has every step and no answer, and loads no model"), async () => {
@@ -365,9 +446,19 @@ async function handoutChecks(browser, url, right, shots, name) {
     ensure((await page.locator(".sheet section[data-step]").count()) === 14 && (await page.locator("[data-question]").count()) === 34, "steps or questions are missing");
     ensure((await answers.count()) === 0, "there are answers");
     ensure(!asked.some((path) => /models|pkg/.test(path)), asked.join(" "));
-    ensure((await page.locator(".where").innerText()) === `${url}workshop.html`, await page.locator(".where").innerText());
+    // The address of this machine is no one else's: room to write another one.
+    ensure((await page.locator(".where").innerText()) === "" && !(await page.locator(".sheet").innerText()).includes("127.0.0.1"), await page.locator(".where").innerText());
     const minutes = (await page.locator("tbody tr td:nth-child(2)").allInnerTexts()).map(Number);
     ensure(minutes.slice(0, -1).reduce((a, b) => a + b) === minutes.at(-1), minutes.join());
+  });
+  await check(name("in a room the handout names the room's address, whoever opens it"), async () => {
+    const html = (await readFile(join(folder, "handout.html"), "utf8")).replace("</head>", '<meta name="microtome-room" content="https://192.168.1.5:8080/"></head>');
+    const room = await serve(folder, { "/handout.html": answer("text/html", html) });
+    const tab = await newPage(browser);
+    await tab.goto(`${room.url}handout.html`);
+    await tab.locator(".where").getByText("https://192.168.1.5:8080/workshop.html").waitFor();
+    await tab.context().close();
+    room.close();
   });
   await check(name("on paper it is black on white, and the controls are gone"), async () => {
     await page.emulateMedia({ media: "print", colorScheme: "dark" });

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { judge, parseHead, parseHeads, parseNumber, readAnswer, solution } from "../../www/workshop/checks.js";
 import { LESSON } from "../../www/workshop/lesson.js";
-import { QUESTIONS } from "../../www/workshop/answers.js";
+import { workshopAddress } from "../../www/workshop/address.js";
+import { ASKED, QUESTIONS } from "../../www/workshop/answers.js";
 import { headsOver, topHead, topPlaces } from "../../www/workshop/measure.js";
-import { answersCsv, createProgress, parseProgress } from "../../www/workshop/progress.js";
+import { answersCsv, createProgress, isOf, noted, parseProgress, settle } from "../../www/workshop/progress.js";
 import { WORKSHOP } from "../../www/strings/workshop.js";
 import { findings } from "./synthetic_workshop.js";
 
@@ -88,6 +89,68 @@ test("another result has other right answers: nothing is stored", async () => {
   assert.deepEqual(same, ["values.everywhere"], "zeroing v and z everywhere is the same for any model; all else depends on it");
 });
 
+/** A sentence without its numbers and names. @param {string} text */
+const bare = (text) => text.replace(/L\dH\d|[−-]?\d[\d.,]*%?|only (fold|cent)[^:.]*|␣\w+/gi, "…");
+
+test("what is concluded follows from the result: a model with another result is told another sentence", async () => {
+  const [one, other] = [await findings(), await findings(true)];
+  for (const key of ["ablate.same", "induction.backup", "induction.first", "values.switch", "training.sooner"]) {
+    const [step, id] = key.split(".");
+    const question = /** @type {any} */ (LESSON.find((entry) => entry.id === step)?.questions.find((entry) => entry.id === id));
+    const [a, b] = [one, other].map((found) => bare(question.why(found.get(step))));
+    assert.notEqual(a, b, key);
+  }
+  const question = (/** @type {string} */ step, /** @type {string} */ id) => /** @type {any} */ (LESSON.find((entry) => entry.id === step)?.questions.find((entry) => entry.id === id));
+  const induction = one.get("induction");
+  const { why } = question("induction", "backup");
+  // Copying was never broken, or there was nothing to switch off.
+  assert.match(why({ ...induction, together: 2.05 }), /by less than a tenth/);
+  assert.match(why({ ...induction, together: null }), /nothing to switch off/);
+  assert.doesNotMatch(why({ ...induction, together: 2.05 }), /cannot see/);
+  const first = question("induction", "first");
+  const previous = (/** @type {number} */ score) => ({ shape: [2, 2], values: [0.5, score, 0.1, 0.1] });
+  assert.match(first.why({ ...induction, previous: previous(0.9) }), /the highest of all heads/);
+  assert.match(first.why({ ...induction, previous: previous(0.1) }), /it is not the head/);
+  const values = one.get("values");
+  const still = { ...values, switched: { none: 1, fold_ln: 1, center_writing_weights: 1.0002, center_unembed: 1, fold_value_biases: 1 } };
+  assert.deepEqual(question("values", "switch").truth(still), { kind: "choice", key: "none" });
+  assert.match(question("values", "switch").why(still), /No switch by itself/);
+  assert.match(question("values", "z").why({ ...values, at: { v: [3, 1, 3, 3], z: [3, 1, 3, 3] } }), /where zeroing v hurts most, too/);
+  const space = question("tokens", "space");
+  const she = [{ id: 1, text: "she" }];
+  assert.match(space.why({ bare: she, spaced: she }), /makes no difference/);
+});
+
+test("a step that a model cannot do says so: it has no checkpoints, or no preference to lose a part of", async () => {
+  const found = await findings();
+  const matter = /** @type {any} */ (LESSON.find(({ id }) => id === "matter"));
+  const { all } = found.get("matter");
+  const says = (/** @type {any} */ step, /** @type {any} */ found) => step.draw(found).some((/** @type {any} */ drawing) => drawing.kind === "words" && drawing.text[0] === words(step.id).none);
+  for (const [baseline, possible] of /** @type {[number, boolean][]} */ ([[4, true], [0, false], [-1, false]])) {
+    const now = { all: { ...all, result: { ...all.result, baseline } } };
+    assert.deepEqual([matter.possible(now), says(matter, now)], [possible, !possible], String(baseline));
+  }
+  const training = /** @type {any} */ (LESSON.find(({ id }) => id === "training"));
+  assert.deepEqual([training.possible({ checkpoints: [] }), says(training, { checkpoints: [] })], [false, true]);
+  // The handout prints that sentence in the place of answers.
+  for (const { id, possible } of LESSON) assert.equal(Boolean(possible), Boolean(words(id).none), id);
+});
+
+test("the class is told an address that others can open: the room's, else the page's own, and none of this machine", () => {
+  const room = "https://192.168.1.5:8080/";
+  for (const [page, said, expected] of /** @type {[string, string | null, string | null][]} */ ([
+    ["https://example.org/lab/handout.html", null, "https://example.org/lab/workshop.html"],
+    ["http://localhost:8081/handout.html", room, `${room}workshop.html`],
+    ["http://192.168.1.5:8081/handout.html", room, `${room}workshop.html`],
+    ["http://localhost:8081/handout.html", null, null],
+    ["http://localhost:8081/handout.html", "https://localhost:8080/", null],
+    ["http://127.0.0.1:8080/handout.html", "javascript:alert(1)", null],
+    ["http://[::1]:8080/handout.html", "", null],
+    ["http://room.localhost/handout.html", "no address", null],
+    ["file:///home/x/handout.html", null, null],
+  ])) assert.equal(workshopAddress(page, said), expected, page);
+});
+
 test("numbers, heads and lists of heads are read as people write them", () => {
   assert.deepEqual(parseNumber(" −4,59 "), [-4.59]);
   assert.deepEqual(parseNumber("94 %"), [94]);
@@ -100,7 +163,9 @@ test("numbers, heads and lists of heads are read as people write them", () => {
     assert.ok(parseNumber(new Intl.NumberFormat(language).format(2_100_000)).includes(2_100_000), language);
     assert.ok(parseNumber(new Intl.NumberFormat(language, { style: "percent" }).format(0.94)).includes(94), language);
   }
-  for (const bad of ["", "four", "1.2.3", "1e9999x", "--1", "0x10", "Infinity"]) assert.deepEqual(parseNumber(bad), [], bad);
+  for (const both of ["1,234.5", "1.234,5", "1 234,5", "1’234.5", "1'234,5"]) assert.deepEqual(parseNumber(both), [1234.5], both);
+  assert.deepEqual(parseNumber("−12,34,567.25"), [-1234567.25]);
+  for (const bad of ["", "four", "1.2.3", "1,23.4", "1.234.5", "1,234,5", "12.34,5", "1e9999x", "--1", "0x10", "Infinity"]) assert.deepEqual(parseNumber(bad), [], bad);
   assert.equal(parseHead(" l0 h6 "), "L0H6");
   assert.equal(parseHead("10.11"), "L10H11");
   for (const bad of ["", "12", "L1", "H2", "L1H", "L1H2H3", "L-1H2", "L1234H1"]) assert.equal(parseHead(bad), null, bad);
@@ -157,10 +222,58 @@ test("progress that was damaged or made up is not believed", () => {
   assert.equal(odd({ ...KEPT, tries: 1e12 })["ablate.diff"].tries, 999);
 });
 
+test("what was solved stays solved; an answer about another model counts for nothing, whatever its hash", () => {
+  const model = { name: "pronoun", sha256: "ab" };
+  const given = { answer: "L0H1", words: "L0H1", computed: "L0H6", told: "L0H6" };
+  const again = (/** @type {any} */ before, /** @type {any} */ now, /** @type {{ right?: boolean, shown?: boolean }} */ judged) => settle(before, now, { ...given, right: false, shown: false, ...judged });
+  // A wrong answer after the right one is not kept as right, nor at all.
+  assert.deepEqual(again(KEPT, model, {}), KEPT);
+  assert.deepEqual(again(KEPT, model, { right: true }), { ...given, state: "right", tries: 2, model: "pronoun", sha256: "ab" });
+  const shown = again({ ...KEPT, state: "wrong" }, model, { shown: true });
+  assert.deepEqual([shown.state, shown.tries, shown.answer], ["shown", 2, "L0H1"]);
+  assert.deepEqual(again(shown, model, {}), { ...shown, tries: 3 });
+  assert.deepEqual([again(shown, model, { right: true }).state, again(shown, model, { right: true }).tries], ["shown", 3]);
+  // Another model: by its hash, or where neither has one, by its name.
+  for (const [before, now] of /** @type {[typeof KEPT, { name: string, sha256: string | null }][]} */ ([[KEPT, { name: "pronoun", sha256: "cd" }], [{ ...KEPT, sha256: "" }, { name: "gpt2", sha256: null }]])) {
+    assert.equal(isOf(before, now), false);
+    assert.deepEqual(again(before, now, {}), { ...given, state: "wrong", tries: 1, ...noted(now) });
+    assert.deepEqual(again({ ...before, state: "shown" }, now, { right: true }).state, "right");
+  }
+  assert.ok(isOf({ ...KEPT, ...noted({ name: "n".repeat(300), sha256: null }) }, { name: "n".repeat(300), sha256: null }), "a long name is cut when it is kept");
+  // A guess may come before there is a model.
+  assert.ok(isOf({ ...KEPT, ...noted(null) }, model) && isOf(KEPT, null));
+});
+
+/** A browser's storage. @param {Map<string, string>} cells */
+const storageOf = (cells) => /** @type {any} */ ({ getItem: (/** @type {string} */ key) => cells.get(key) ?? null, setItem: (/** @type {string} */ key, /** @type {string} */ value) => cells.set(key, value), removeItem: (/** @type {string} */ key) => cells.delete(key) });
+
+test("two tabs do not overwrite each other's answers, and hear of them", () => {
+  /** @type {Map<string, string>} */
+  const cells = new Map();
+  /** @type {((event: { key: string | null }) => void)[]} */
+  const hear = [];
+  const tab = () => createProgress(KNOWN, () => storageOf(cells), (listener) => void hear.push(listener));
+  const [one, two] = [tab(), tab()];
+  one.set("ablate.diff", KEPT);
+  two.set("next.times", { ...KEPT, answer: "79" });
+  assert.deepEqual(Object.keys(tab().all()).sort(), ["ablate.diff", "next.times"], "the other tab's answer is lost");
+  /** @type {boolean[]} */
+  const heard = [];
+  one.subscribe((outside) => void heard.push(outside));
+  assert.equal(one.get("next.times"), undefined);
+  for (const listener of hear) listener({ key: "something else" });
+  assert.deepEqual(heard, []);
+  for (const listener of hear) listener({ key: "microtome.workshop" });
+  assert.equal(one.get("next.times")?.answer, "79");
+  two.clear();
+  for (const listener of hear) listener({ key: null });
+  assert.deepEqual([one.all(), heard], [{}, [true, true]]);
+});
+
 test("progress is kept and comes back; a browser that keeps nothing stops nobody", () => {
   /** @type {Map<string, string>} */
   const cells = new Map();
-  const storage = /** @type {any} */ ({ getItem: (/** @type {string} */ key) => cells.get(key) ?? null, setItem: (/** @type {string} */ key, /** @type {string} */ value) => cells.set(key, value), removeItem: (/** @type {string} */ key) => cells.delete(key) });
+  const storage = storageOf(cells);
   const first = createProgress(KNOWN, () => storage);
   let heard = 0;
   first.subscribe(() => heard++);
@@ -170,16 +283,23 @@ test("progress is kept and comes back; a browser that keeps nothing stops nobody
   assert.deepEqual([createProgress(KNOWN, () => storage).all(), first.all(), heard, first.keeps()], [{}, {}, 2, true]);
   const forbidden = createProgress(KNOWN, () => { throw new Error("SecurityError"); });
   forbidden.set("ablate.diff", KEPT);
-  assert.deepEqual([forbidden.get("ablate.diff"), forbidden.keeps()], [KEPT, false]);
+  forbidden.set("next.times", KEPT);
+  assert.deepEqual([forbidden.get("ablate.diff"), forbidden.get("next.times"), forbidden.keeps()], [KEPT, KEPT, false]);
 });
 
 test("the file for handing in has a row for each question; text that a spreadsheet would run stays text", () => {
   const hostile = { ...KEPT, answer: '=HYPERLINK("x"),\n1', model: "@evil", state: /** @type {const} */ ("shown") };
-  const csv = answersCsv({ "ablate.diff": hostile, "next.times": { ...KEPT, answer: "79.3", state: "wrong", computed: "79.2" } }, QUESTIONS, WORKSHOP.finish.columns, "+Eve, <b>");
+  const csv = answersCsv({ "ablate.diff": hostile, "next.times": { ...KEPT, answer: "79.3", state: "wrong", computed: "79.2" },
+    "travel.start": { ...KEPT, answer: "2", words: "Mary (2)", computed: "1", told: "␣Mary (1)" } }, ASKED, WORKSHOP.finish.columns, "+Eve, <b>");
   const rows = csv.split("\r\n");
   assert.equal(rows.length, QUESTIONS.length + 2);
   assert.equal(rows[0], WORKSHOP.finish.columns.join(","));
-  assert.ok(csv.includes(`ablate,diff,"'=HYPERLINK(""x""),\n1",shown,2,L0H6,'@evil,ab,"'+Eve, <b>"`), csv);
+  const asked = (/** @type {string} */ key) => ASKED.find((entry) => entry.key === key)?.text;
+  const hostileText = `"'=HYPERLINK(""x""),\n1"`;
+  assert.ok(csv.includes(`ablate,diff,${asked("ablate.diff")},${hostileText},${hostileText},shown,2,L0H6,L0H6,'@evil,ab,"'+Eve, <b>"`), csv);
   // What a visitor has not found yet is not told by the file.
-  assert.ok(csv.includes(`next,times,79.3,wrong,2,,pronoun,ab,"'+Eve, <b>"`), csv);
+  assert.ok(csv.includes(`79.3,79.3,wrong,2,,,pronoun,ab,"'+Eve, <b>"`), csv);
+  // Keys are for programs: beside them stands what was asked and answered.
+  assert.ok(csv.includes(`travel,start,${asked("travel.start")},2,Mary (2),right,2,1,␣Mary (1),pronoun,ab,`), csv);
+  assert.equal(WORKSHOP.finish.columns.length, 12);
 });

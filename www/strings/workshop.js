@@ -7,12 +7,14 @@ export const WORKSHOP = {
   title: "Workshop",
   name: "Microtome workshop",
   tagline: "Take a language model apart, one slice at a time.",
-  about: "Fourteen short steps, about an hour and a quarter. You need to know what a matrix and a probability are, nothing more. A small GPT-2 runs in this tab; every figure is computed here, now, and your answers are checked against it. A wrong answer never stops you.",
+  about: "Fourteen short steps, about an hour and a quarter. You need to know what a matrix and a probability are, nothing more. A GPT-2 runs in this tab; every figure is computed here, now, and your answers are checked against it. A wrong answer never stops you.",
   lab: "The lab",
+  article: "An article with live figures",
   handout: "Handout for teachers",
   jump: "Skip to the step",
   contents: "Steps",
   turn: "One step back or on",
+  footer: "Names, hooks and weight processing are TransformerLens’.",
   cell: (/** @type {Text} */ place, /** @type {Text} */ value) => `${place}: ${value}`,
 
   step: {
@@ -42,13 +44,19 @@ export const WORKSHOP = {
 
   model: {
     title: "Model and engine",
-    ready: (/** @type {Text} */ name, /** @type {Text} */ backend) => `Model “${name}” on the ${backend} engine.`,
+    ready: (/** @type {Text} */ name, /** @type {Text} */ backend, /** @type {Text | null} */ checked) => `Model “${name}” on the ${backend} engine${checked ? `, which ${checked}` : ""}.`,
+    held: {
+      crash: "This tab was closed by the browser while it loaded a model, so nothing is loaded by itself this time.",
+      data: "Your browser asks pages to save data, so nothing is loaded by itself.",
+    },
+    loadHeld: "Load the model",
     change: "Change",
     which: "Model",
     engine: "Engine",
     size: (/** @type {Text} */ title, /** @type {Text} */ bytes) => `${title}, ${bytes}`,
     load: "Load",
-    loadNote: "A larger model is downloaded from the Hugging Face Hub when you press Load. The questions are then about that model; the last step needs checkpoints, which only the first one has here.",
+    brought: (/** @type {Text} */ name) => `${name}, from this server`,
+    loadNote: "Models of the Hugging Face Hub are downloaded from there when you press Load. The questions are then about the model that you loaded. The last step needs checkpoints of its training: where there are none, it says so.",
     loading: "Loading the model …",
     cancel: "Cancel",
     cancelled: "Loading was cancelled.",
@@ -73,7 +81,9 @@ export const WORKSHOP = {
       heads: "Write heads with commas between them, such as L0H3, L1H0; or “none”.",
       choice: "Choose one of them first.", token: "Choose a token first.", prompt: "Type a prompt first.",
     }),
+    tooLong: (/** @type {number} */ most) => `That is longer than ${most} characters: shorten it.`,
     right: "That’s right.",
+    stays: (/** @type {Text} */ answer) => `Your earlier answer, ${answer}, was right, and it stays.`,
     wrong: /** @type {Record<string, Text>} */ ({
       number: "Not quite.", head: "Not this one.", heads: "Not quite.", choice: "Not this one.", token: "Not this one.", prompt: "Not yet.",
     }),
@@ -88,7 +98,7 @@ export const WORKSHOP = {
     tries: (/** @type {number} */ n) => (n === 1 ? "1 try" : `${n} tries`),
     waits: "The answer is checked as soon as the figure is computed.",
     states: { right: "solved", wrong: "not solved yet", shown: "shown, not solved", guess: "guess" },
-    otherModel: (/** @type {Text} */ model) => `This answer was given with the model “${model}”.`,
+    otherModel: (/** @type {Text} */ model) => `Your answer was given with the model “${model}”, and says nothing about this one.`,
   },
 
   finish: {
@@ -105,7 +115,7 @@ export const WORKSHOP = {
     yes: "Delete my answers",
     no: "Keep them",
     notKept: "This browser does not let the page keep anything: your answers are lost when you close it.",
-    columns: ["step", "question", "answer", "result", "tries", "value computed by the model", "model", "sha256", "name"],
+    columns: ["step", "question", "question in words", "answer", "answer in words", "result", "tries", "value computed by the model", "computed value in words", "model", "sha256", "name"],
   },
 
   steps: {
@@ -129,8 +139,8 @@ export const WORKSHOP = {
           prompt: "Is “she” without a space the same thing to the model as ␣she?",
           options: { same: "Yes, the same token", other: "No, another token", several: "No, it is even more than one token" },
           hints: ["Compare the last two rows of tokens.", "How many boxes does each of the two rows have?"],
-          why: (/** @type {Text} */ bare, /** @type {number} */ n, /** @type {Text} */ spaced) =>
-            `Without the space it is ${bare} (${n === 1 ? "one token" : `${n} tokens`}), with it ${spaced}. This is why answers are written with their space.`,
+          why: (/** @type {Text} */ bare, /** @type {number} */ n, /** @type {Text} */ spaced, /** @type {"same" | "other" | "several"} */ verdict) =>
+            `Without the space it is ${bare} (${n === 1 ? "one token" : `${n} tokens`}), with it ${spaced}. ${verdict === "same" ? "To this model’s tokenizer the space makes no difference here." : "This is why answers are written with their space."}`,
         },
       },
     },
@@ -185,19 +195,19 @@ export const WORKSHOP = {
       title: "Is it luck? Twenty-five prompts",
       prose: [
         "One prompt proves little: perhaps the model says “she” to everybody. So five sentences are combined with five names, Mary, John, Tom, Dan and Amy. In this text the right answer for Mary and Amy is ␣she, for the others ␣he.",
-        "Each square is the logit difference of one prompt, right minus wrong. Blue is above zero, red below.",
+        "Each square is the logit difference of one prompt, right minus wrong. In the red–blue colours, which all such figures begin with, blue is above zero and red below.",
       ],
       figure: "Logit difference of each prompt",
       ask: {
         right: {
           prompt: "On how many of the 25 prompts will the model prefer the right pronoun?",
-          hints: ["A logit difference above zero counts.", "Count the blue squares."],
+          hints: ["A logit difference above zero counts.", "Count the squares above zero, blue ones in the red–blue colours."],
           why: (/** @type {Text} */ right, /** @type {Text} */ all) => `The logit difference is above zero on ${right} of ${all} prompts.`,
         },
         weakest: {
           prompt: "For which name is the model least sure, on average over the five sentences?",
           options: { Mary: "Mary", John: "John", Tom: "Tom", Dan: "Dan", Amy: "Amy" },
-          hints: ["Look for the palest column.", "Under the figure are the numbers as a table: compare the columns."],
+          hints: ["Look for the column that lies lowest on the colour bar.", "Under the figure are the numbers as a table: compare the columns."],
           of: (/** @type {Text} */ name, /** @type {Text} */ value) => `For ${name} the mean is ${value}; another name’s is lower.`,
           why: (/** @type {Text} */ means) => `Means by name: ${means}.`,
         },
@@ -213,7 +223,7 @@ export const WORKSHOP = {
       title: "Where the heads look",
       prose: [
         "Every token has a vector, the residual stream, which runs through all layers; whatever the model knows at that place is in it. Layers read from it and add to it. Only attention heads carry anything from one token to another.",
-        "A head’s pattern says where it looks: a row for each token that looks (dest), a column for each it looks at (source). Each row adds up to 1. No token can look at later ones, so the upper half is empty. Attention is never below zero: only the blue half of the colour bar is in use. L1H4 is head 4 of layer 1; counting begins at 0.",
+        "A head’s pattern says where it looks: a row for each token that looks (dest), a column for each it looks at (source). Each row adds up to 1. No token can look at later ones, so the upper half is empty. Attention is never below zero: only the upper half of the colour bar is in use. L1H4 is head 4 of layer 1; counting begins at 0.",
       ],
       figure: "Attention patterns of all heads",
       onName: (/** @type {Text} */ token) => `How much the last token looks at ${token}`,
@@ -239,7 +249,7 @@ export const WORKSHOP = {
       prose: [
         "To learn what a part does, switch it off and see what breaks. Here each head in turn is set to zero: z, the mix of values that it collected, is 0 at every token. This is called ablation.",
         "What breaks depends on what you measure. The loss is how badly the model predicts every token of the sentence. The logit difference looks at one decision only, she or he.",
-        "In both figures white is the unchanged model.",
+        "In both figures the middle of the colour bar is the unchanged model: white in the red–blue colours, with blue above it and red below.",
       ],
       loss: (/** @type {Text} */ base) => `Loss without each head (unchanged: ${base})`,
       diff: (/** @type {Text} */ base) => `Logit difference without each head (unchanged: ${base})`,
@@ -253,12 +263,12 @@ export const WORKSHOP = {
         },
         loss: {
           prompt: "Without which head does the loss rise most?",
-          hints: ["A higher loss is blue in the first figure.", "Look for the strongest blue and read its layer (row) and head (column)."],
+          hints: ["A higher loss is above the middle of the first figure’s colour bar.", "Look for the cell furthest above it and read its layer (row) and head (column)."],
           why: (/** @type {Text} */ head, /** @type {Text} */ base, /** @type {Text} */ value) => `Without ${head} the loss goes from ${base} to ${value}.`,
         },
         diff: {
           prompt: "Without which head does the logit difference fall most?",
-          hints: ["A lower logit difference is red in the second figure.", "Look for the strongest red and read its layer (row) and head (column)."],
+          hints: ["A lower logit difference is below the middle of the second figure’s colour bar.", "Look for the cell furthest below it and read its layer (row) and head (column)."],
           why: (/** @type {Text} */ head, /** @type {Text} */ base, /** @type {Text} */ value) => `Without ${head} the logit difference goes from ${base} to ${value}.`,
         },
       },
@@ -271,10 +281,11 @@ export const WORKSHOP = {
         "We need a rule before we look, or we would call anything a finding: let us say that a head matters if at least a quarter of the mean logit difference goes with it.",
       ],
       figure: (/** @type {Text} */ base) => `Mean logit difference without each head (unchanged: ${base})`,
+      none: "On these prompts this model does not prefer the right pronoun on average, so that there is no part of its preference to lose. Go back to the workshop’s own model for the questions of this step.",
       ask: {
         heads: {
           prompt: "Name every head that matters by this rule.",
-          hints: ["Take a quarter off the unchanged mean: which cells are below that?", "Red cells only. The table under the figure has every number."],
+          hints: ["Take a quarter off the unchanged mean: which cells are below that?", "Only cells below the unchanged mean can be. The table under the figure has every number."],
           why: (/** @type {Text} */ list) => `Of the mean logit difference so much goes with the three strongest heads: ${list}.`,
         },
         share: {
@@ -296,7 +307,7 @@ export const WORKSHOP = {
       ask: {
         start: {
           prompt: "Row 0: patching which token brings Mary’s answer back?",
-          hints: ["Only one token differs between the two prompts.", "Look for the blue cell in the top row."],
+          hints: ["Only one token differs between the two prompts.", "Look for the strongest cell in the top row."],
           of: (/** @type {Text} */ value) => `A patch there brings back ${value} of the way.`,
           why: (/** @type {Text} */ token, /** @type {Text} */ at, /** @type {Text} */ value) => `At ${token} (position ${at}) it brings back ${value} of the way: before the first layer, only the name’s own place knows about the name.`,
         },
@@ -320,7 +331,7 @@ export const WORKSHOP = {
       ask: {
         heads: {
           prompt: "Panel z: which heads bring back more than a quarter all by themselves?",
-          hints: ["Choose the panel called z. Blue is the way back to Mary.", "A quarter is 0.25; the table under the figure has every number."],
+          hints: ["Choose the panel called z. The upper end of the colour bar is the way back to Mary.", "A quarter is 0.25; the table under the figure has every number."],
           why: (/** @type {Text} */ list) => `The three strongest heads bring back: ${list}.`,
         },
         what: {
@@ -386,14 +397,24 @@ export const WORKSHOP = {
             each: "The small effects of the single heads just add up",
           },
           hints: ["A thing that nobody misses may be useless, or there may be others of its kind.", "How many heads score above 0.4?"],
-          why: (/** @type {Text} */ base, /** @type {Text} */ together) => `With all of them off the loss goes from ${base} to ${together}. An ablation of single parts cannot see what several parts do alike.`,
+          /** @type {Record<"others" | "each" | "unused", (base: Text, together: Text) => Text>} */
+          why: {
+            others: (base, together) => `With all of them off the loss goes from ${base} to ${together}, more than twice what the single heads cost together. An ablation of single parts cannot see what several parts do alike.`,
+            each: (base, together) => `With all of them off the loss goes from ${base} to ${together}, no more than twice what the single heads cost together: here the ablation of single heads has shown most of what they do.`,
+            unused: (base, together) => `With all of them off the loss goes from ${base} to ${together}, by less than a tenth: whatever this model predicts these rows with, it is hardly these heads. A head that looks at the right place need not be used.`,
+          },
+          nothing: "No head scores above 0.4, so that there is nothing to switch off.",
         },
         first: {
           prompt: "And which single head does raise the loss most when it is off?",
-          hints: ["The strongest blue cell of the second figure.", "It need not be an induction head: these rely on others that work before them."],
-/** @param {Text} head @param {Text} base @param {Text} value @param {Text} score @param {Text} most @param {Text} highest */
-          why: (head, base, value, score, most, highest) =>
-            `Without ${head} the loss goes from ${base} to ${value}. Its share of attention to the token before is ${score}, ${head === most ? "the highest of all heads" : `the highest is ${highest} (${most})`}. Copying needs such a head: to find what followed an earlier copy, a token must carry a note of what stood before it.`,
+          hints: ["The cell furthest above the middle of the second figure’s colour bar.", "It need not be an induction head: these rely on others that work before them."],
+          without: (/** @type {Text} */ head, /** @type {Text} */ base, /** @type {Text} */ value) => `Without ${head} the loss goes from ${base} to ${value}.`,
+          /** By how much the head looks at the token before. @type {Record<"most" | "much" | "little", (score: Text, most: Text, highest: Text) => Text>} */
+          why: {
+            most: (score) => `Its share of attention to the token before is ${score}, the highest of all heads. Copying needs such a head: to find what followed an earlier copy, a token must carry a note of what stood before it.`,
+            much: (score, most, highest) => `Its share of attention to the token before is ${score}, that of ${most} even ${highest}. Copying needs such heads: to find what followed an earlier copy, a token must carry a note of what stood before it.`,
+            little: (score, most, highest) => `Its share of attention to the token before is only ${score} (the highest is ${highest}, of ${most}): it is not the head that notes what stood before. What it does instead, this number does not tell.`,
+          },
         },
       },
     },
@@ -432,15 +453,24 @@ export const WORKSHOP = {
           prompt: "And at which token does zeroing z hurt most?",
           hints: ["z is what a token has collected.", "Where does the prediction take place?"],
           of: (/** @type {Text} */ value) => `With z zero only there, the logit difference is ${value}; elsewhere it falls further.`,
-          why: (/** @type {Text} */ token, /** @type {Text} */ value) => `At ${token} (logit difference ${value}): z sits where a head writes. This is how zeroing v and zeroing z differ: not in the number for all tokens, but in the place.`,
+          /** @type {Record<"same" | "other", (token: Text, value: Text) => Text>} */
+          why: {
+            other: (token, value) => `At ${token} (logit difference ${value}): z sits where a head writes. This is how zeroing v and zeroing z differ: not in the number for all tokens, but in the place.`,
+            same: (token, value) => `At ${token} (logit difference ${value}), where zeroing v hurts most, too: this head reads and writes at the same token.`,
+          },
         },
         switch: {
           prompt: "Two people ablate the same head, one with raw weights, one with TransformerLens’ processing, and get different numbers. Which of the four switches is it?",
-          options: { fold_ln: "Folding LayerNorm", center_writing_weights: "Centring what is written", center_unembed: "Centring the unembedding", fold_value_biases: "Folding the value biases" },
+          options: { fold_ln: "Folding LayerNorm", center_writing_weights: "Centring what is written", center_unembed: "Centring the unembedding", fold_value_biases: "Folding the value biases", none: "None of them: all give the same number" },
           hints: ["Each row of the second table has one switch on. Which row leaves the raw number?", "What is zeroed together with v in the raw weights, and is somewhere else after the folding?"],
           of: (/** @type {Text} */ change) => `This switch by itself changes the number by ${change}.`,
-          why: (/** @type {Text} */ name, /** @type {Text} */ none, /** @type {Text} */ moved, /** @type {Text} */ all) =>
-            `Raw: ${none}. ${name[0].toUpperCase()}${name.slice(1)}: ${moved}; all four: ${all}. Whatever lies in v is zeroed with it, its bias b_V, too. Once b_V is folded away it lives in b_O and survives. Both numbers are right: they answer different questions. Say which weights you used.`,
+          numbers: (/** @type {Text} */ none, /** @type {{ name: Text, value: Text } | null} */ moved, /** @type {Text} */ all) =>
+            `Raw: ${none}.${moved ? ` ${moved.name[0].toUpperCase()}${moved.name.slice(1)}: ${moved.value}.` : ""} All four: ${all}.`,
+          why: {
+            fold_value_biases: "Whatever lies in v is zeroed with it, its bias b_V, too. Once b_V is folded away it lives in b_O and survives. Both numbers are right: they answer different questions. Say which weights you used.",
+            other: "On this model it is not the value biases that move it most. Both numbers are right: they answer different questions. Say which weights you used.",
+            none: "No switch by itself moves it by more than rounding: what this head’s b_V adds does not decide between the two pronouns. On another model it may: say which weights you used.",
+          },
         },
       },
     },
@@ -505,7 +535,7 @@ export const WORKSHOP = {
 
   sheet: {
     title: "Handout",
-    intro: "The whole lesson on paper. Print it as it is for the class, or with the answers for yourself: they are computed by the model now, not copied from anywhere.",
+    intro: "Prose and questions of the lesson on paper; its figures are drawn on the screen only. Print it as it is for the class, or with the answers for yourself: they are computed by the model now, not copied from anywhere.",
     print: "Print",
     withAnswers: "With answers",
     withAnswersNote: "Loads the model and runs all steps, the checkpoints of its training included.",
@@ -515,6 +545,7 @@ export const WORKSHOP = {
     done: (/** @type {Text} */ name, /** @type {Text} */ sha) => `Answers computed with the model “${name}”, weights’ SHA-256 ${sha}.`,
     unknown: "unknown",
     address: "The workshop is at",
+    fillIn: "to be filled in: the address that “microtome serve --lan” prints",
     studentName: "Name",
     date: "Date",
     answer: "Answer",

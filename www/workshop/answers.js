@@ -4,11 +4,14 @@ import { el, fill, scrollable, table } from "../views/dom.js";
 import { button, textField } from "../views/fields.js";
 import { LESSON } from "./lesson.js";
 import { answersCsv } from "./progress.js";
+import { wordsOf } from "./question.js";
 
 const { finish: W, steps } = WORKSHOP;
 
-/** Every question of the lesson, as `step.question`, in order. */
-export const QUESTIONS = LESSON.flatMap(({ id, questions }) => questions.map((question) => `${id}.${question.id}`));
+/** Every question of the lesson, in order, with its text. */
+export const ASKED = LESSON.flatMap(({ id, questions }) => questions.map((question) => ({ key: `${id}.${question.id}`, text: wordsOf(id, question.id).prompt })));
+/** As `step.question`. */
+export const QUESTIONS = ASKED.map(({ key }) => key);
 
 /** How many questions of a step need nothing more: solved, shown or guessed. @param {import("./lesson.js").Step<any>} step @param {import("./progress.js").Answers} answers */
 export const settled = ({ id, questions }, answers) => questions.filter((question) => (answers[`${id}.${question.id}`]?.state ?? "wrong") !== "wrong").length;
@@ -47,7 +50,7 @@ export function answersView(progress, onOver) {
   update();
   const root = el("section", { class: "step", "aria-labelledby": "step-heading", "data-step": "answers" }, el("header", {}, heading, el("p", { class: "intro" }, W.intro)), notKept, counts, list,
     el("div", { class: "controls" }, field.root, el("div", { class: "row" },
-      button(W.csv, () => save("microtome-workshop.csv", answersCsv(progress.all(), QUESTIONS, W.columns, name)), { primary: true }),
+      button(W.csv, () => save("microtome-workshop.csv", answersCsv(progress.all(), ASKED, W.columns, name)), { primary: true }),
       button(W.over, () => ask.showModal()))), ask);
   return { root, heading };
 }

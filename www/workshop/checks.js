@@ -12,16 +12,21 @@ const HEAD = /^l?\s*(\d{1,3})\s*[h.\s]\s*(\d{1,3})$/i;
 /** What is typed where no head qualifies. */
 const NONE = "none";
 
+/** Digits in groups, with a sign between them that is not the decimal one. */
+const GROUPED = /^([+-]?\d{1,3}([,.'’\u00a0\u202f ])(?:\d{2,3}\2)*\d{3})(?:(?!\2)([.,])(\d+))?$/;
+
 /**
  * What a number may mean: “4,59”, “−3.6”, “94 %” and “٤٫٥٩” are numbers, too, and “2,100” and “2.100” may be two thousand one
- * hundred or 2.1. What the page shows in the visitor's language can be typed as it stands there.
+ * hundred or 2.1; of “1,234.5” and “1.234,5” the last sign is the point. What the page shows in the visitor's language can be typed as it stands there.
  * @param {string} text
  * @returns {number[]} nothing for what is no number
  */
 export function parseNumber(text) {
   const plain = text.trim().replace(/[−–]/g, "-").replace(/[\u061c\u200e\u200f]/g, "").replace(/\p{Nd}/gu, (char) => (char.length === 1 ? digit(char) : char))
     .replace("٫", ".").replaceAll("٬", ",").replace(/[\s\u00a0]*[%٪×x]$/i, "");
-  const readings = [plain.replace(",", "."), ...(/^[+-]?\d{1,3}([,.'’\u00a0\u202f ])(\d{2,3}\1)*\d{3}$/.test(plain) ? [plain.replace(/[^\d+-]/g, "")] : [])];
+  const [, whole, , sign, part] = GROUPED.exec(plain) ?? [];
+  const grouped = whole === undefined ? [] : [`${whole.replace(/[^\d+-]/g, "")}${sign ? `.${part}` : ""}`];
+  const readings = [plain.replace(",", "."), ...grouped];
   return readings.filter((reading) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(reading)).map(Number);
 }
 

@@ -64,7 +64,11 @@ export const induction = {
       } },
     { id: "backup", kind: "choice", options: ["others", "unused", "each"],
       truth: (found) => ({ kind: "choice", key: backup(found) }),
-      why: ({ ablated: { result }, together }) => W.induction.ask.backup.why(showExact(result.baseline), showExact(together ?? result.baseline)) },
+      why: (found) => {
+        const { ablated: { result: { baseline } }, together } = found;
+        const { why, nothing } = W.induction.ask.backup;
+        return together === null ? nothing : why[backup(found)](showExact(baseline), showExact(together));
+      } },
     { id: "first", kind: "head",
       truth: ({ ablated }) => topHead(headsOf(ablated.result)),
       of: (head, { ablated: { result } }) => {
@@ -73,8 +77,10 @@ export const induction = {
       },
       why: ({ previous, ablated: { result } }) => {
         const [head, most] = [topOf(headsOf(result)), topOf(headsOf(previous))];
-        return W.induction.ask.first.why(head.name, showExact(result.baseline), showExact(head.value),
-          showNumber(valueOf(headsOf(previous), head.name) ?? 0), most.name, showNumber(most.value));
+        const score = valueOf(headsOf(previous), head.name) ?? 0;
+        const kind = head.name === most.name ? "most" : score >= INDUCES ? "much" : "little";
+        const { without, why } = W.induction.ask.first;
+        return `${without(head.name, showExact(result.baseline), showExact(head.value))} ${why[kind](showNumber(score), most.name, showNumber(most.value))}`;
       } },
   ],
 };

@@ -120,11 +120,15 @@ const percent = (/** @type {number} */ part) => `${showNumber(100 * part)}%`;
 
 /** @type {import("./lesson.js").Step<{ all: { result: any, figure: Figure } }>} */
 export const matter = {
-  id: "matter", minutes: 5, lab: "ablate",
+  // A quarter of nothing, or of a preference for the wrong answer, is no rule.
+  id: "matter", minutes: 5, lab: "ablate", possible: ({ all }) => all.result.baseline > 0,
   measure: async ({ sweep }) => ({
     all: await sweep({ ...BASE, kind: "ablate", site: "z", axes: LAYER_HEAD, edit: zero, prompts: filled(initialState().grid.inputs), metric: { kind: "logit_diff" } }),
   }),
-  draw: ({ all }) => [{ kind: "heatmap", title: W.matter.figure(showExact(all.result.baseline)), figure: all.figure, words: WORKSHOP.cell }],
+  draw: ({ all }) => [
+    { kind: "heatmap", title: W.matter.figure(showExact(all.result.baseline)), figure: all.figure, words: WORKSHOP.cell },
+    ...(all.result.baseline > 0 ? [] : [{ kind: /** @type {const} */ ("words"), title: "", text: [W.matter.none] }]),
+  ],
   questions: [
     { id: "heads", kind: "heads",
       truth: ({ all }) => headsOver(shares(all.result), QUARTER),

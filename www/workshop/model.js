@@ -1,13 +1,22 @@
 // Which model the lesson is about: how far its loading is, why it failed, and a choice of another one.
 import { showBytes, showText } from "../format.js";
-import { MODELS } from "../presets.js";
+import { FIRST, MODELS } from "../presets.js";
 import { S } from "../strings.js";
 import { WORKSHOP } from "../strings/workshop.js";
 import { el, fill, refill } from "../views/dom.js";
 import { button, choice, select } from "../views/fields.js";
-import { errorBox } from "../views/section.js";
+import { checkedWords, errorBox } from "../views/section.js";
 
 const { model: W } = WORKSHOP;
+
+/** Addresses and their words: first the model that the server brought, if it is none that the page knows. @type {[string, string][]} */
+const CHOICE = MODELS.map(({ address, title, bytes }) => [address, W.size(title, showBytes(bytes))]);
+if (!MODELS.some(({ address }) => address === FIRST)) CHOICE.unshift([FIRST, W.brought(showText(nameOf(FIRST)))]);
+
+/** The last part of a folder's address. @param {string} address */
+function nameOf(address) {
+  return address.split("/").filter(Boolean).at(-1) ?? address;
+}
 
 /** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
 export function modelBar(store, session) {
@@ -16,7 +25,7 @@ export function modelBar(store, session) {
   const bar = el("progress", { "aria-label": W.loading });
   const words = el("span", { class: "words" });
   const notices = el("div", { class: "notices", role: "status" });
-  const which = select(W.which, MODELS.map(({ address, title, bytes }) => [address, W.size(title, showBytes(bytes))]), address, () => {});
+  const which = select(W.which, CHOICE, address, () => {});
   const engine = choice(W.engine, S.model.backends, inputs.backend, (backend) => {
     store.edit("model", { backend });
     session.open();
@@ -25,7 +34,14 @@ export function modelBar(store, session) {
     el("div", { class: "row" }, which.root, button(W.load, () => session.open({ address: which.input.value }))),
     el("p", { class: "note" }, W.loadNote), engine.root);
   let shown = "";
-  const sizeOf = (/** @type {string} */ address) => showBytes(MODELS.find((model) => model.address === address)?.bytes ?? 0);
+
+  /** Why nothing is loaded by itself, and how to load it. @param {"crash" | "data"} why @param {string} address */
+  function heldWords(why, address) {
+    // How large a model is that the server brought, the page does not know.
+    const bytes = MODELS.find((model) => model.address === address)?.bytes;
+    return [el("span", { class: "words" }, bytes === undefined ? W.held[why] : S.held.why[why](showBytes(bytes))),
+      button(bytes === undefined ? W.loadHeld : S.held.load(showBytes(bytes)), () => session.open(), { primary: true })];
+  }
 
   function update() {
     const { address, status, progress, error, info, notices: said, held } = store.get("model");
@@ -40,11 +56,16 @@ export function modelBar(store, session) {
     const again = button(W.again, () => session.open());
     refill(line, ...(busy ? [bar, status === "loading" && button(W.cancel, session.cancel), words]
       : error ? [errorBox(error), again]
-      : held ? [el("span", { class: "words" }, S.held.why[held](sizeOf(address))), button(S.held.load(sizeOf(address)), () => session.open(), { primary: true })]
+      : held ? heldWords(held, address)
       : status === "cancelled" ? [el("span", {}, W.cancelled), again]
-      : info ? [el("span", {}, W.ready(showText(info.model.name), S.common.backends[info.engine.backend] ?? info.engine.backend))] : []));
+      : info ? [el("span", {}, readyWords(info))] : []));
     fill(notices, ...said.map(({ code, message }) => el("p", { class: "notice", "data-code": code }, showText(message))));
   }
+
+  /** @param {import("../host.js").Info} info */
+  const readyWords = ({ model, engine: { backend } }) =>
+    W.ready(showText(model.name), S.common.backends[backend] ?? backend, (backend === "gpu" && checkedWords(store)) || null);
+
   store.subscribe("model", update);
   update();
   return el("section", { class: "engine", "aria-label": W.title }, line, notices, change);

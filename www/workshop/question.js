@@ -5,6 +5,7 @@ import { WORKSHOP } from "../strings/workshop.js";
 import { el, fill, uniqueId } from "../views/dom.js";
 import { button, choice } from "../views/fields.js";
 import { judge, MOST_CHARS, readAnswer, solution } from "./checks.js";
+import { isOf, noted, settle as settled } from "./progress.js";
 
 const { question: Q, steps, step: W } = WORKSHOP;
 /** “Show me” is offered after so many tries. */
@@ -31,18 +32,24 @@ export function answerWords({ kind, tokens }, { options }, answer, found) {
 }
 
 /**
- * @param {{ step: string, question: Question, kept: () => Kept | undefined, keep: (kept: Partial<Kept> & { answer: string }) => void,
- *   tryPrompt: (prompt: string) => void, prompt: () => string }} options `keep` also notes the model; `tryPrompt` measures an
- *   own prompt, `prompt` is the one that is typed
+ * @param {{ step: string, question: Question, kept: () => Kept | undefined, keep: (kept: Kept) => void, model: () => import("./progress.js").Model | null,
+ *   tryPrompt: (prompt: string) => void, prompt: () => string }} options `model`: the one that is open; `tryPrompt` measures
+ *   an own prompt, `prompt` is the one that is typed
  */
-export function questionView({ step, question, kept, keep, tryPrompt, prompt }) {
+export function questionView({ step, question, kept: stored, keep, model, tryPrompt, prompt }) {
   const { kind, guess = false } = question;
   const words = wordsOf(step, question.id);
   const label = uniqueId();
   /** @type {any} */ let found = null;
   /** An answer that waits to be checked. @type {{ answer: string, shown: boolean } | null} */ let pending = null;
   let hints = 0;
-  let value = kept()?.answer ?? "";
+  let value = stored()?.answer ?? "";
+  /** What is kept of the open model: an answer about another one says nothing about this one. */
+  const kept = () => {
+    const answer = stored();
+    return answer && isOf(answer, model()) ? answer : undefined;
+  };
+  const wordsFor = (/** @type {string} */ answer) => answerWords(question, words, answer, found);
 
   const field = el("div", { class: "answer-field" });
   const said = el("div", { class: "said", tabindex: -1, "aria-live": "polite" });
@@ -65,6 +72,7 @@ export function questionView({ step, question, kept, keep, tryPrompt, prompt }) 
     submit: (/** @type {Event} */ event) => {
       event.preventDefault();
       if (kind === "prompt") value = prompt();
+      if (value.length > MOST_CHARS) return say(Q.tooLong(MOST_CHARS));
       const answer = readAnswer(kind, value);
       if (answer === null) return say(Q.unreadable[kind]);
       take(answer, false);
@@ -105,7 +113,7 @@ export function questionView({ step, question, kept, keep, tryPrompt, prompt }) 
   /** Takes an answer, now or as soon as there is something to check it against. @param {string} answer @param {boolean} shown */
   function take(answer, shown) {
     pending = { answer, shown };
-    if (guess) keep({ answer, state: "guess", tries: 1 });
+    if (guess) keep({ answer, words: wordsFor(answer), state: "guess", tries: 1, computed: "", ...noted(model()) });
     if (kind === "prompt") return tryPrompt(answer);
     if (!found && !guess) say(Q.waits);
     settle();
@@ -117,32 +125,38 @@ export function questionView({ step, question, kept, keep, tryPrompt, prompt }) 
     pending = null;
     const truth = question.truth(found);
     const computed = solution(truth) ?? "";
-    const before = kept();
     const judged = judge(truth, answer);
     const read = judged.read ?? answer;
+    const given = { answer: read, words: wordsFor(read), computed: kind === "prompt" ? answer : computed, told: kind === "prompt" ? answer : wordsFor(computed) };
     if (guess) {
-      keep({ answer: read, state: "guess", tries: 1, computed });
+      keep({ ...given, state: "guess", tries: 1, ...noted(model()) });
       return tell();
     }
-    const tries = (before?.tries ?? 0) + (shown ? 0 : 1);
-    const state = shown || before?.state === "shown" ? "shown" : judged.verdict === "right" || before?.state === "right" ? "right" : "wrong";
-    keep({ answer: read, state, tries, computed: kind === "prompt" ? answer : computed });
-    if (judged.verdict === "right") return tell();
+    const right = judged.verdict === "right";
+    const next = settled(kept(), model(), { ...given, right, shown });
+    keep(next);
+    if (right) return tell();
     say([
       Q.wrong[kind], judged.side && Q.side[judged.side], Boolean(judged.missing) && Q.missing(judged.missing ?? 0),
       judged.extra?.length ? Q.extra(judged.extra.join(", "), judged.extra.length) : null, question.of?.(answer, found),
-      `${Q.tries(tries)}. ${tries < TRIES ? Q.showNote : ""} ${Q.goOn}`,
+      next.state === "right" ? Q.stays(next.words ?? next.answer) : `${Q.tries(next.tries)}. ${next.tries < TRIES ? Q.showNote : ""} ${Q.goOn}`,
     ], "wrong");
     refresh();
   }
 
   /** Says what is known of the answer that was given. */
   function tell() {
-    const given = kept();
-    if (!given || !found) return;
-    const answer = answerWords(question, words, given.answer, found);
+    if (!found) return;
+    const [given, other] = [kept(), stored()];
+    if (!given) {
+      if (other) say(Q.otherModel(other.model));
+      // What was said of an answer that is gone.
+      else if (said.dataset.verdict !== "note") fill(said);
+      return refresh();
+    }
+    const answer = wordsFor(given.answer);
     if (given.state === "guess") say([Q.guessed(answer), question.why(found)], "guess");
-    else if (given.state === "shown") say([Q.shown(answerWords(question, words, solution(question.truth(found)) ?? given.answer, found)), question.why(found)], "shown");
+    else if (given.state === "shown") say([Q.shown(wordsFor(solution(question.truth(found)) ?? given.answer)), question.why(found)], "shown");
     else if (given.state === "right") say([Q.right, question.why(found)], "right");
     else say([Q.states.wrong, `${Q.tries(given.tries)}. ${Q.goOn}`], "wrong");
     refresh();
@@ -155,7 +169,7 @@ export function questionView({ step, question, kept, keep, tryPrompt, prompt }) 
     hint.hidden = over || hints >= words.hints.length;
     show.hidden = over || !found || (given?.tries ?? 0) < TRIES;
     root.dataset.state = given?.state ?? "open";
-    if (guess && given && found) check.hidden = field.hidden = true;
+    if (guess) check.hidden = field.hidden = Boolean(given && found);
     // The keyboard does not stay on what has gone.
     if (held instanceof HTMLElement && root.contains(held) && !held.checkVisibility()) said.focus({ preventScroll: true });
   }
@@ -164,14 +178,17 @@ export function questionView({ step, question, kept, keep, tryPrompt, prompt }) 
   refresh();
   return {
     root,
-    /** @param {any} next what the step found, or null while there is nothing @param {string} [other] another model that the kept answer is of */
-    update(next, other = "") {
+    /** @param {any} next what the step found, or null while there is nothing */
+    update(next) {
       const first = found === null && next !== null;
       found = next;
       if (first && kind === "token") buildField();
       if (pending) return settle();
-      if (found) tell();
-      if (other) said.append(el("p", { class: "note" }, Q.otherModel(other)));
+      tell();
+    },
+    /** Another tab has changed what is kept. */
+    changed() {
+      if (!pending) tell();
     },
     /** Says what a skipped guess would have been compared with. */
     skipped() {

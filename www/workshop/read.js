@@ -10,6 +10,9 @@ import { BASE, HE, PROMPT, SHE } from "./measure.js";
 /** @typedef {import("../microtome.js").ScoredToken} ScoredToken */
 const { steps: W } = WORKSHOP;
 
+/** What “she” without its space is to the model. @param {{ bare: Token[], spaced: Token[] }} found @returns {"same" | "other" | "several"} */
+const space = ({ bare, spaced }) => (bare.length > 1 ? "several" : bare[0].id === spaced[0].id ? "same" : "other");
+
 /** @type {import("./lesson.js").Step<{ prompt: Token[], bare: Token[], spaced: Token[], bos: boolean }>} */
 export const tokens = {
   id: "tokens", minutes: 4, lab: "predict",
@@ -27,8 +30,8 @@ export const tokens = {
       truth: ({ prompt }) => ({ kind: "number", value: prompt.length, tolerance: 0, shown: String(prompt.length) }),
       why: ({ prompt }) => W.tokens.ask.count.why(showCount(prompt.length), prompt.map(nameOf).join(" · ")) },
     { id: "space", kind: "choice", options: ["same", "other", "several"],
-      truth: ({ bare, spaced }) => ({ kind: "choice", key: bare.length > 1 ? "several" : bare[0].id === spaced[0].id ? "same" : "other" }),
-      why: ({ bare, spaced }) => W.tokens.ask.space.why(bare.map(nameOf).join(" · "), bare.length, spaced.map(nameOf).join(" · ")) },
+      truth: (found) => ({ kind: "choice", key: space(found) }),
+      why: (found) => W.tokens.ask.space.why(found.bare.map(nameOf).join(" · "), found.bare.length, found.spaced.map(nameOf).join(" · "), space(found)) },
   ],
 };
 

@@ -4,7 +4,7 @@ import { S } from "../strings.js";
 import { WORKSHOP } from "../strings/workshop.js";
 import { el, refill } from "../views/dom.js";
 import { button, textField } from "../views/fields.js";
-import { errorBox } from "../views/section.js";
+import { checkedWords, errorBox } from "../views/section.js";
 import { drawingsView } from "./drawings.js";
 import { LESSON } from "./lesson.js";
 import { questionView } from "./question.js";
@@ -39,11 +39,11 @@ export function stepView(step, { store, progress, runner, info }) {
   const views = step.questions.map((question) => ({ question, ...questionView({
     step: step.id, question,
     kept: () => progress.get(key(question.id)),
-    keep: (part) => {
-      const { model } = info() ?? {};
-      progress.set(key(question.id), { state: "wrong", tries: 0, computed: "", model: model?.name ?? "", sha256: model?.sha256 ?? "", ...part });
+    keep: (answer) => {
+      progress.set(key(question.id), answer);
       reveal();
     },
+    model: () => info()?.model ?? null,
     tryPrompt: (prompt) => {
       inputs.prompt = prompt;
       if (field) field.input.value = prompt;
@@ -104,7 +104,7 @@ export function stepView(step, { store, progress, runner, info }) {
       waiting: [el("span", {}, W.waiting)],
       held: open() ? [button(W.measure, runner.again, { primary: true }), el("span", { class: "words" }, W.measureNote)] : [],
       running: [bar, button(W.cancel, runner.cancel), el("span", {}, W.running)],
-      done: open() ? [el("span", { class: "took" }, W.took(showTime(milliseconds), S.common.backends[backend] ?? backend))] : [],
+      done: open() ? [el("span", { class: "took" }, [W.took(showTime(milliseconds), S.common.backends[backend] ?? backend), backend === "gpu" && checkedWords(store)].filter(Boolean).join(" · "))] : [],
       error: [error && errorBox(error), button(W.again, runner.again)],
       cancelled: [el("span", {}, W.cancelled), button(W.again, runner.again)],
     }[now]);
@@ -119,13 +119,12 @@ export function stepView(step, { store, progress, runner, info }) {
       const found = last?.found;
       last = run;
       root.dataset.status = run.status;
-      if (run.found !== found || !run.found) {
-        const model = info()?.model;
-        for (const { question, update } of views) {
-          const answer = progress.get(key(question.id));
-          update(run.found, run.found && answer && model && answer.sha256 !== (model.sha256 ?? "") ? answer.model : "");
-        }
-      }
+      if (run.found !== found || !run.found) for (const { update } of views) update(run.found);
+      reveal();
+    },
+    /** Another tab has changed what is kept. */
+    changed() {
+      for (const { changed } of views) changed();
       reveal();
     },
   };

@@ -44,9 +44,12 @@ const SAME = 1e-3;
  *   otherwise
  */
 
-/** The switch that moves the number furthest from that of the raw weights. @param {Zeroed["switched"]} switched */
-const mover = (switched) => SWITCHES.reduce((best, name) =>
-  (Math.abs(switched[name] - switched.none) > Math.abs(switched[best] - switched.none) ? name : best));
+/** The switch that moves the number furthest from that of the raw weights; none where only rounding does. @param {Zeroed["switched"]} switched */
+function mover(switched) {
+  const by = (/** @type {typeof SWITCHES[number]} */ name) => Math.abs(switched[name] - switched.none);
+  const best = SWITCHES.reduce((best, name) => (by(name) > by(best) ? name : best));
+  return by(best) < SAME ? "none" : best;
+}
 
 /** @type {import("./lesson.js").Step<Zeroed>} */
 export const values = {
@@ -83,10 +86,18 @@ export const values = {
     { id: "z", kind: "token", tokens: ({ tokens }) => tokens,
       truth: ({ at }) => topPlaces(at.z, -1),
       of: (place, { at }) => W.values.ask.z.of(showExact(at.z[Number(place)] ?? 0)),
-      why: ({ tokens, at }) => W.values.ask.z.why(nameOf(tokens[at.z.indexOf(Math.min(...at.z))]), showExact(Math.min(...at.z))) },
-    { id: "switch", kind: "choice", options: [...SWITCHES],
+      why: ({ tokens, at }) => {
+        const [v, z] = [at.v, at.z].map((values) => values.indexOf(Math.min(...values)));
+        return W.values.ask.z.why[v === z ? "same" : "other"](nameOf(tokens[z]), showExact(at.z[z]));
+      } },
+    { id: "switch", kind: "choice", options: [...SWITCHES, "none"],
       truth: ({ switched }) => ({ kind: "choice", key: mover(switched) }),
-      of: (key, { switched }) => W.values.ask.switch.of(showExact(switched[/** @type {"none"} */ (key)] - switched.none)),
-      why: ({ switched, all }) => W.values.ask.switch.why(W.values.switches[mover(switched)], showExact(switched.none), showExact(switched[mover(switched)]), showExact(all.v)) },
+      of: (key, { switched }) => (key === "none" ? null : W.values.ask.switch.of(showExact(switched[/** @type {"none"} */ (key)] - switched.none))),
+      why: ({ switched, all }) => {
+        const key = mover(switched);
+        const { numbers, why } = W.values.ask.switch;
+        const found = numbers(showExact(switched.none), key === "none" ? null : { name: W.values.switches[key], value: showExact(switched[key]) }, showExact(all.v));
+        return `${found} ${why[key === "none" || key === "fold_value_biases" ? key : "other"]}`;
+      } },
   ],
 };
