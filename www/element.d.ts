@@ -20,14 +20,14 @@ export interface FigureEvents {
   error: CustomEvent<{ code: string; message: string; action?: string }>;
 }
 
-/** `<microtome-figure>`. Attributes: `src`, `model`, `backend`, `head`, `heading`, `caption`, `height`. */
+/** `<microtome-figure>`. Attributes: `src`, `model`, `backend`, `head`, `heading`, `caption`, `height`, `theme`, `lab`. */
 export class MicrotomeFigure extends HTMLElement {
   /** The experiment, with what the reader has typed; null until it is there. */
   readonly experiment: FigureSpec["experiment"] | null;
   /** What to keep as the recorded figure; null before the first run. */
   readonly recorded: FigureSpec | null;
-  /** Puts another experiment, or a recorded figure, in its place. */
-  show(spec: FigureSpec | FigureSpec["experiment"]): void;
+  /** Puts another experiment, or a recorded figure, in its place: a value, or its JSON. Throws a `LabError` for anything else. */
+  show(spec: FigureSpec | FigureSpec["experiment"] | string): void;
   /** Computes the figure, now or when it comes onto the screen; a newer run takes the place of an older one. Rejects with a `LabError`. */
   run(): Promise<{ result: Result; figure: Figure }>;
   /** Ends the run under way: its promise rejects with code `run.cancelled`. */

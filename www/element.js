@@ -5,7 +5,9 @@
 import { LabError, toPlain } from "./errors.js";
 import { heatmap } from "./embed/heatmap.js";
 import { sheet } from "./embed/look.js";
+import { onScreen } from "./embed/on_screen.js";
 import { bytesOf, ranBefore, remember } from "./embed/sizes.js";
+import { about, jsonIn, labOf, parsed, textOf } from "./embed/source.js";
 import { readSpec, textsOf, withTexts } from "./embed/spec.js";
 import { showBytes, showSentence, showText, showTime } from "./format.js";
 import { EMBED } from "./strings/embed.js";
@@ -15,30 +17,35 @@ import { el, fill, uniqueId } from "./views/dom.js";
 /** @typedef {{ result: import("./microtome.js").Result, figure: import("./microtome.js").Figure }} Outcome */
 
 const HERE = new URL("./", import.meta.url);
-/** A figure this near to the screen counts as on it. */
-const NEAR = "200px";
-let engineLoaded = false;
 let connected = false;
-
-/** Runs that were asked of the figure but are off the screen are put off with this. */
-const AWAY = new LabError("run.superseded", EMBED.offScreen);
+/** Models that are open in this page. @type {Set<string>} */
+const opened = new Set();
+/** The page's figures. @type {Set<MicrotomeFigure>} */
+const figures = new Set();
 
 /**
  * Attributes: `src`, the address of an experiment's or a recorded figure's JSON, unless it lies in a child
  * `<script type="application/json">`; `model` (an address, `./` being this site; default its own small model); `backend`
- * (`auto`, `gpu`, `cpu`); `head` (of a trace: `L0H6`); `heading`; `caption`; `height` (CSS, reserved before the figure is
- * there). A child `<a href>` is what a reader without scripts gets, and stays.
+ * (`auto`, `gpu`, `cpu`); `head` (of a trace: `L0H6`); `heading`; `caption`; `height` (CSS, the least that the figure takes);
+ * `theme` (`auto`, `light`, `dark`); `lab` (the page that “Open in the lab” leads to, where this site has none of its own).
+ * All may be changed later; a new `src` or `model` ends a run under way. A child `<a href>` is what a reader without scripts
+ * gets, and takes the place of the link to the lab.
  *
  * Events, not bubbling: `ready` {model, engine}, `progress` {phase, done, total}, `result` {result, figure}, `error`
  * {code, message, action}.
  */
 export class MicrotomeFigure extends HTMLElement {
+  static observedAttributes = ["src", "model", "head", "heading", "caption", "height", "theme", "lab"];
+
   /** @type {Spec | null} */ #spec = null;
+  /** What `#spec` was read from. */ #json = "";
+  /** Fulfilled when what the figure is of is there; null before anybody asked for it, and where that failed. @type {Promise<void> | null} */
+  #arriving = null;
   /** @type {AbortController | null} */ #wanted = null;
-  #visible = false;
-  /** Told when the figure comes onto the screen or leaves it. @type {Set<() => void>} */ #watchers = new Set();
   /** @type {Outcome | null} */ #outcome = null;
-  #loaded = false;
+  /** Whether it was in a page: before that, its attributes are not complete. */ #placed = false;
+  /** Of what is drawn. */ #title = "";
+  /** What the author's own links to the lab are about. @type {string | null} */ #first = null;
 
   #map = heatmap(this);
   #heading = el("p", { class: "title" });
@@ -53,14 +60,13 @@ export class MicrotomeFigure extends HTMLElement {
   #error = el("div", { class: "error", role: "alert" });
   #notices = el("div", { class: "notices" });
   #caption = el("figcaption");
-  #link = el("a", { class: "open", href: HERE.href }, EMBED.openLab);
+  #link = el("a", { class: "open" }, EMBED.openLab);
   #figure = el("figure", {}, this.#heading, this.#form, ...this.#map.parts,
-    el("div", { class: "actions" }, this.#button, this.#stop, this.#progress, this.#words, el("slot", {}, this.#link)),
+    el("div", { class: "actions" }, this.#button, this.#stop, this.#progress, this.#words, el("slot", { slotchange: () => this.#offer() }), this.#link),
     this.#error, this.#notices, this.#caption);
-  #seen = new IntersectionObserver((entries) => {
-    this.#visible = entries[entries.length - 1].isIntersecting;
-    for (const tell of [...this.#watchers]) tell();
-  }, { rootMargin: NEAR });
+  #screen = onScreen(this, () => this.#say(EMBED.offScreen));
+  /** Sees JSON that is put into the element after it is in the page. */
+  #late = new MutationObserver(() => jsonIn(this) && this.#fetch());
 
   constructor() {
     super();
@@ -70,27 +76,49 @@ export class MicrotomeFigure extends HTMLElement {
     for (const type of ["pointerover", "focusin"]) {
       this.addEventListener(type, (event) => {
         connect();
-        // The lab's address is made when somebody is about to follow it: making it takes more of this site's scripts.
-        const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
-        if (link) void this.#address(/** @type {HTMLAnchorElement} */ (link));
+        const link = /** @type {HTMLAnchorElement | undefined} */ (event.composedPath().find((node) => node instanceof HTMLAnchorElement));
+        if (!link) return;
+        this.#read();
+        const now = this.#spec && { spec: this.#spec, model: this.#model, first: this.#first };
+        // A link that cannot be made leads to the lab all the same.
+        if (now) import("./embed/lab_link.js").then(({ lead }) => lead(link, this, now)).catch(() => {});
       });
     }
   }
 
   connectedCallback() {
-    this.#heading.textContent = this.getAttribute("heading") ?? "";
-    this.#heading.hidden = !this.#heading.textContent;
-    this.#caption.textContent = this.getAttribute("caption");
-    this.#figure.style.setProperty("--height", this.getAttribute("height") ?? "0");
+    this.#placed = true;
+    figures.add(this);
+    this.#dress();
+    this.#offer();
     this.#label();
-    this.#seen.observe(this);
-    if (!this.#loaded) void this.#load();
+    this.#map.watch();
+    this.#screen.watch();
+    if (!this.#arriving) this.#fetch();
   }
 
   disconnectedCallback() {
-    this.#seen.disconnect();
-    this.#visible = false;
-    this.cancel();
+    figures.delete(this);
+    this.#map.unwatch();
+    this.#screen.unwatch();
+    // One that is only moved is in its new place by then, and goes on.
+    queueMicrotask(() => this.isConnected || this.cancel());
+  }
+
+  /** @param {string} name @param {string | null} before @param {string | null} now */
+  attributeChangedCallback(name, before, now) {
+    if (!this.#placed || before === now) return;
+    if (name === "theme") this.#map.redraw();
+    else if (name === "lab") this.#offer();
+    else if (!["src", "model", "head"].includes(name)) this.#dress();
+    else {
+      const running = this.#end();
+      this.#outcome = null;
+      if (running) this.#state("waiting");
+      if (name === "src" && now !== null) return this.#fetch(false);
+      if (name === "model") this.#label();
+      else if (this.#json) this.#try(() => this.#take(this.#json));
+    }
   }
 
   /** The experiment, with what the reader has typed; null until it is there. */
@@ -105,11 +133,15 @@ export class MicrotomeFigure extends HTMLElement {
     return { ...this.#spec, figure, model: { name: model.name, sha256: model.sha256 }, engine: { backend: engine.backend, build: engine.build } };
   }
 
-  /** Puts another experiment, or a recorded figure, in its place. @param {object} spec */
+  /** Puts another experiment, or a recorded figure, in its place. @param {object | string} spec a value, or its JSON */
   show(spec) {
-    this.#loaded = true;
-    this.cancel();
-    this.#take(JSON.stringify(spec));
+    const json = typeof spec === "string" ? spec : JSON.stringify(spec);
+    readSpec(json, this.getAttribute("head"));
+    this.#end();
+    this.#late.disconnect();
+    this.#arriving = Promise.resolve();
+    this.#first ??= "";
+    this.#take(json);
   }
 
   /**
@@ -117,13 +149,17 @@ export class MicrotomeFigure extends HTMLElement {
    * @returns {Promise<Outcome>} rejects with a LabError
    */
   async run() {
-    this.#wanted?.abort(new LabError("run.superseded", "A newer request took its place."));
+    this.#wanted?.abort(new LabError("run.superseded", EMBED.superseded));
     const mine = new AbortController();
+    const { signal } = mine;
     this.#wanted = mine;
     this.#state("running");
     try {
-      const outcome = await this.#compute(mine.signal);
-      if (this.#wanted !== mine) throw mine.signal.reason;
+      /** @type {Promise<never>} */
+      const ended = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+      // What is cancelled ends at once, whatever it waits for.
+      const outcome = await Promise.race([this.#compute(signal), ended]);
+      signal.throwIfAborted();
       this.#outcome = outcome;
       const { model, engine } = outcome.result;
       this.#draw(outcome.figure);
@@ -141,101 +177,108 @@ export class MicrotomeFigure extends HTMLElement {
 
   /** Ends the run under way. */
   cancel() {
-    this.#wanted?.abort(new LabError("run.cancelled", "Cancelled."));
+    this.#wanted?.abort(new LabError("run.cancelled", EMBED.cancelled));
+  }
+
+  /** Ends the run under way, of which nothing is to be seen any more. @returns {boolean} whether there was one */
+  #end() {
+    const running = this.#wanted !== null;
+    this.cancel();
+    this.#wanted = null;
+    return running;
   }
 
   /** @param {AbortSignal} signal @returns {Promise<Outcome>} */
   async #compute(signal) {
+    // Its attributes and its JSON are read when it is put into the page.
+    if (!this.#arriving && !this.#placed) await this.#screen.arrival(signal);
+    if (!this.#arriving) this.#fetch();
+    await this.#arriving;
+    signal.throwIfAborted();
     this.#read();
     const spec = this.#spec;
     if (!spec) throw new LabError("figure.none", EMBED.noSource);
-    for (;;) {
-      await this.#onScreen(signal);
-      // What leaves the screen gives the engine to the other figures, and is computed anew when it comes back.
-      const turn = new AbortController();
-      const leave = () => this.#visible || turn.abort(AWAY);
-      const stop = () => turn.abort(signal.reason);
-      this.#watchers.add(leave);
-      signal.addEventListener("abort", stop);
-      try {
-        return await this.#turn(spec, turn.signal);
-      } catch (thrown) {
-        if (signal.aborted || thrown !== AWAY) throw thrown;
-      } finally {
-        this.#watchers.delete(leave);
-        signal.removeEventListener("abort", stop);
-      }
-    }
-  }
-
-  /** @param {Spec} spec @param {AbortSignal} signal @returns {Promise<Outcome>} */
-  async #turn(spec, signal) {
+    await this.#screen.arrival(signal);
     this.#say(EMBED.loadingEngine);
-    const { openLab, compute } = await import("./embed/live.js").catch((cause) => {
+    const { withLab, compute } = await import("./embed/live.js").catch((cause) => {
       throw new LabError("figure.engine", EMBED.failed(cause.message), EMBED.allow(HERE.origin));
     });
-    signal.throwIfAborted();
-    const lab = await openLab(this.#model, this.getAttribute("backend") ?? "auto", {
+    const model = this.#model;
+    const wanted = { model, backend: this.getAttribute("backend") ?? "auto", allowHosts: hostsOf(model) };
+    return withLab(wanted, {
       onProgress: ({ phase, all_loaded, all_total, loaded, total }) => {
+        if (signal.aborted) return;
         const [done, all] = phase === "module" ? [loaded, total] : [all_loaded, all_total];
         this.#say(phase === "module" ? EMBED.loadingEngine : phase === "download" ? EMBED.loadingModel(showBytes(done)) : EMBED.starting, done, all);
         this.#emit("progress", { phase, done, total: all });
       },
-      onNotice: ({ message }) => this.#notices.append(el("p", {}, message)),
-    }, signal);
-    engineLoaded = true;
-    remember(this.#model);
-    this.#emit("ready", lab.info);
-    this.#say(EMBED.queued);
-    return compute(lab, spec, {
-      signal,
-      onProgress: (done, total) => {
-        this.#say(EMBED.running(Math.floor((100 * done) / total)), done, total);
-        this.#emit("progress", { phase: "run", done, total });
-      },
-      onFigure: (figure) => this.#draw(figure, true),
+      onNotice: ({ message }) => signal.aborted || this.#notices.append(el("p", {}, message)),
+    }, signal, async (lab, stored) => {
+      opened.add(model);
+      if (stored) remember(model);
+      // What this one has loaded, the others need not load.
+      for (const one of figures) one.#label();
+      this.#emit("ready", lab.info);
+      return this.#screen.during(signal, (turn) => {
+        this.#say(EMBED.queued);
+        return compute(lab, spec, {
+          signal: turn,
+          onProgress: (done, total) => {
+            this.#say(EMBED.running(Math.floor((100 * done) / total)), done, total);
+            this.#emit("progress", { phase: "run", done, total });
+          },
+          onFigure: (figure) => this.#draw(figure, true),
+        });
+      });
     });
   }
 
-  /** @param {AbortSignal} signal @returns {Promise<void>} */
-  #onScreen(signal) {
-    signal.throwIfAborted();
-    if (this.#visible) return Promise.resolve();
-    this.#say(EMBED.offScreen);
-    return new Promise((resolve, reject) => {
-      const look = () => {
-        if (!this.#visible) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-      signal.addEventListener("abort", () => {
-        this.#watchers.delete(look);
-        reject(signal.reason);
-      }, { once: true });
+  /** Gets what the figure is of, in place of what was asked for before. @param {boolean} [inside] whether it may lie in the element */
+  #fetch(inside = true) {
+    this.#late.disconnect();
+    const arriving = this.#find(inside).then((json) => {
+      if (arriving !== this.#arriving) return;
+      if (json) return this.#take(json, true);
+      if (inside) this.#late.observe(this, { childList: true, subtree: true, characterData: true });
+    });
+    this.#arriving = arriving;
+    arriving.catch((thrown) => {
+      if (arriving !== this.#arriving) return;
+      // The next run asks again. One that waits for it says why there is nothing.
+      this.#arriving = null;
+      if (!this.#wanted) this.#fail(toPlain(thrown));
     });
   }
 
-  async #load() {
-    this.#loaded = true;
+  /** @param {boolean} inside @returns {Promise<string | null>} */
+  async #find(inside) {
+    if (inside) await parsed(this);
+    const json = inside && jsonIn(this);
     const src = this.getAttribute("src");
+    return json || (src ? textOf(src) : null);
+  }
+
+  /** @param {() => void} act */
+  #try(act) {
     try {
-      const inline = this.querySelector('script[type="application/json"]')?.textContent;
-      if (inline) this.#take(inline);
-      else if (src) this.#take(await textOf(new URL(src, document.baseURI)));
+      act();
     } catch (thrown) {
       this.#fail(toPlain(thrown));
     }
   }
 
-  /** @param {string} json */
-  #take(json) {
+  /** @param {string} json @param {boolean} [given] the author's links are about it */
+  #take(json, given = false) {
     this.#spec = readSpec(json, this.getAttribute("head"));
+    this.#json = json;
     this.#outcome = null;
     const { figure, model, experiment } = this.#spec;
+    if (given) this.#first ??= about(this.#spec, this.#model);
     this.#fields(textsOf(experiment));
+    fill(this.#notices);
     if (figure) this.#draw(figure);
-    this.#state("waiting", figure && model ? EMBED.recorded(showText(model.name)) : "");
+    // A run that was asked for before this was there goes on.
+    if (!this.#wanted) this.#state("waiting", figure && model ? EMBED.recorded(showText(model.name)) : "");
   }
 
   /** @param {Record<string, string>} texts */
@@ -258,8 +301,8 @@ export class MicrotomeFigure extends HTMLElement {
 
   /** @param {import("./microtome.js").Figure} figure @param {boolean} [pending] */
   #draw(figure, pending = false) {
-    if (!this.getAttribute("heading")) this.#heading.textContent = figure.title;
-    this.#heading.hidden = false;
+    this.#title = figure.title;
+    this.#dress();
     this.#map.show(figure, { pending, square: this.#spec?.experiment.kind === "trace" });
     this.#figure.toggleAttribute("data-fresh", pending);
   }
@@ -275,8 +318,8 @@ export class MicrotomeFigure extends HTMLElement {
     this.#stop.hidden = this.#progress.hidden = !running;
     if (running && held === this.#button) this.#stop.focus();
     if (!running && held === this.#stop) (this.#button.hidden ? this.#form.querySelector("button") : this.#button)?.focus();
+    if (status !== "error") fill(this.#error);
     if (running) {
-      fill(this.#error);
       fill(this.#notices);
       this.#figure.removeAttribute("data-fresh");
     }
@@ -303,21 +346,27 @@ export class MicrotomeFigure extends HTMLElement {
     return this.getAttribute("model") ?? "./models/pronoun/";
   }
 
-  /** What the click would fetch. */
-  #label() {
-    const bytes = bytesOf(this.#model, { engine: engineLoaded, stored: ranBefore(this.#model) });
-    this.#button.textContent = this.#outcome ? EMBED.again : bytes === null ? EMBED.runUnsized(bytesOf("./models/pronoun/", { engine: engineLoaded, stored: true }) ?? 0)
-      : EMBED.runLive(bytes || null);
+  /** The words of its attributes, and its height. */
+  #dress() {
+    this.#heading.textContent = this.getAttribute("heading") || this.#title;
+    this.#heading.hidden = !this.#heading.textContent;
+    this.#caption.textContent = this.getAttribute("caption");
+    this.#figure.style.setProperty("--height", this.getAttribute("height") ?? "0");
   }
 
-  /** Lets a link to the lab lead to this experiment. @param {HTMLAnchorElement} link */
-  async #address(link) {
-    const to = new URL(link.href);
-    if (!this.#spec || to.origin !== HERE.origin || !to.pathname.startsWith(HERE.pathname)) return;
-    this.#read();
-    const { hashOf } = await import("./embed/open.js");
-    to.hash = await hashOf(this.#spec, this.#model);
-    link.href = to.href;
+  /** A link to the lab, unless the author has put one into the element, or there is no lab to lead to. */
+  #offer() {
+    const lab = labOf(this);
+    this.#link.hidden = lab === null || this.querySelector("a[href]") !== null;
+    if (lab !== null) this.#link.href = lab;
+  }
+
+  /** What the click would fetch. */
+  #label() {
+    const engine = opened.size > 0;
+    const bytes = bytesOf(this.#model, { engine, stored: opened.has(this.#model) || ranBefore(this.#model) });
+    this.#button.textContent = this.#outcome ? EMBED.again : bytes === null ? EMBED.runUnsized(bytesOf("./models/pronoun/", { engine, stored: true }) ?? 0)
+      : EMBED.runLive(bytes || null);
   }
 
   /** @param {string} type @param {object} detail */
@@ -326,14 +375,8 @@ export class MicrotomeFigure extends HTMLElement {
   }
 }
 
-/** @param {URL} url */
-async function textOf(url) {
-  const response = await fetch(url).catch((cause) => {
-    throw new LabError("net.unreachable", EMBED.unreachable(url.href, cause.message));
-  });
-  if (!response.ok) throw new LabError("net.status", EMBED.unreachable(url.href, String(response.status)));
-  return response.text();
-}
+/** The host of an address, which the page's author has agreed to by writing it. @param {string} model @returns {string[]} */
+const hostsOf = (model) => (model.startsWith("https://") && URL.canParse(model) ? [new URL(model).host] : []);
 
 /** Opens the connection that a click will want, once. */
 function connect() {

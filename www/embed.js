@@ -7,11 +7,15 @@ import { LabError, toPlain } from "./errors.js";
 import "./element.js";
 import { ablate, attention, patch } from "./experiments.js";
 import { S } from "./strings.js";
+import { EMBED_PAGE } from "./strings/embed_page.js";
 import { initialState } from "./state.js";
 import { el, fill } from "./views/dom.js";
 
 /** What a link leads to, if it does not say. */
 const FIRST_SECTION = "ablate";
+const SITE = new URL("./", location.href).href;
+/** Addresses that were asked for. One that takes longer to read must not take the place of a later one. */
+let asked = 0;
 
 /** @typedef {import("./embed/spec.js").Spec} Spec */
 
@@ -23,7 +27,10 @@ async function specOf(hash) {
   const start = initialState();
   const settings = { ...start.settings.inputs, ...said.settings };
   const inputs = /** @type {any} */ ((/** @type {"attention" | "ablate" | "patch" | "grid"} */ key) => ({ ...start[key].inputs, ...said[key] }));
-  const common = { model: said.model?.address ?? start.model.address, backend: said.model?.backend ?? "auto" };
+  const model = said.model?.address ?? start.model.address;
+  // An author who writes a host into the element has chosen it; a link is anyone's.
+  if (model.startsWith("https://") && !model.startsWith(SITE)) throw new LabError("figure.host", EMBED_PAGE.host(new URL(model).host), EMBED_PAGE.hostAction);
+  const common = { model, backend: said.model?.backend ?? "auto" };
   switch (link.section ?? ["patch", "ablate", "attention"].find((key) => key in said) ?? FIRST_SECTION) {
     case "attention": {
       const head = { ...start.attention.view.head, ...said.look?.head };
@@ -33,18 +40,24 @@ async function specOf(hash) {
     case "patch": return { ...common, title: S.patch.title, spec: { version: 1, experiment: patch(inputs("patch"), settings) } };
     case "ablate": return { ...common, title: S.ablate.title, spec: { version: 1, experiment: ablate(inputs("ablate"), settings, inputs("grid")) } };
   }
-  throw new LabError("figure.kind", "This link leads to no figure that can be embedded: attention, ablation or patching.");
+  throw new LabError("figure.kind", EMBED_PAGE.noFigure);
 }
 
 async function show() {
+  const mine = ++asked;
+  const { hash } = location;
   try {
-    const { spec, model, backend, title } = await specOf(location.hash);
+    const { spec, model, backend, title } = await specOf(hash);
+    if (mine !== asked) return;
     const figure = /** @type {import("./element.js").MicrotomeFigure} */ (el(/** @type {any} */ ("microtome-figure"), ({ model, backend, heading: title })));
     fill(document.body, el("main", {}, el("h1", { class: "unseen" }, title), figure));
     figure.show(spec);
   } catch (thrown) {
-    const { message, action } = toPlain(thrown);
-    fill(document.body, el("p", { class: "said", role: "alert" }, message, " ", action, " ", el("a", { href: "./", target: "_top" }, "Microtome")));
+    if (mine !== asked) return;
+    const { code, message, action } = toPlain(thrown);
+    // The lab may do what a frame may not. A link that is damaged is so there, too.
+    const lab = code === "figure.host" ? `./${hash}` : "./";
+    fill(document.body, el("p", { class: "said", role: "alert" }, message, " ", action, " ", el("a", { href: lab, target: "_top" }, EMBED_PAGE.lab)));
   }
 }
 

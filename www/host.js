@@ -148,7 +148,12 @@ export class Host {
   /** What the check of the GPU found. @type {{ self_test?: import("./microtome.js").SelfTest, reason?: string }} */ #found = {};
 
   /** @param {Info} info @returns {Info} */
-  #complete = ({ model, engine }) => ({ model, engine: { ...engine, ...this.#found } });
+  #complete({ model, engine }) {
+    const { self_test, reason } = this.#found;
+    // A check of the GPU says nothing of a CPU engine that has taken its place.
+    const found = engine.backend === "gpu" ? self_test && { self_test } : reason && { reason };
+    return { model, engine: { ...engine, ...found } };
+  }
 
   /** Notices that were given: whoever replaces a worker says the same again. @type {Set<string>} */ #told = new Set();
 
@@ -199,6 +204,11 @@ export class Host {
       else this.#queue.unshift(job);
       this.#pump();
     });
+  }
+
+  /** Whether everything that is asked of it is refused from now on. */
+  get closed() {
+    return this.#failure !== null;
   }
 
   /** @param {LabError} [error] what becomes of everything under way */

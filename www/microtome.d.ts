@@ -488,6 +488,8 @@ export class Lab {
   verify(options?: RunOptions): Promise<PublishedCheck[]>;
   /** Ends the worker; everything still under way rejects with code `lab.closed`. */
   close(): void;
+  /** Whether it was closed, or its engine failed and could not be replaced: it answers nothing any more. */
+  readonly closed: boolean;
 }
 
 /** Every failure of the lab. */

@@ -142,6 +142,11 @@ export class Lab {
     return this.#host.call({ kind: "published" }, options);
   }
 
+  /** Whether it was closed, or its engine failed and could not be replaced. */
+  get closed() {
+    return this.#host.closed;
+  }
+
   close() {
     this.#host.close();
   }

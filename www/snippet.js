@@ -23,13 +23,15 @@ export const elementOf = ({ spec, model, title, hash, base }) => `<script type="
 </microtome-figure>`;
 
 /**
- * The listener that lets such frames be as high as their figures; once a page, not once a frame.
+ * The listener that lets such frames be as high as their figures; once a page, not once a frame. A frame that is sandboxed
+ * without `allow-same-origin` has the origin "null", as others have: it counts where the page has set its address.
  * @param {string} base the site's address
  * @returns {string} HTML
  */
 export const listenerOf = (base) => `<script>
 addEventListener("message", ({ origin, source, data }) => {
-  if (origin !== ${JSON.stringify(new URL(base).origin)} || data?.type !== "microtome:resize" || !(data.height > 0 && data.height < 4000)) return;
-  for (const frame of document.querySelectorAll("iframe")) if (frame.contentWindow === source) frame.height = data.height;
+  if (![${JSON.stringify(new URL(base).origin)}, "null"].includes(origin) || data?.type !== "microtome:resize" || !(data.height > 0 && data.height < 4000)) return;
+  for (const frame of document.querySelectorAll("iframe"))
+    if (frame.contentWindow === source && frame.src.startsWith(${JSON.stringify(new URL("embed.html", base).href)})) frame.height = data.height;
 });
 </script>`;

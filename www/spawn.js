@@ -89,19 +89,26 @@ function inPage(why, outside) {
 export function spawn(name = "worker") {
   const script = new URL(`./${name}.js`, import.meta.url);
   const foreign = script.origin !== self.origin;
-  const source = foreign
-    ? URL.createObjectURL(new Blob([`import ${JSON.stringify(script.href)};`], { type: "text/javascript" }))
-    : script.href;
+  const source = foreign ? URL.createObjectURL(new Blob([`import ${JSON.stringify(script.href)};`], { type: "text/javascript" })) : script.href;
+  if (foreign) blobs.add(source);
   return new Worker(trusted(source), { type: "module", name: `microtome ${name}` });
 }
 
+/** Addresses of scripts that were made here. @type {Set<string>} */
+const blobs = new Set();
+const HERE = new URL("./", import.meta.url).href;
+
 /**
- * A page that requires trusted types takes a script's address from a policy only.
+ * A page that requires trusted types takes a script's address from a policy only. This one lets pass what lies beside this
+ * module, and what was made above.
  * @param {string} address
  */
 export function trusted(address) {
   const types = /** @type {any} */ (globalThis).trustedTypes;
-  policy ??= types?.createPolicy("microtome", { createScriptURL: (/** @type {string} */ url) => url });
+  policy ??= types?.createPolicy("microtome", { createScriptURL(/** @type {string} */ url) {
+    if (blobs.has(url) || new URL(url).href.startsWith(HERE)) return url;
+    throw new TypeError(`microtome starts no script from ${url}`);
+  } });
   return policy?.createScriptURL(address) ?? address;
 }
 /** @type {any} */

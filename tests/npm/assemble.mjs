@@ -1,8 +1,9 @@
 // Makes the npm package from a built site: the modules that microtome.js and element.js need, the engine, the small model.
 //
 //   node tests/npm/assemble.mjs --site DIR --out DIR
+//   node tests/npm/assemble.mjs --check DIR
 //
-// DIR of --out is replaced. `npm pack` there makes the tarball.
+// DIR of --out is replaced. `npm pack` there makes the tarball. --check fails where a package lacks something that it names.
 import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +13,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Scripts that are started, not imported, among them. */
 const ENTRIES = ["microtome.js", "element.js", "worker.js", "thread.js"];
 const TYPES = ["microtome.d.ts", "element.d.ts"];
+/** Says where the lab's page is. */
+const LAB_PAGE = "embed/lab_page.js";
 /** The model without the checkpoints of its training, which are six times its size. */
 const MODEL = ["config.json", "model.safetensors", "tokenizer.json", "README.md"].map((name) => `models/pronoun/${name}`);
 
@@ -28,6 +31,7 @@ export async function assemble(site, out) {
   }
   for (const name of (await readdir(ROOT)).filter((name) => name.startsWith("LICENSE"))) await cp(join(ROOT, name), join(out, name));
   await cp(join(ROOT, "tests/npm/README.md"), join(out, "README.md"));
+  await writeFile(join(out, LAB_PAGE), "// This package has no page of the lab: a figure links to the one that its attribute `lab` names.\nexport const LAB = null;\n");
   await writeFile(join(out, "package.json"), `${JSON.stringify(await manifest(), null, 2)}\n`);
   return files;
 }
@@ -65,9 +69,23 @@ async function closure(site, entries) {
   return [...found].sort();
 }
 
+/** What a package names and does not have. @param {string} out @returns {Promise<string[]>} */
+export async function lacking(out) {
+  const { exports, types } = JSON.parse(await readFile(join(out, "package.json"), "utf8"));
+  const named = [types, ...Object.values(exports).flatMap((entry) => (typeof entry === "string" ? [entry] : Object.values(entry)))];
+  const needed = [...named, ...await closure(out, ENTRIES), ...MODEL, LAB_PAGE, "pkg/microtome.js", "pkg/threads/microtome.js", "pkg/threads/microtome_bg.wasm", "README.md"];
+  const there = await Promise.all(needed.map((name) => stat(join(out, name)).then(({ size }) => size > 0, () => false)));
+  return needed.filter((_, i) => !there[i]);
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values: { site, out } } = parseArgs({ options: {
-    site: { type: "string", default: join(ROOT, "target/site") }, out: { type: "string", default: join(ROOT, "target/package") },
+  const { values: { site, out, check } } = parseArgs({ options: {
+    site: { type: "string", default: join(ROOT, "target/site") }, out: { type: "string", default: join(ROOT, "target/package") }, check: { type: "string" },
   } });
-  console.log(`${(await assemble(site, out)).length} files in ${out}`);
+  if (check === undefined) console.log(`${(await assemble(site, out)).length} files in ${out}`);
+  else {
+    const missing = await lacking(check);
+    if (missing.length) throw new Error(`${check} lacks ${missing.join(", ")}`);
+    console.log(`${check} has all that it names`);
+  }
 }

@@ -1,9 +1,10 @@
 // A heatmap in a figure's shadow tree: canvas, cell cursor for pointer and keys, live text, the numbers as a table. The
 // page's own view (views/heatmap.js) brings the page's words and theme along, which a foreign page need not load.
 import { drawHeatmap, hit, layout } from "../draw/heatmap.js";
-import { BREWER, sequentialFor } from "../draw/maps.js";
+import { BREWER } from "../draw/maps.js";
 import { paint } from "../draw/paint.js";
 import { showCount, showExact } from "../format.js";
+import { axisWord } from "../strings/axes.js";
 import { EMBED } from "../strings/embed.js";
 import { el, fill, table } from "../views/dom.js";
 
@@ -63,7 +64,7 @@ export function heatmap(host) {
   /** @param {Figure} figure @param {Cell} cell */
   function words({ row_axis, col_axis, values, cols }, { row, col }) {
     const value = values[row * cols + col];
-    const place = `${row_axis.title} ${row_axis.labels[row]}, ${col_axis.title} ${col_axis.labels[col]}`;
+    const place = `${axisWord(row_axis.title)} ${row_axis.labels[row]}, ${axisWord(col_axis.title)} ${col_axis.labels[col]}`;
     return EMBED.cell(place, value === null ? EMBED.empty : showExact(value));
   }
 
@@ -90,7 +91,7 @@ export function heatmap(host) {
     if (!numbers.open || !shown) return fill(scroll);
     const { rows, cols, values, row_axis, col_axis, title } = shown.figure;
     if (values.length > MOST_TABLE_CELLS) return fill(scroll, EMBED.tooMany(showCount(values.length)));
-    fill(scroll, table(title, [`${row_axis.title} \\ ${col_axis.title}`, ...col_axis.labels],
+    fill(scroll, table(title, [`${axisWord(row_axis.title)} \\ ${axisWord(col_axis.title)}`, ...col_axis.labels],
       Array.from({ length: rows }, (_, row) => [row_axis.labels[row],
         ...values.slice(row * cols, (row + 1) * cols).map((value) => (value === null ? "–" : showExact(value)))])));
   }
@@ -101,11 +102,18 @@ export function heatmap(host) {
     redraw();
   });
   sized.observe(surface);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  const system = matchMedia("(prefers-color-scheme: dark)");
 
   return {
     parts: [surface, readout, numbers],
     canvas,
+    redraw,
+    /** In a page it is drawn as the system's theme changes. Out of it, nothing may hold it back from being forgotten. */
+    watch() {
+      system.addEventListener("change", redraw);
+      redraw();
+    },
+    unwatch: () => system.removeEventListener("change", redraw),
     /** @param {Figure} figure @param {{ pending?: boolean, square?: boolean }} [look] `square`: of attention; `pending`: empty cells are not done yet */
     show(figure, { pending = false, square = false } = {}) {
       if (shown?.figure.rows !== figure.rows || shown.figure.cols !== figure.cols) hovered = kept = null;
@@ -125,6 +133,6 @@ function themeOf(host) {
   return {
     ink: value("--ink"), muted: value("--muted"), line: value("--line"), surface: value("--raised"), accent: value("--accent"),
     masked: value("--masked"), light: value("--on-dark"), dark: value("--on-light"), bad: value("--bad"), series: [],
-    font: value("--mono"), at: value("--ink"), by: value("--muted"), diverging: BREWER.RdBu, sequential: sequentialFor(matchMedia("(prefers-color-scheme: dark)").matches),
+    font: value("--mono"), at: value("--ink"), by: value("--muted"), diverging: BREWER.RdBu, sequential: BREWER.Blues,
   };
 }

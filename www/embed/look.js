@@ -13,10 +13,12 @@ const DARK = `
 export const THEMES = { light: LIGHT, dark: DARK };
 
 const CSS = `
-:host { display: block; margin-block: 1.5rem; color-scheme: light dark; ${LIGHT}
+:host { display: grid; grid-template-columns: minmax(0, 1fr); margin-block: 1.5rem; color-scheme: light dark; ${LIGHT}
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 @media (prefers-color-scheme: dark) { :host { ${DARK} } }
+:host([theme="light"]) { color-scheme: light; ${LIGHT} }
+:host([theme="dark"]) { color-scheme: dark; ${DARK} }
 :host([hidden]), [hidden] { display: none !important; }
 *, *::before, *::after { box-sizing: border-box; }
 figure { margin: 0; padding: 1rem; min-height: var(--height, 0); background: var(--raised); color: var(--ink);
@@ -31,7 +33,7 @@ p { margin: 0; }
 .readout { min-height: 1.6em; margin-top: 0.5rem; color: var(--muted); overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.5rem 0.75rem; align-items: center; margin-top: 0.75rem; }
 .words { flex: 1 1 8rem; color: var(--muted); font-variant-numeric: tabular-nums; }
-.open, ::slotted(a) { color: var(--accent); min-height: 24px; font-size: 0.8125rem; }
+.open, ::slotted(a) { display: inline-flex; align-items: center; color: var(--accent); min-height: 24px; font-size: 0.8125rem; }
 button, input { font: inherit; color: inherit; min-height: 2.25rem; border-radius: 6px; }
 button { padding: 0.25rem 1rem; border: 1px solid var(--edge); background: var(--raised); cursor: pointer; }
 button:hover { border-color: var(--accent); color: var(--accent); }
@@ -53,7 +55,7 @@ summary { cursor: pointer; color: var(--accent); padding: 0.25rem 0; min-height:
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: start; color: var(--muted); padding-bottom: 0.5rem; }
 th, td { padding: 0.25rem 1rem 0.25rem 0; text-align: end; font-weight: 400; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { text-align: start; }
+tbody th, th:first-child { text-align: start; }
 figure[data-status="error"] .surface, figure[data-status="running"]:not([data-fresh]) .surface { opacity: 0.6; }
 @media (forced-colors: active) { :host { --on-accent: ButtonText; } canvas { forced-color-adjust: none; } button, input, figure { border-color: CanvasText; } }
 @media print { .actions, form, details, .readout { display: none; } }

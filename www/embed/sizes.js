@@ -18,7 +18,7 @@ export function bytesOf(model, { engine, stored }) {
 
 const KEY = "microtome.embedded";
 
-/** Models that ran in a figure of this browser before, and are stored if anything is. @param {string} model @returns {boolean} */
+/** Models that a figure of this site has stored in this browser. @param {string} model @returns {boolean} */
 export function ranBefore(model) {
   try {
     return JSON.parse(localStorage.getItem(KEY) ?? "[]").includes(model);
@@ -27,7 +27,7 @@ export function ranBefore(model) {
   }
 }
 
-/** @param {string} model */
+/** @param {string} model that was stored: what was in memory only is fetched again */
 export function remember(model) {
   try {
     if (!ranBefore(model)) localStorage.setItem(KEY, JSON.stringify([...JSON.parse(localStorage.getItem(KEY) ?? "[]"), model].slice(-20)));

@@ -37,7 +37,9 @@ export function readSpec(text, named = null) {
   if (figure !== undefined && !isFigure(figure)) throw new LabError("figure.json", EMBED.notFigure);
   const head = (named === null ? null : headOf(named)) ?? (isHead(spec.head) ? spec.head : undefined);
   if (experiment.kind === "trace" && !head) throw new LabError("figure.head", EMBED.badHead);
-  return { version: 1, experiment, ...(experiment.kind === "trace" ? { head } : {}), ...(figure ? { figure, model: provenance(spec.model, "name"), engine: provenance(spec.engine, "backend") } : {}) };
+  // What was recorded of one head is no picture of another.
+  const recorded = figure && (experiment.kind !== "trace" || !isHead(spec.head) || (spec.head.layer === head?.layer && spec.head.head === head?.head));
+  return { version: 1, experiment, ...(experiment.kind === "trace" ? { head } : {}), ...(recorded ? { figure, model: provenance(spec.model, "name"), engine: provenance(spec.engine, "backend") } : {}) };
 }
 
 /** @param {any} value @param {string} key that has to be there */

@@ -3,7 +3,7 @@ import { showBytes, showToken } from "../format.js";
 
 export const EMBED = {
   runLive: (/** @type {number | null} */ bytes) => (bytes === null ? "Run live" : `Run live (${showBytes(bytes)})`),
-  runUnsized: (/** @type {number} */ bytes) => `Run live (${showBytes(bytes)} and the model)`,
+  runUnsized: (/** @type {number} */ bytes) => (bytes ? `Run live (${showBytes(bytes)} and the model)` : "Run live (the model)"),
   again: "Run again",
   cancel: "Cancel",
   openLab: "Open in the lab",
@@ -17,6 +17,7 @@ export const EMBED = {
   offScreen: "Goes on when it is on the screen",
   running: (/** @type {number} */ percent) => `${percent}% computed`,
   cancelled: "Cancelled.",
+  superseded: "A newer request took its place.",
   pointAt: "Point at a cell, or move with the arrow keys, to read its value.",
   heatmap: "heatmap",
   table: "Numbers as a table",
@@ -33,6 +34,7 @@ export const EMBED = {
   notJson: (/** @type {string} */ why) => `The figure’s experiment cannot be read: ${why}.`,
   notFigure: "This is neither an experiment nor a recorded figure.",
   noSource: "The figure has no experiment: give it one in a <script type=\"application/json\"> inside, or with src.",
+  badAddress: (/** @type {string} */ address) => `“${address}” is no address.`,
   unreachable: (/** @type {string} */ url, /** @type {string} */ why) => `${url} cannot be had: ${why}.`,
   badKind: (/** @type {string} */ kind) => `An embedded figure draws ablate, patch, detect and trace, not “${kind}”.`,
   badHead: "A trace is drawn for one head: give its name, such as L0H6, in “head”.",

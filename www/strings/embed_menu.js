@@ -12,6 +12,7 @@ export const EMBED_MENU = {
   byHand: "This browser does not let the page copy. Select the text and copy it.",
   local: "This model is of your own files, or of this machine only: no other page could load it.",
   other: "The model that this was measured on is not the one that is open. Wait for its own result.",
+  host: (/** @type {string} */ host) => `The model lies on ${host}. A frame shows what any link says, so it asks no host but this site’s and the Hub; the figure above does.`,
   unfinished: "The sweep is not complete. Let it run to its end, and the figure can be embedded.",
   panels: "This choice gives several heatmaps; an embedded figure draws one.",
   failed: (/** @type {string} */ why) => `That did not work: ${why}`,
