@@ -4,6 +4,7 @@
 import { LabError, fromPlain } from "./errors.js";
 import { showBytes, showCount, showFixed, showPercent, showTime } from "./format.js";
 import { spawn } from "./spawn.js";
+import { BENCH } from "./strings/bench.js";
 import { el, fill, scrollable } from "./views/dom.js";
 
 /** @typedef {import("./engine.js").BenchOptions} BenchOptions */
@@ -15,20 +16,11 @@ const query = new URLSearchParams(location.search);
 const listed = (name, otherwise) => query.get(name)?.split(",").filter(Boolean) ?? otherwise;
 
 const ENGINES = {
-  single: { title: "CPU, one thread", backend: "cpu", threads: 1 },
-  threads: { title: "CPU, threads", backend: "cpu", threads: 64 },
-  gpu: { title: "GPU", backend: "gpu", threads: 1 },
+  single: { title: BENCH.engines.single, backend: "cpu", threads: 1 },
+  threads: { title: BENCH.engines.threads, backend: "cpu", threads: 64 },
+  gpu: { title: BENCH.engines.gpu, backend: "gpu", threads: 1 },
 };
 const LENGTHS = ["11", "30"];
-// The names of `Case::NAMES` in src/bench.rs, which refuses any other.
-const CASES = {
-  forward: "forward: all logits, loss",
-  forward_logit_diff: "forward: one logit difference",
-  ablate_logit_diff: "ablate every head: logit difference",
-  ablate_loss: "ablate every head: loss",
-  patch: "patch resid_pre, layer × pos",
-  patch_shared: "the same, first 5 tokens shared",
-};
 
 const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const form = /** @type {HTMLFormElement} */ (part("form"));
@@ -43,17 +35,17 @@ function boxes(name, items) {
     const box = /** @type {HTMLInputElement} */ (el("input", { type: "checkbox", name, value }));
     box.checked = ticked.includes(value) && !why;
     box.disabled = Boolean(why);
-    return el("label", { class: "check" }, box, why ? `${label} (${why})` : label);
+    return el("label", { class: "check" }, box, why ? BENCH.unable(label, why) : label);
   }));
 }
 
-const noThreads = !crossOriginIsolated ? "this page is not isolated" : navigator.hardwareConcurrency < 2 ? "one core" : "";
+const noThreads = !crossOriginIsolated ? BENCH.notIsolated : navigator.hardwareConcurrency < 2 ? BENCH.oneCore : "";
 boxes("engines", [
   ["single", ENGINES.single.title], ["threads", ENGINES.threads.title, noThreads],
-  ["gpu", ENGINES.gpu.title, "gpu" in navigator ? "" : "no WebGPU"],
+  ["gpu", ENGINES.gpu.title, "gpu" in navigator ? "" : BENCH.noGpu],
 ]);
 boxes("tokens", LENGTHS.map((n) => [n, n]));
-boxes("cases", Object.entries(CASES));
+boxes("cases", Object.entries(BENCH.cases));
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -102,7 +94,7 @@ async function run() {
     }
   }
   cancel.removeEventListener("click", onCancel);
-  fill(part("status"), controller.signal.aborted ? "Cancelled." : result.engines.length ? "Done." : "Nothing was measured.");
+  fill(part("status"), controller.signal.aborted ? BENCH.cancelled : result.engines.length ? BENCH.done : BENCH.nothing);
   if (download.href) URL.revokeObjectURL(download.href);
   download.href = URL.createObjectURL(new Blob([JSON.stringify(result, null, 2)], { type: "application/json" }));
   start.hidden = false;
@@ -121,21 +113,21 @@ async function run() {
  */
 function oneEngine(options, name, onRow, signal) {
   const bar = /** @type {HTMLProgressElement} */ (el("progress", { max: "1", value: "0" }));
-  const text = el("span", {}, `${name}: loading`);
+  const text = el("span", {}, BENCH.loading(name));
   fill(part("status"), bar, text);
   const worker = spawn("bench_worker");
   return new Promise((resolve, reject) => {
     let [before, parts] = [0, 1];
     const failed = (/** @type {any} */ error) => reject(fromPlain(error));
-    signal.addEventListener("abort", () => reject(new LabError("run.cancelled", "Cancelled.")), { once: true });
+    signal.addEventListener("abort", () => reject(new LabError("run.cancelled", BENCH.cancelled)), { once: true });
     worker.onerror = (event) => {
       event.preventDefault();
-      reject(new LabError("engine.worker", `The worker failed: ${event.message ?? "no reason given"}.`));
+      reject(new LabError("engine.worker", BENCH.worker(event.message)));
     };
     worker.onmessage = ({ data }) => {
       if (data.kind === "begin") {
         [before, parts] = [data.done, data.total];
-        text.textContent = `${name}: ${data.title}${data.tokens ? `, ${data.tokens} tokens` : ""}`;
+        text.textContent = BENCH.running(name, data.title, data.tokens ? showCount(data.tokens) : null);
       }
       if (data.kind === "begin") bar.value = before / parts;
       if (data.kind === "progress") bar.value = (before + data.done / data.total) / parts;
@@ -148,13 +140,11 @@ function oneEngine(options, name, onRow, signal) {
   }).finally(() => worker.terminate());
 }
 
-const COLUMNS = ["Case", "T", "Median ms", "Min ms", "GFLOP", "Dispatches", "Read-backs", "Weights", "GFLOP/s", "Share"];
-
 /** @param {string} title */
 function tableFor(title) {
   const body = el("tbody", {});
   const facts = el("small", {});
-  const head = el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col" }, name))));
+  const head = el("thead", {}, el("tr", {}, ...BENCH.columns.map((name) => el("th", { scope: "col" }, name))));
   const scroll = scrollable(title);
   scroll.append(el("table", {}, head, body));
   const root = el("div", {}, el("h2", {}, title, " ", facts), scroll);
@@ -166,8 +156,8 @@ function tableFor(title) {
   };
   /** @param {BenchEngine} engine */
   const finish = (engine) => {
-    const where = engine.adapter ?? `${showCount(engine.threads ?? 1)} ${engine.threads === 1 ? "thread" : "threads"}`;
-    facts.textContent = `${where}; best matrix product ${showFixed(engine.matmul.gflops, 1)} GFLOP/s; weights ready in ${showTime(engine.prepare_ms)}`;
+    const threads = engine.threads ?? 1;
+    facts.textContent = BENCH.facts(engine.adapter ?? BENCH.threads(threads, showCount(threads)), showFixed(engine.matmul.gflops, 1), showTime(engine.prepare_ms));
   };
   return { root, add, finish };
 }

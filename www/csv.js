@@ -1,4 +1,4 @@
-// Tables as text: commas, semicolons or tabs between the cells, quotes as in RFC 4180. Pure.
+// Tables as text: tabs, semicolons or commas between the cells, quotes as in RFC 4180; and lists, a line each. Pure.
 import { LabError } from "./errors.js";
 import { S } from "./strings.js";
 
@@ -6,7 +6,7 @@ const words = S.prompts.table;
 
 /** One line of a table. `line`: the number of its first line in the text, from 1. @typedef {{ line: number, cells: string[] }} TableRow */
 
-/** What is wrong with a table, and where. `code`: table.quote, table.columns, table.empty_cell, table.too_long, table.too_many or table.empty. */
+/** What is wrong with a table, and where. `code`: table.quote, table.heading, table.columns, table.empty_cell, table.too_long, table.too_many or table.empty. */
 export class TableError extends LabError {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
@@ -15,69 +15,95 @@ export class TableError extends LabError {
   }
 }
 
-/** What stands between cells: a tab where the first line has one, as spreadsheets copy. @param {string} text @returns {"\t" | "," | ";"} */
-export function separatorOf(text) {
-  const first = withoutQuoted(text).split(/\r?\n/).find((line) => line.trim()) ?? "";
-  return first.includes("\t") ? "\t" : first.includes(";") && !first.includes(",") ? ";" : ",";
-}
+/** What may stand between cells, in the order in which it is looked for: a sentence has commas, but hardly a tab. */
+export const SEPARATORS = ["\t", ";", ","];
 
-/** @param {string} text */
-const withoutQuoted = (text) => text.slice(0, 100_000).replace(/"[^"]*"/g, "");
+/** A text with one kind of line end, whatever made it. @param {string} text */
+export const unified = (text) => text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");
+
+/** The cells of every line that is not empty. @param {string} text @param {string} separator @throws {TableError} as `tableRows` */
+export const parseTable = (text, separator) => [...tableRows(text, separator)];
 
 /**
- * The cells of every line that is not empty.
- * @param {string} text
- * @param {string} separator "" where a line is one cell
- * @returns {TableRow[]}
+ * The same one by one, so that those before a fault are known.
+ * @param {string} raw
+ * @param {string} separator
+ * @returns {Generator<TableRow, void>}
  * @throws {TableError} `table.quote` where a quote does not end, or something follows it
  */
-export function parseTable(text, separator) {
-  /** @type {TableRow[]} */
-  const rows = [];
-  let at = text.startsWith("\ufeff") ? 1 : 0;
-  let line = 1;
+export function* tableRows(raw, separator) {
+  const text = unified(raw);
+  let [at, line] = [0, 1];
   while (at < text.length) {
     /** @type {TableRow} */
     const row = { line, cells: [] };
     for (;;) {
-      row.cells.push(cell(row));
+      row.cells.push(cell(row.cells.length + 1));
       if (text[at] !== separator) break;
       at += 1;
     }
-    at += text.startsWith("\r\n", at) ? 2 : 1;
+    at += 1;
     line += 1;
-    if (row.cells.length > 1 || row.cells[0].trim()) rows.push(row);
+    if (row.cells.length > 1 || row.cells[0].trim()) yield row;
+  }
+
+  /** @param {number} column of the cell that begins here */
+  function cell(column) {
+    const found = quoted(text, at);
+    if (!found) {
+      const from = at;
+      while (at < text.length && text[at] !== separator && text[at] !== "\n") at += 1;
+      return text.slice(from, at);
+    }
+    if (found.end === null) throw new TableError("table.quote", words.unclosed(line, column));
+    line += text.slice(at, found.end).split("\n").length - 1;
+    at = found.end;
+    if (at < text.length && text[at] !== separator && text[at] !== "\n") throw new TableError("table.quote", words.afterQuote(line, column));
+    return found.value;
+  }
+}
+
+/**
+ * The lines of a list that are not empty, with whatever commas they have, one cell each. One that is quoted as a whole, as a
+ * spreadsheet copies a cell of several lines, is without its quotes; one that has more in it than its quotes stays as it is.
+ * @param {string} raw
+ * @returns {TableRow[]}
+ * @throws {TableError} `table.quote` where a quote does not end
+ */
+export function parseList(raw) {
+  const text = unified(raw);
+  /** @type {TableRow[]} */
+  const rows = [];
+  for (let at = 0, line = 1; at < text.length; at += 1, line += 1) {
+    const found = quoted(text, at);
+    if (found?.end === null) throw new TableError("table.quote", words.unclosed(line, 1));
+    const whole = found && [undefined, "\n"].includes(text[found.end]);
+    const end = whole ? found.end : lineEnd(text, at);
+    const cell = whole ? found.value : text.slice(at, end);
+    if (cell.trim()) rows.push({ line, cells: [cell] });
+    line += text.slice(at, end).split("\n").length - 1;
+    at = end;
   }
   return rows;
+}
 
-  /** @param {TableRow} row whose next cell begins here */
-  function cell({ cells }) {
-    if (text[at] !== '"') {
-      const end = endFrom(at);
-      const plain = text.slice(at, end);
-      at = end;
-      return plain;
-    }
-    const where = [line, cells.length + 1];
-    let value = "";
-    for (at += 1; ; at += 1) {
-      if (at >= text.length) throw new TableError("table.quote", words.unclosed(where[0], where[1]));
-      if (text[at] === "\n") line += 1;
-      if (text[at] !== '"') value += text[at];
-      else if (text[at + 1] === '"') {
-        value += '"';
-        at += 1;
-      } else break;
-    }
-    at += 1;
-    if (at < text.length && ![separator, "\n", "\r"].includes(text[at])) throw new TableError("table.quote", words.afterQuote(line, where[1]));
-    return value;
-  }
+/** @param {string} text @param {number} at */
+function lineEnd(text, at) {
+  const end = text.indexOf("\n", at);
+  return end < 0 ? text.length : end;
+}
 
-  /** @param {number} from */
-  function endFrom(from) {
-    let end = from;
-    while (end < text.length && ![separator, "\n"].includes(text[end]) && !text.startsWith("\r\n", end)) end += 1;
-    return end;
+/**
+ * What stands between quotes, if a quote is here. `end`: behind the closing one; null where there is none.
+ * @param {string} text @param {number} at
+ * @returns {{ value: string, end: number } | { value: string, end: null } | null}
+ */
+function quoted(text, at) {
+  if (text[at] !== '"') return null;
+  for (let end = at + 1; end < text.length; end += 1) {
+    if (text[end] !== '"') continue;
+    if (text[end + 1] === '"') end += 1;
+    else return { value: text.slice(at + 1, end).replaceAll('""', '"'), end: end + 1 };
   }
+  return { value: "", end: null };
 }

@@ -5,6 +5,7 @@ import { LabError } from "./errors.js";
 import { Progress } from "./progress.js";
 import { alone, entriesOf, memory, room, shelves, whole } from "./store.js";
 import { Memory } from "./store/memory.js";
+import { DOWNLOAD } from "./strings/download.js";
 
 /** @typedef {import("./store.js").Shelf} Shelf @typedef {import("./store.js").Slot} Slot @typedef {import("./store.js").Entry} Entry */
 /** @typedef {import("./engine.js").DownloadStep} Step @typedef {import("./engine.js").DownloadFile} DownloadFile */
@@ -44,7 +45,7 @@ class StoreFailed {
  */
 export function bring(glue, wanted) {
   const progress = new Progress(wanted.onProgress);
-  const waiting = () => progress.tell({ status: "wait", phase: "download", message: "Another tab is downloading this model: waiting for it." });
+  const waiting = () => progress.tell({ status: "wait", phase: "download", message: DOWNLOAD.otherTab });
   return alone(wanted.address.text, wanted.signal, waiting, async () => {
     // A revision that is a commit never changes: what is stored of it and was checked needs no network.
     const pinned = /^[0-9a-f]{40}$/.test(wanted.address.revision ?? "");
@@ -56,7 +57,7 @@ export function bring(glue, wanted) {
       const error = /** @type {any} */ (thrown);
       const stored = UNREACHABLE.has(error?.code) ? await storedModel(wanted) : null;
       if (!stored) throw thrown;
-      wanted.onNotice({ code: "net.offline", message: `${error.message} The copy that is stored here is used.` });
+      wanted.onNotice({ code: "net.offline", message: DOWNLOAD.offline(error.message) });
       return { files: stored.files, steps: [] };
     }
   });
@@ -222,7 +223,7 @@ class Bringer {
   async #slot(place, size) {
     const passing = this.wanted.passing && !(this.wanted.address.kind === "folder" && size !== null && size <= SMALL);
     const lasting = this.#degraded || passing ? [] : await shelves();
-    if (!lasting.length && !passing) this.#notice("This browser lets the page store nothing.");
+    if (!lasting.length && !passing) this.#notice(DOWNLOAD.noStore);
     for (const shelf of lasting) {
       const slot = await shelf.slot(place).catch(() => null);
       if (!slot) continue;
@@ -230,7 +231,7 @@ class Bringer {
       const needed = (size ?? 0) - slot.entry.have;
       if (free !== null && needed > free) {
         await slot.close();
-        this.#notice(`${place.file} needs ${megabytes(needed)}, and this browser has room for ${megabytes(free)}.`);
+        this.#notice(DOWNLOAD.noRoom(place.file, megabytes(needed), megabytes(free)));
         break;
       }
       return this.#use(place, size, shelf, slot);
@@ -247,7 +248,7 @@ class Bringer {
 
   /** Says once that the model will not be there tomorrow. @param {string} why */
   #notice(why) {
-    if (!this.#degraded) this.wanted.onNotice({ code: "store.memory", message: `${why} The model is kept in memory until this page is closed.` });
+    if (!this.#degraded) this.wanted.onNotice({ code: "store.memory", message: DOWNLOAD.inMemory(why) });
     this.#degraded ??= why;
   }
 
@@ -257,9 +258,8 @@ class Bringer {
    */
   async #degrade(cause) {
     const file = this.#file;
-    const wanted = file?.size ? `: ${file.place.file} has ${megabytes(file.size)}, of which ${megabytes(file.have)} could be stored` : "";
-    const why = cause?.name === "QuotaExceededError" ? `The browser’s storage is full${wanted}.` : `The browser’s storage failed (${cause?.message ?? cause}).`;
-    this.#notice(why);
+    const stored = file?.size ? DOWNLOAD.stored(file.place.file, megabytes(file.size), megabytes(file.have)) : null;
+    this.#notice(cause?.name === "QuotaExceededError" ? DOWNLOAD.full(stored) : DOWNLOAD.failed(cause?.message ?? String(cause)));
     if (file?.slot) {
       const { have, note, size } = file;
       const into = await this.#memory.slot(file.place);
@@ -351,7 +351,7 @@ class Bringer {
       stop();
       timers = [
         setTimeout(() => { stalled = true; abort(); }, limit),
-        setTimeout(() => this.progress.tell({ status: "wait", ...this.#counted(), message: "No answer for 3 s: still waiting." }), QUIET * (this.wanted.timeScale ?? 1)),
+        setTimeout(() => this.progress.tell({ status: "wait", ...this.#counted(), message: DOWNLOAD.quiet(QUIET / 1000) }), QUIET * (this.wanted.timeScale ?? 1)),
       ];
     };
     alive();

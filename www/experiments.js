@@ -1,5 +1,6 @@
 // What each section asks the engine: inputs → experiment, as CONTRACT-shaped JSON values. Pure.
 import { LabError } from "./errors.js";
+import { showCount } from "./format.js";
 import { placesOf } from "./patching.js";
 import { parseSets } from "./sets.js";
 import { PRESETS } from "./state.js";
@@ -7,6 +8,9 @@ import { S } from "./strings.js";
 
 /** @typedef {import("./state.js").Settings} Settings */
 /** @typedef {import("./microtome.js").ProcessingSwitches} ProcessingSwitches */
+
+/** The most prompts that formats and names may make: more take hours, and the tab's memory. */
+export const MOST_PROMPTS = 10_000;
 
 /**
  * A preset's name where the switches are a preset's.
@@ -45,10 +49,17 @@ export function filled({ use, formats, names, answers, rows }) {
     return rows.map(({ prompt, correct, incorrect }) => ({ prompt, correct, incorrect }));
   }
   if (!formats.length || !names.length) throw new LabError("input.empty_grid", S.grid.noPrompts);
+  const count = formats.length * names.length;
+  if (count > MOST_PROMPTS) {
+    throw new LabError("input.too_many", S.grid.tooMany(showCount(formats.length), showCount(names.length), showCount(count), showCount(MOST_PROMPTS)), S.grid.fewer);
+  }
   return formats.flatMap((format) => names.map(({ name, answer }) => ({
-    prompt: format.replaceAll("{}", name), correct: answers[answer], incorrect: answers[1 - answer],
+    prompt: withName(format, name), correct: answers[answer], incorrect: answers[1 - answer],
   })));
 }
+
+/** A format with a name in its place; “$&” is a name as any other. @param {string} format @param {string} name */
+export const withName = (format, name) => format.replaceAll("{}", () => name);
 
 /** @param {import("./state.js").AttentionInputs} inputs @param {Settings} settings @param {number} layers */
 export const attention = ({ prompt }, settings, layers) => ({

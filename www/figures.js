@@ -1,9 +1,10 @@
 // Figures that are arrangements of a result's numbers: the prompt grid and one head's pattern. Pure.
 // The sweeps' figures come from the engine (`lab.figure`), which the command line shares.
 import { symmetric } from "./draw/colour.js";
-import { showText, tokenLabel } from "./format.js";
+import { apart, showText, tokenLabel } from "./format.js";
 import { patternHook } from "./experiments.js";
 import { S } from "./strings.js";
+import { SHORT_AXES, axisWord } from "./strings/axes.js";
 
 /** @typedef {import("./microtome.js").Figure} Figure */
 /** @typedef {import("./draw/attention.js").Pattern} Pattern */
@@ -93,11 +94,11 @@ export function placeWords({ panel_axes = [], row_axis, col_axis }, panel, cell)
   }
   // Names of sites and sets say themselves what they are.
   return places.map(([title, label], i) =>
-    (title === "Site" || title === "Set" ? label : `${i ? title.toLowerCase() : title} ${label}`)).join(", ");
+    (title === "Site" || title === "Set" ? label : S.figures.axis(axisWord(title), apart(label), i === 0))).join(S.figures.axisComma);
 }
 
 /** A panel's short label: `L1`, `H2`, or a site's name. @param {string} title of its axis @param {string} label */
-export const shortLabel = (title, label) => (title === "Layer" || title === "Head" ? title[0] + label : label);
+export const shortLabel = (title, label) => (SHORT_AXES[title] ?? "") + label;
 
 /**
  * Every head of a trace's patterns, layer by layer.

@@ -1,16 +1,20 @@
 // Numbers and tokens as text for people.
+import { UNITS } from "./strings/units.js";
 
 /** Characters that would be invisible, or would move their neighbours, and what stands for them. */
 const SHOWN = new Map([[" ", "␣"], ["\n", "⏎"], ["\t", "⇥"], ["\u00a0", "⍽"]]);
-// Controls, zero-width and bidirectional marks: text from a model must not reorder the page around it.
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/u;
+// Controls, bidirectional marks and what has no width, fillers and variation selectors among them: text from a model must not
+// reorder the page around it, nor have anything in it that is not seen.
+const HIDDEN = /[\p{Cc}\u2028-\u202e\p{Default_Ignorable_Code_Point}]/u;
+/** Spaces of every width, which look alike. In words they stay: numbers have them in many languages. */
+const SPACE = /\p{Zs}/u;
 
 /** A token so that every character of it can be seen: " she" → "␣she", a vertical tab → `\x0b`. @param {string} text */
 export function showToken(text) {
   let shown = "";
   for (const char of text) {
     const code = /** @type {number} */ (char.codePointAt(0));
-    shown += SHOWN.get(char) ?? (HIDDEN.test(char) ? hidden(code) : char);
+    shown += SHOWN.get(char) ?? (HIDDEN.test(char) || SPACE.test(char) ? hidden(code) : char);
   }
   return shown;
 }
@@ -21,6 +25,12 @@ export function showToken(text) {
  * @param {string} text
  */
 export const showText = (text) => Array.from(text, (char) => (char !== "\n" && HIDDEN.test(char) ? hidden(/** @type {number} */ (char.codePointAt(0))) : char)).join("");
+
+/** Letters that are written from right to left. */
+const LEFTWARDS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\u{10800}-\u{10fff}\u{1e800}-\u{1eeff}]/u;
+
+/** Text of a model, or of a visitor, within a sentence: where it is written from right to left it turns nothing around it. @param {string} text */
+export const apart = (text) => (LEFTWARDS.test(text) ? `\u2068${text}\u2069` : text);
 
 /** @param {number} code of a character that cannot be seen */
 const hidden = (code) => (code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`);
@@ -56,17 +66,20 @@ export function forFile(draw) {
 const formats = new Map();
 /** @param {Intl.NumberFormatOptions} options @param {number} digits after the point */
 function formatOf(options, digits) {
-  const key = `${language} ${options.style} ${options.unit} ${options.useGrouping} ${digits}`;
+  const key = `${language} ${options.style} ${options.unit} ${options.useGrouping} ${options.signDisplay} ${digits}`;
   let format = formats.get(key);
   if (!format) formats.set(key, format = new Intl.NumberFormat(language, { ...options, minimumFractionDigits: digits, maximumFractionDigits: digits }));
   return format;
 }
 
-/** With a real minus sign, and no minus zero. @param {Intl.NumberFormat} format @param {number} value */
-const write = (format, value) => format.format(value + 0).replace("-", "−");
+/** As the digits will say it: what they say is nothing has no sign. @param {number} value @param {number} digits */
+const rounded = (value, digits) => Number(value.toFixed(digits)) + 0;
+
+/** With a real minus sign. @param {Intl.NumberFormat} format @param {number} value */
+const write = (format, value) => format.format(value).replace("-", "−");
 
 /** With so many digits after the point. @param {number} value @param {number} digits */
-export const showFixed = (value, digits) => write(formatOf({ useGrouping: false }, digits), value);
+export const showFixed = (value, digits) => write(formatOf({ useGrouping: false }, digits), rounded(value, digits));
 
 /** Three digits that matter: 3.90, −0.123, 41.2; a real minus sign. @param {number} value */
 export function showNumber(value) {
@@ -81,14 +94,14 @@ export function showNumber(value) {
  */
 export function writerFor({ min, max }) {
   const decimals = Math.min(4, Math.max(0, 2 - Math.floor(Math.log10(max - min))));
-  return (value) => showFixed(Number(value.toFixed(decimals)), decimals);
+  return (value) => showFixed(value, decimals);
 }
 
 /** Four decimals, as the notebook prints them. @param {number} value */
 export const showExact = (value) => showFixed(value, 4);
 
-/** @param {number} value */
-export const showSigned = (value) => (value > 0 ? "+" : "") + showExact(value);
+/** The same with a plus before what is above zero. @param {number} value */
+export const showSigned = (value) => write(formatOf({ useGrouping: false, signDisplay: "exceptZero" }, 4), rounded(value, 4));
 
 /** One digit and its power of ten. @param {number} value */
 export function showSmall(value) {
@@ -97,7 +110,7 @@ export function showSmall(value) {
 }
 
 /** @param {number} part of 1 @param {number} [digits] */
-export const showPercent = (part, digits = 2) => write(formatOf({ style: "percent" }, digits), part);
+export const showPercent = (part, digits = 2) => write(formatOf({ style: "percent" }, digits), rounded(part, digits + 2));
 
 /** Sizes from this one on, what they are counted in, its name, and digits after the point. @type {[number, number, string, number][]} */
 const SIZES = [[1e9, 1e9, "gigabyte", 2], [1e8, 1e6, "megabyte", 0], [1e6, 1e6, "megabyte", 1], [1e3, 1e3, "kilobyte", 0]];
@@ -106,11 +119,14 @@ const SIZES = [[1e9, 1e9, "gigabyte", 2], [1e8, 1e6, "megabyte", 0], [1e6, 1e6, 
 export function showBytes(bytes) {
   const [, size, unit, digits] = SIZES.find(([from]) => bytes >= from) ?? [];
   // What “short” makes of a few bytes is “5 byte”.
-  return size ? write(formatOf({ style: "unit", unit, unitDisplay: "short" }, digits ?? 0), bytes / size) : `${showFixed(bytes, 0)} B`;
+  return size ? write(formatOf({ style: "unit", unit, unitDisplay: "short" }, digits ?? 0), bytes / size) : UNITS.bytes(showFixed(bytes, 0));
 }
 
 /** 1234567 → "1,234,567". @param {number} count */
-export const showCount = (count) => write(formatOf({}, 0), count);
+export const showCount = (count) => write(formatOf({}, 0), rounded(count, 0));
+
+/** Where there is no room for all of it: 143000 → "143k". @param {number} count */
+export const showThousands = (count) => UNITS.thousands(showFixed(count / 1000, count % 1000 ? 1 : 0));
 
 /** A day, wherever the visitor is. @param {Date} date */
 export const showDay = (date) => date.toLocaleDateString(language, { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" });
@@ -120,18 +136,19 @@ export const showSentence = (message) => message.replace(/^[a-z](?=[a-z]* )/, (l
 
 /** Seconds that are only guessed, so that the words do not flicker: "about 25 s", "about 3 min". @param {number} seconds */
 export function showAbout(seconds) {
-  if (seconds < 1) return "under a second";
-  if (seconds < 10) return `about ${showFixed(seconds, 0)} s`;
-  if (seconds < 58) return `about ${showFixed(Math.ceil(seconds / 5) * 5, 0)} s`;
-  return seconds < 5400 ? `about ${showFixed(Math.ceil(seconds / 60), 0)} min` : `about ${showFixed(Math.ceil(seconds / 3600), 0)} h`;
+  if (seconds < 1) return UNITS.underSecond;
+  const [unit, count] = seconds < 10 ? [UNITS.seconds, seconds] : seconds < 58 ? [UNITS.seconds, Math.ceil(seconds / 5) * 5]
+    : seconds < 5400 ? [UNITS.minutes, Math.ceil(seconds / 60)] : [UNITS.hours, Math.ceil(seconds / 3600)];
+  return UNITS.about(unit(showFixed(count, 0)));
 }
 
 /** A big count in words: 18.4e9 → "18.4 billion". @param {number} count */
 export function showLarge(count) {
-  const [size, word] = count >= 1e12 ? [1e12, "trillion"] : count >= 1e9 ? [1e9, "billion"] : [1e6, "million"];
-  return `${showFixed(count / size, count / size < 10 ? 1 : 0)} ${word}`;
+  const [words, size] = count >= 1e12 ? [UNITS.trillions, 1e12] : count >= 1e9 ? [UNITS.billions, 1e9] : [UNITS.millions, 1e6];
+  const digits = count / size < 10 ? 1 : 0;
+  return words(showFixed(count / size, digits));
 }
 
 /** @param {number} milliseconds */
-export const showTime = (milliseconds) =>
-  milliseconds < 1 ? `under ${showFixed(1, 0)} ms` : milliseconds < 1000 ? `${showFixed(milliseconds, 0)} ms` : `${showFixed(milliseconds / 1000, 1)} s`;
+export const showTime = (milliseconds) => (milliseconds < 1 ? UNITS.under(UNITS.milliseconds(showFixed(1, 0)))
+  : milliseconds < 1000 ? UNITS.milliseconds(showFixed(milliseconds, 0)) : UNITS.seconds(showFixed(milliseconds / 1000, 1)));

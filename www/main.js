@@ -33,7 +33,8 @@ const LATER = {
   training: async () => (await import("./views/training.js")).trainingView(store, session),
 };
 
-const [recorded, first] = await Promise.all([firstRecordings(), readAddress()]);
+const recordings = firstRecordings();
+const first = await readAddress();
 const store = createStore();
 if (first.link) apply(store, first.link.state);
 const session = createSession(store);
@@ -44,6 +45,21 @@ const buttons = undoButtons(undo, say.tell);
 const bar = addressBar(store, { section: first.link?.section ?? null, onLink: follow });
 const copy = linkCopier(bar, say, () => store.get("model").address === "local");
 const { link: words, tasks: taskWords } = S.prompts;
+/** A model that the visitor is asked about. @type {{ root: Element, close: () => void } | null} */
+let question = null;
+
+// What needs no results is there while they come; what follows the sections is not, as they would move it.
+const main = el("main", {});
+fill(document.body,
+  el("a", { class: "jump", href: "#predict" }, S.jump),
+  el("header", { class: "top" }, el("h1", {}, S.name), el("p", { class: "tagline" }, S.tagline),
+    el("p", { class: "intro" }, S.about, " ", el("a", { href: "./workshop.html" }, S.workshop), " ", el("a", { href: "./article.html" }, S.article)),
+    el("div", { class: "tools" }, copying(words.copy, () => copy(null)), ...buttons.nodes)),
+  say.root, tasksView(store, begin),
+  el("nav", { "aria-label": S.contents },
+    el("ol", {}, ...ORDER.map((key) => el("li", {}, el("a", { href: `#${key}` }, S[key].nav))))),
+  main);
+const recorded = await recordings;
 
 /** @param {typeof ORDER[number]} key @param {Element} root */
 function withLink(key, root) {
@@ -59,22 +75,13 @@ async function last(key) {
 }
 const sections = await Promise.all(ORDER.map((key) => (key === "heads" || key === "training" ? last(key) : withLink(key, VIEWS[key](store, session, tokens, () => copy(key))))));
 showRecorded(store, session, recorded.now);
-fill(document.body,
-  el("a", { class: "jump", href: "#predict" }, S.jump),
-  el("header", { class: "top" }, el("h1", {}, S.name), el("p", { class: "tagline" }, S.tagline), el("p", { class: "intro" }, S.about, " ", el("a", { href: "./workshop.html" }, S.workshop)),
-    el("div", { class: "tools" }, copying(words.copy, () => copy(null)), ...buttons.nodes)),
-  say.root, tasksView(store, begin),
-  el("nav", { "aria-label": S.contents },
-    el("ol", {}, ...ORDER.map((key) => el("li", {}, el("a", { href: `#${key}` }, S[key].nav))))),
-  el("main", {}, ...sections),
-  el("footer", {}, el("p", {}, S.footer)));
+fill(main, ...sections);
+document.body.append(el("footer", {}, el("p", {}, S.footer)));
 
 exportWith(session.lab);
 // For the browser's console: `microtome.store.get("patch").job.value`, `microtome.lab().run({ … })`.
 Object.assign(globalThis, { microtome: { store, lab: session.lab, recordings: session.recordings } });
 
-/** A model that the visitor is asked about. @type {{ root: Element, close: () => void } | null} */
-let question = null;
 /** @param {string | null} address @param {{ title: string, nothing?: string, then?: () => void }} [options] */
 function ask(address, options = { title: words.title, nothing: words.nothing }) {
   question?.close();
@@ -120,7 +127,7 @@ function begin(task) {
   };
   if (!task.needs || store.get("model").address === task.needs) return set();
   const model = MODELS.find(({ address }) => address === task.needs)?.title ?? task.needs;
-  ask(task.needs, { title: taskWords.question(title, model), nothing: taskWords.nothing, then: set });
+  ask(task.needs, { title: taskWords.question(title, model), nothing: `${taskWords.nothing} ${taskWords.unrecorded}`, then: set });
 }
 
 told(first);

@@ -5,12 +5,12 @@ import { near } from "./views/later.js";
 
 /** @typedef {import("./recorded.js").Recording} Recording */
 
-/** Milliseconds that the first paint waits for the recorded results, which the browser is told to fetch with the page's code. */
+/** Milliseconds that the sections wait for the recorded results, which the browser is told to fetch with the page's code. */
 const MOST = 1000;
 
 /**
- * The recorded results that are drawn with the page's first paint, so that nothing moves when they come. Those that take too
- * long are drawn later.
+ * The recorded results that the sections are first drawn with, so that nothing moves when they come. Those that take too long
+ * are drawn later.
  * @returns {Promise<{ now: Recording[], late: Promise<Recording | null>[] }>}
  */
 export async function firstRecordings() {

@@ -110,14 +110,25 @@ export function createTokens(store, session) {
 }
 
 /**
- * Where two prompts' tokens differ, position by position.
+ * Where two prompts' tokens differ: position by position; of two with different numbers of tokens what is left between the
+ * longest common beginning and the longest common end.
  * @param {Token[]} clean
  * @param {Token[]} corrupted
- * @returns {{ same: boolean, differ: number[], pairs: { clean: Token | null, corrupted: Token | null, differs: boolean }[] }}
- *   `same`: they have as many tokens; null where one has no more
+ * @returns {{ same: boolean, differ: number[], pairs: { clean: Token | null, corrupted: Token | null, differs: boolean }[],
+ *   begin: number, ends: { clean: number, corrupted: number } }}
+ *   `same`: they have as many tokens; null where one has no more. `begin`, `ends`: of what is left between
  */
 export function aligned(clean, corrupted) {
   const pairs = Array.from({ length: Math.max(clean.length, corrupted.length) }, (_, i) =>
     ({ clean: clean[i] ?? null, corrupted: corrupted[i] ?? null, differs: clean[i]?.id !== corrupted[i]?.id }));
-  return { same: clean.length === corrupted.length, differ: pairs.flatMap(({ differs }, i) => (differs ? [i] : [])), pairs };
+  const least = Math.min(clean.length, corrupted.length);
+  const until = (/** @type {(i: number) => boolean} */ equal, /** @type {number} */ most) => {
+    let count = 0;
+    while (count < most && equal(count)) count += 1;
+    return count;
+  };
+  const begin = until((i) => clean[i].id === corrupted[i].id, least);
+  const after = until((i) => clean[clean.length - 1 - i].id === corrupted[corrupted.length - 1 - i].id, least - begin);
+  return { same: clean.length === corrupted.length, differ: pairs.flatMap(({ differs }, i) => (differs ? [i] : [])), pairs,
+    begin, ends: { clean: clean.length - after, corrupted: corrupted.length - after } };
 }

@@ -20,6 +20,8 @@ const [STILL, NEARLY] = [0.01, 0.03];
 const FIRST_RESULT = { desktop: { width: 1280, height: 800, top: 500, bottom: 800 }, phone: { width: 360, height: 740, top: 1480, bottom: 2220 } };
 /** Milliseconds until an empty page is painted on a machine that has nothing else to do. */
 const EMPTY = 150;
+/** So many times that the limit is lengthened at most. */
+const MOST_SLOWER = 4;
 
 /**
  * @param {import("playwright-core").Browser} browser
@@ -53,7 +55,7 @@ export async function firstChecks(browser, folder, shots) {
       if (key === "heads") await page.locator("#heads").scrollIntoViewIfNeeded();
       await page.locator(`#${key} .badge`).waitFor();
       const said = await page.locator(`#${key} .status`).innerText();
-      ensure(/^recorded/.test(said) && said.includes("pronoun") && /microtome \d/.test(said) && /20\d\d/.test(said), `${key} says “${said}”`);
+      ensure(/^recorded/.test(said) && said.endsWith("Live numbers follow.") && said.includes("pronoun") && /microtome \d/.test(said) && /20\d\d/.test(said), `${key} says “${said}”`);
     }
     for (const [key, canvases] of Object.entries({ grid: 1, attention: 2, ablate: 1, patch: 1, bias: 1 })) {
       for (let i = 0; i < canvases; i++) ensure((await coloursOf(page.locator(`#${key} canvas`).nth(i))) > 10, `canvas ${i} of ${key} is blank`);
@@ -75,6 +77,36 @@ export async function firstChecks(browser, folder, shots) {
     await settled(page, "training", "held");
     ensure(await page.locator("#training .badge").isVisible() && await page.locator("#training .plot canvas").first().isVisible(), "the recorded run is gone");
     await page.locator("#training").getByRole("button", { name: "Run over training" }).waitFor();
+    await page.context().close();
+  });
+
+  await check(name("while the recorded results are on their way the page is there, and their sections come without moving it"), async () => {
+    const page = await newPage(browser, { folded: true });
+    /** @type {(() => void)[]} */
+    const waiting = [];
+    site.answers["/recorded/notebook.json"] = (response) => void waiting.push(() => readFile(join(folder, "recorded/notebook.json")).then((bytes) =>
+      response.writeHead(200, { "content-type": "application/json" }).end(bytes)));
+    await page.addInitScript(() => {
+      const seen = { shift: 0, sections: false };
+      Object.assign(globalThis, { seen });
+      new PerformanceObserver((list) => list.getEntries().forEach((entry) => (seen.shift += /** @type {any} */ (entry).value))).observe({ type: "layout-shift", buffered: true });
+      // The page without its sections, painted.
+      requestAnimationFrame(function look() {
+        if (document.querySelector(".task") && document.querySelector("main:empty")) seen.sections = true;
+        else requestAnimationFrame(look);
+      });
+    });
+    const going = page.goto(site.url);
+    await page.waitForFunction(() => /** @type {any} */ (globalThis).seen?.sections);
+    ensure(await page.locator("h1").isVisible() && (await page.locator(".task").count()) === 4 && (await page.locator("nav a").count()) === 9, "the page is not there");
+    delete site.answers["/recorded/notebook.json"];
+    waiting.forEach((go) => go());
+    await going;
+    await page.locator("#predict .prompt-tokens .chip").first().waitFor();
+    await page.locator("footer").waitFor();
+    await allSettled(page);
+    const { shift } = await page.evaluate(() => /** @type {any} */ (globalThis).seen);
+    ensure(shift < STILL, `layout shift ${shift}`);
     await page.context().close();
   });
 
@@ -163,6 +195,10 @@ export async function firstChecks(browser, folder, shots) {
     const said = await page.locator("#model .status").innerText();
     ensure(said.includes("save data") && said.includes("2.2 MB"), `it says “${said}”`);
     ensure(await page.locator("#model .models").first().isVisible(), "there is no other model to choose");
+    for (const key of COMPUTED) {
+      const said = await page.locator(`#${key} .status`).innerText();
+      ensure(said.includes("Live numbers come once a model is loaded.") && !said.includes("follow"), `${key} says “${said}”`);
+    }
     await page.locator("#model .status").screenshot({ path: join(shots, "first-saves-data.png") });
     await page.getByRole("button", { name: "Load the model" }).click();
     await allSettled(page);
@@ -186,6 +222,7 @@ export async function firstChecks(browser, folder, shots) {
     await page.evaluate(() => sessionStorage.setItem("microtome.loading", "1"));
     await page.goto(site.url);
     await page.locator("#heads .badge").waitFor();
+    ensure(!(await page.locator("#grid .status").innerText()).includes("Live numbers follow"), "what does not come is promised");
     const { status, held } = await part(page, "model");
     ensure(status === "cancelled" && held === "crash", `it is ${status}, ${held}`);
     ensure((await page.locator("#model .status").innerText()).includes("closed by the browser"), "it does not say why");
@@ -205,12 +242,12 @@ export async function firstChecks(browser, folder, shots) {
       all.push(await vitalsOf(browser, site.url, "desktop"));
       empty.push(await emptyPaint(browser, `${site.url}empty`));
     }
-    // A machine that is busy with something else paints an empty page late, too.
-    const slower = Math.max(1, median(empty) / EMPTY);
-    const of = (/** @type {"figure" | "paint" | "all" | "shift"} */ key) => median(all.map((one) => one[key]));
-    console.log(`# first paint ${Math.round(of("paint"))} ms, first figure ${Math.round(of("figure"))} ms, all live ${Math.round(of("all"))} ms, layout shift ${of("shift").toFixed(4)}; an empty page ${Math.round(median(empty))} ms`);
+    // A machine that is busy with something else paints an empty page late, too; one that is too busy measures nothing.
+    const slower = Math.min(MOST_SLOWER, Math.max(1, median(empty) / EMPTY));
+    const of = (/** @type {"figure" | "paint" | "live" | "all" | "shift"} */ key) => median(all.map((one) => one[key]));
+    console.log(`# first paint ${Math.round(of("paint"))} ms, first figure ${Math.round(of("figure"))} ms, first live result ${Math.round(of("live"))} ms, all live ${Math.round(of("all"))} ms, layout shift ${of("shift").toFixed(4)}; an empty page ${Math.round(median(empty))} ms`);
     ensure(of("figure") < SOON * slower, `it takes ${Math.round(of("figure"))} ms, an empty page ${Math.round(median(empty))} ms`);
-    ensure(of("figure") < of("all"), "the first figure is not a recorded one");
+    for (const { figure, live } of all) ensure(figure < live, `the first figure, after ${Math.round(figure)} ms, is not a recorded one: a live result came after ${Math.round(live)} ms`);
     for (const at of ["", "#attention", "#patch", "#training"]) {
       const found = at ? await vitalsOf(browser, site.url + at, "phone") : all[0];
       ensure(found.shift < (at ? NEARLY : STILL), `layout shift at “${at}”: ${found.shifts.join("; ")}`);
@@ -271,6 +308,7 @@ export async function firstChecks(browser, folder, shots) {
     await page.locator("#model .error").waitFor();
     ensure(await page.locator("#model .models").first().isVisible(), "the models are still folded");
     ensure((await page.locator("#predict .badge").count()) === 1, "the recorded result is gone");
+    ensure((await page.locator("#predict .status").innerText()).includes("once a model is loaded"), "live numbers are promised");
     delete site.answers["/models/pronoun/model.safetensors"];
     await page.locator("#model").getByRole("button", { name: "Load again" }).click();
     await allSettled(page);

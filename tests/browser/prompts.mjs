@@ -10,6 +10,8 @@ import { serve } from "./server.mjs";
 
 const PARTS = ["settings", "predict", "grid", "attention", "ablate", "patch", "bias", "heads", "training"];
 const COMPUTED = ["predict", "grid", "ablate", "patch", "bias"];
+/** What the prompts are looked at in. */
+const LOOKS = { light: { dark: false, width: 1280 }, dark: { dark: true, width: 1280 }, phone: { dark: false, width: 360 } };
 
 /** What is put in on a page, and what it came to. @param {Page} page */
 const inputsOf = (page) => page.evaluate((parts) => Object.fromEntries(parts.map((part) => [part, /** @type {any} */ (globalThis).microtome.store.get(part).inputs])), PARTS);
@@ -73,7 +75,12 @@ export async function promptChecks(browser, folder, faulty, shots) {
     await page.locator("#attention .prompt-tokens .over").getByText(/15\d tokens, expected 1 to 128/).waitFor();
     await type(page, "ablate", { Prompt: "a".repeat(30_000) });
     await page.locator("#ablate .prompt-tokens .over").getByText(/30,000 characters/).waitFor();
-    for (const at of ["#ablate .prompt-tokens", "#grid .prompt-tokens", "#patch .prompt-tokens"]) ensure((await page.locator(at).first().count()) === 1, `${at} is missing`);
+    await page.waitForFunction(() => !document.querySelector(".prompt-tokens .bos"));
+    // Of the pair a chip has two.
+    for (const [at, count] of /** @type {const} */ ([["#grid .prompt-tokens", 9], ["#patch .prompt-tokens", 18]])) {
+      const shown = await chips(page, at);
+      ensure(shown[0] === "Mary" && shown.length === count, `${at}: ${shown.join("|")}`);
+    }
     await done(page);
   });
 
@@ -104,8 +111,11 @@ export async function promptChecks(browser, folder, faulty, shots) {
     await recomputed(page, "predict", () => page.keyboard.press("Enter"));
     ensure((await answer.inputValue()) === " she" && (await part(page, "predict")).inputs.answer === " she", "the answer is not mended");
     ensure(await answer.evaluate((node) => node === document.activeElement), "the focus is lost");
-    await answer.fill("s");
-    await said.getByText(/One token\. After a word it is/).waitFor({ timeout: 3000 }).catch(() => said.getByText("✓ One token.").waitFor());
+    await answer.fill("he");
+    await said.getByText("One token. After a word it is “␣he”, which is another token than “he”.").waitFor();
+    await said.getByRole("button", { name: "Use ␣he" }).click();
+    await said.getByText("✓ One token.").waitFor();
+    ensure((await answer.inputValue()) === " he", "the space is not put in");
     await answer.fill("");
     await page.waitForFunction(() => document.querySelector("#predict .one-token")?.textContent === "");
     await done(page);
@@ -123,6 +133,14 @@ export async function promptChecks(browser, folder, faulty, shots) {
     await sentence.waitFor();
     ensure(/^The clean prompt has 10 tokens, the corrupted one \d+: .* part at position 1\.$/.test(await sentence.innerText()), await sentence.innerText());
     ensure((await page.locator("#patch .one-of-two .chips").count()) === 2, "not both tokenisations are shown");
+    // What follows the names is the same, though at other positions.
+    const differing = await page.locator("#patch .one-of-two .chips").evaluateAll((lists) => lists.map((list) =>
+      [...list.querySelectorAll(".chip.differs .token")].map((node) => node.textContent).join("")));
+    ensure(same(differing, ["Mary", "Bartholomew"]), `marked: ${differing.join(", ")}`);
+    await page.locator("#patch .prompt-tokens").screenshot({ path: join(shots, "prompts-lengths.png") });
+    await type(page, "patch", { "Corrupted prompt": "שלום is a great\u3000friend, isn’t" });
+    await page.locator("#patch .one-of-two .token", { hasText: "\\u{3000}" }).or(page.locator("#patch .one-of-two .token", { hasText: "\\xe3" })).first().waitFor();
+    ensure((await page.locator("#patch .one-of-two .token").first().evaluate((node) => getComputedStyle(node).unicodeBidi)) === "isolate", "a token can turn its chip around");
     await done(page);
   });
 
@@ -148,6 +166,15 @@ export async function promptChecks(browser, folder, faulty, shots) {
     ensure(same(await inputsOf(page), before), "a table with a fault changed something");
     await paste("Ann is,\nBob is\nTom is");
     await page.waitForFunction(() => document.querySelectorAll("#grid .prompt-rows tbody tr").length === 3);
+    // The columns of answers take theirs, and prose with the words of a heading is prose.
+    await page.locator("#grid").getByLabel("Correct answer 1", { exact: true }).focus();
+    await paste(" her\r him\r it");
+    await page.locator("#grid .table-said").getByText("3 prompts were put into the list.").waitFor();
+    ensure(same((await part(page, "grid")).inputs.rows.map((/** @type {any} */ row) => row.correct), [" her", " him", " it"]), "the answers are not put in");
+    await page.locator("#grid").getByLabel("Prompt 1", { exact: true }).focus();
+    await paste("The prompt is incorrect here\nand the correct one, I think, is\nTom is");
+    await page.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("grid").inputs.rows[0].prompt === "The prompt is incorrect here");
+    ensure((await part(page, "grid")).inputs.rows[1].prompt === "and the correct one, I think, is", "a sentence lost its end");
     // One cell is left to the field.
     await page.locator("#grid").getByLabel("Prompt 2", { exact: true }).fill("");
     await paste("Dan is");
@@ -157,6 +184,15 @@ export async function promptChecks(browser, folder, faulty, shots) {
     await paste("Helen\nOlivia\nRuth");
     await page.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("grid").inputs.names.length === 7);
     ensure((await part(page, "grid")).inputs.formats.length === 5, "the formats are lost");
+    await page.locator("#grid").getByLabel("First answer", { exact: true }).focus();
+    await paste(" her\t him");
+    await page.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("grid").inputs.answers.join() === " her, him");
+    // More prompts than can be computed: it is said, and nothing runs.
+    await page.locator("#grid").getByLabel("Format 1", { exact: true }).focus();
+    await paste("{} is\n".repeat(500));
+    await page.locator("#grid").getByLabel("Name 1", { exact: true }).focus();
+    await paste("Ann\n".repeat(400));
+    await page.locator("#grid .error").getByText("500 formats with 400 names each are 200,000 prompts, at most 10,000 are taken.").waitFor();
     await done(page);
   });
 
@@ -166,7 +202,17 @@ export async function promptChecks(browser, folder, faulty, shots) {
     const csv = (/** @type {string} */ text) => ({ name: "<b>x</b>.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
     await recomputed(page, "grid", () => picker.setInputFiles(csv("Amy is a great friend\\, isn’t\t she\t he\nTom is a great friend\t he\t she\n")));
     ensure((await page.locator("#grid .prompt-rows tbody tr").count()) === 2, "the file's rows are not there");
-    const before = await inputsOf(page);
+    let before = await inputsOf(page);
+    await recomputed(page, "grid", () => picker.setInputFiles(csv("Mary is a great friend, isn’t; she; he\r\nTom is a great friend, isn’t; he; she\r\nAmy is here, isn’t; she; he\r\n")));
+    ensure(same((await part(page, "grid")).inputs.rows[1], { prompt: "Tom is a great friend, isn’t", correct: " he", incorrect: " she" }), "semicolons without a heading are no table");
+    for (const [look, options] of Object.entries(LOOKS)) {
+      await page.emulateMedia({ colorScheme: options.dark ? "dark" : "light" });
+      await page.setViewportSize({ width: options.width, height: 900 });
+      for (const key of ["predict", "grid", "patch"]) await page.locator(`#${key} .controls`).first().screenshot({ path: join(shots, `prompts-${key}-${look}.png`) });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      ensure(wide <= 0, `${look}: the page is ${wide} px too wide`);
+    }
+    before = await inputsOf(page);
     await picker.setInputFiles(csv(`prompt,correct,incorrect\n${"a, b, c\n".repeat(612)}`));
     await page.locator("#grid .table-said").getByText("That makes 612 rows, at most 500 are taken.").waitFor();
     await picker.setInputFiles({ ...csv(""), buffer: Buffer.from([0xff, 0xfe, 0x00]) });
@@ -363,6 +409,8 @@ export async function promptChecks(browser, folder, faulty, shots) {
     const before = await inputsOf(page);
     await page.locator(".task").nth(3).click();
     await page.locator(".question").getByText("GPT-2 small, from huggingface.co. A download of 550 MB.").waitFor();
+    await page.locator(".question").getByText("No results of this task come with the page").waitFor();
+    await page.locator(".question").screenshot({ path: join(shots, "prompts-greater.png") });
     await page.getByRole("button", { name: "Keep the model that is here" }).click();
     ensure(same(await inputsOf(page), before) && !log.length, `a task that the model cannot do changed something, or asked for ${log}`);
     await done(page);

@@ -6,7 +6,9 @@ import { createRecordings } from "../../www/recorded.js";
 import { compare, failed } from "../../www/self_test.js";
 import { live } from "../../www/live.js";
 import { createStore, initialState } from "../../www/state.js";
+import { S } from "../../www/strings.js";
 import { toyModel } from "../../www/toy_model.js";
+import { wayOf } from "../../www/views/recorded.js";
 import { withPreloads } from "../preloads.mjs";
 
 const www = (/** @type {string} */ path) => new URL(`../../www/${path}`, import.meta.url);
@@ -76,6 +78,17 @@ test("a section shows what is recorded of its inputs, says when they change, and
   store.edit("predict", { prompt: "other" });
   store.edit("predict", { prompt });
   assert.equal(job().recorded, null);
+});
+
+test("live numbers are promised only where a model is on its way, or there", () => {
+  const store = createStore();
+  const ways = (/** @type {("loading" | "ready" | "error" | "cancelled")[]} */ ...all) => all.map((status) => {
+    store.update("model", { status });
+    return wayOf(store, "predict");
+  });
+  assert.deepEqual(ways("loading", "ready", "error", "cancelled"), ["waits", "waits", "without", "without"]);
+  assert.equal(wayOf(store, "training"), "click");
+  for (const way of /** @type {const} */ (["click", "waits", "without"])) assert.ok(S.recorded[way]);
 });
 
 const answers = () => ({

@@ -104,6 +104,20 @@ test("a text of megabytes is not taken apart", async () => {
 test("two prompts position by position", () => {
   const of = (/** @type {number[]} */ ids) => ids.map((id) => ({ id, text: String(id) }));
   assert.deepEqual(aligned(of([0, 1, 2]), of([0, 5, 2])).differ, [1]);
-  const { same, differ, pairs } = aligned(of([0, 1]), of([0, 1, 2]));
+  const { same, differ, pairs, begin, ends } = aligned(of([0, 1]), of([0, 1, 2]));
   assert.deepEqual([same, differ, pairs[2]], [false, [2], { clean: null, corrupted: { id: 2, text: "2" }, differs: true }]);
+  assert.deepEqual([begin, ends], [2, { clean: 2, corrupted: 3 }]);
+});
+
+test("of two prompts with different numbers of tokens only what lies between their common ends differs", () => {
+  const of = (/** @type {number[]} */ ids) => ids.map((id) => ({ id, text: String(id) }));
+  /** @param {number[]} a @param {number[]} b */
+  const between = (a, b) => {
+    const { same, begin, ends } = aligned(of(a), of(b));
+    return [same, a.slice(begin, ends.clean), b.slice(begin, ends.corrupted)];
+  };
+  assert.deepEqual(between([0, 1, 2, 3, 4], [0, 7, 8, 9, 2, 3, 4]), [false, [1], [7, 8, 9]]);
+  assert.deepEqual(between([0, 1, 2], [0, 1, 1, 2]), [false, [], [1]], "what is shared is counted once");
+  assert.deepEqual(between([0, 1], [5, 6, 7]), [false, [0, 1], [5, 6, 7]]);
+  assert.deepEqual(between([], [5]), [false, [], [5]]);
 });

@@ -3,7 +3,7 @@ import { colourBar, widthOf } from "./axis.js";
 import { symmetric } from "./colour.js";
 import { inset, pixels } from "./heatmap.js";
 import { LABEL, labelFont } from "./paint.js";
-import { showCount, writerFor } from "../format.js";
+import { showCount, showThousands, writerFor } from "../format.js";
 
 /** @typedef {import("./paint.js").Op} Op */
 /** @typedef {import("./axis.js").Box} Box */
@@ -80,7 +80,7 @@ export function drawStrip({ steps, rows, cols, maps, scale }, at, theme, { point
     const strong = i === pointed || i === current;
     /** @type {Op[]} */
     const tile = [
-      { op: "text", text: widthOf(label) > at.tile.w + GAP ? `${step / 1000}k` : label, x: box.x, y: box.y - 3, fill: strong ? theme.ink : theme.muted, font,
+      { op: "text", text: widthOf(label) > at.tile.w + GAP ? showThousands(step) : label, x: box.x, y: box.y - 3, fill: strong ? theme.ink : theme.muted, font,
         align: "left", baseline: "bottom" },
       { op: "rect", ...box, fill: theme.masked },
     ];

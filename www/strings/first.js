@@ -1,4 +1,6 @@
 // Words of what the page does before, and beside, its live results: recorded results, the start, the check of the GPU.
+import { showCount } from "../format.js";
+
 export const FIRST_WORDS = {
   recorded: {
     badge: "recorded",
@@ -7,6 +9,8 @@ export const FIRST_WORDS = {
     of: (model, made) => `On “${model}”, ${made}.`,
     build: (/** @type {string} */ build) => `Build: ${build}.`,
     waits: "Live numbers follow.",
+    /** No model is on its way: it was held back, cancelled, or failed. */
+    without: "Live numbers come once a model is loaded.",
     /** Of what is run by a click only. */
     click: "A live run is a click, once the model is loaded.",
     /** The figure's inputs have been changed since. */
@@ -16,7 +20,7 @@ export const FIRST_WORDS = {
   selfTest: {
     differs: (/** @type {string} */ by) => `differs from the CPU engine by at most ${by}`,
     /** @param {string} by @param {number} checks @param {string} when */
-    fact: (by, checks, when) => `compared with the CPU engine on a small model, ${when}: ${checks} checks, log-probabilities differ by at most ${by}`,
+    fact: (by, checks, when) => `compared with the CPU engine on a small model, ${when}: ${showCount(checks)} checks, log-probabilities differ by at most ${by}`,
     report: "Report for whoever looks into it",
     copy: "Copy the report",
     copied: "Copied.",

@@ -1,6 +1,6 @@
 // Tokens as chips: under a prompt, of two prompts side by side, and what is said of an answer.
 import { S } from "../strings.js";
-import { nameOf, showCount, showToken } from "../format.js";
+import { nameOf, showCount, showFixed, showToken } from "../format.js";
 import { aligned } from "../tokens.js";
 import { el, fill } from "./dom.js";
 import { button, tokenField } from "./fields.js";
@@ -15,7 +15,7 @@ const words = S.prompts.tokens;
 
 /** @param {Token} token @param {number} index @param {string} kind further classes */
 const chip = (token, index, kind) => el("li", { class: `chip${kind}`, title: words.id(token.id) },
-  el("span", { class: "token" }, nameOf(token)), el("span", { class: "index" }, kind.includes("differs") ? `${index} ≠` : String(index)));
+  el("span", { class: "token" }, nameOf(token)), el("span", { class: "index" }, kind.includes("differs") ? `${showFixed(index, 0)} ≠` : showFixed(index, 0)));
 
 /** How many tokens a prompt has, or why the model reads none of it. @param {Tokens} found */
 const counted = ({ tokens, limit, refused }) =>
@@ -56,11 +56,13 @@ export function alignedChips(source, texts) {
     if (!clean || !corrupted) return fill(root);
     const bad = [clean, corrupted].filter(({ refused }) => refused !== null);
     if (bad.length) return fill(root, ...bad.map(counted));
-    const { same, differ, pairs } = aligned(clean.tokens, corrupted.tokens);
+    const { same, differ, pairs, begin, ends } = aligned(clean.tokens, corrupted.tokens);
     if (!same) {
-      fill(root, el("p", { class: "over", role: "status" }, words.lengths(clean.tokens.length, corrupted.tokens.length, differ[0])),
-        ...[[words.one.clean, clean], [words.one.corrupted, corrupted]].map(([name, one]) =>
-          el("div", { class: "one-of-two" }, el("p", { class: "note" }, String(name)), row(/** @type {Tokens} */ (one), String(name), (i) => differ.includes(i)))));
+      fill(root, el("p", { class: "over", role: "status" }, words.lengths(clean.tokens.length, corrupted.tokens.length, begin)),
+        ...Object.entries({ clean, corrupted }).map(([which, one]) => {
+          const [name, end] = [words.one[/** @type {"clean"} */ (which)], ends[/** @type {"clean"} */ (which)]];
+          return el("div", { class: "one-of-two" }, el("p", { class: "note" }, name), row(one, name, (i) => begin <= i && i < end));
+        }));
       return;
     }
     fill(root, el("ol", { class: "chips small pairs", start: 0, "aria-label": words.aligned },
@@ -69,7 +71,7 @@ export function alignedChips(source, texts) {
           el("span", { class: "token" }, nameOf(/** @type {Token} */ (top))),
           differs && el("span", { class: "unequal", role: "img", "aria-label": words.differs }, "≠"),
           el("span", { class: "token below" }, nameOf(/** @type {Token} */ (bottom))),
-          el("span", { class: "index" }, String(i)))),
+          el("span", { class: "index" }, showFixed(i, 0)))),
       pairs.length > MOST_CHIPS && el("li", { class: "more" }, words.more(showCount(pairs.length - MOST_CHIPS)))),
     counted(clean), el("p", { class: "note" }, differ.length ? words.differ(differ.length, pairs.length) : words.equal));
   });

@@ -19,10 +19,11 @@ import { computed } from "./section.js";
  */
 export function gridView(store, session, tokens) {
   const now = () => store.get("grid").inputs;
+  const experiment = () => grid(now(), store.get("settings").inputs);
   const job = live(store, session, "grid", async (lab, options) => {
     const inputs = now();
-    return { result: await lab.run(grid(inputs, store.get("settings").inputs), options), inputs };
-  });
+    return { result: await lab.run(experiment(), options), inputs };
+  }, { estimate: (lab, options) => lab.estimate(experiment(), options) });
   const frame = computed({ store, key: "grid", live: job, render, engineOf: ({ result }) => result.engine });
 
   /** @type {Value | null} */

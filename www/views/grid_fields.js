@@ -4,6 +4,7 @@ import { S } from "../strings.js";
 import { isTable, taken } from "../prompt_table.js";
 import { TableError } from "../csv.js";
 import { toPlain } from "../errors.js";
+import { withName } from "../experiments.js";
 import { showBytes, showText, showToken } from "../format.js";
 import { answerField, promptChips } from "./chips.js";
 import { el, fill, land } from "./dom.js";
@@ -55,7 +56,7 @@ export function gridFields(store, tokens) {
   /** @type {ReturnType<typeof textField>[]} */
   let formatFields = [];
   let looked = 0;
-  const chips = promptChips(tokens, () => (now().formats[looked] ?? "").replaceAll("{}", now().names[0]?.name ?? "{}"), () => words.ofFormat);
+  const chips = promptChips(tokens, () => withName(now().formats[looked] ?? "", now().names[0]?.name ?? "{}"), () => words.ofFormat);
   const chipsOf = el("p", { class: "note" });
   /** @param {number} index */
   const look = (index) => {
@@ -107,8 +108,9 @@ export function gridFields(store, tokens) {
   }
   const answers = [S.grid.first, S.grid.second].map((label, i) => answerField(tokens, label, now().answers[i], (text) =>
     edit({ answers: /** @type {[string, string]} */ (now().answers.with(i, text)) })));
+  answers.forEach(({ input }, i) => pastable(input, "answers", i));
 
-  const rows = rowsTable(store, tokens, (input, at) => pastable(input, "prompts", at));
+  const rows = rowsTable(store, tokens, pastable);
   const picker = el("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv,text/plain", hidden: true, change: () => {
     const [file] = picker.files ?? [];
     picker.value = "";
@@ -117,11 +119,9 @@ export function gridFields(store, tokens) {
   /** @param {File} file */
   async function read(file) {
     if (file.size > MOST_BYTES) return fill(said, errorBox({ code: "table.too_large", message: words.tooLarge(showBytes(file.size), showBytes(MOST_BYTES)), action: words.unchanged }));
-    try {
-      take(new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()), "prompts", 0);
-    } catch {
-      fill(said, errorBox({ code: "table.unreadable", message: words.unreadable(showToken(file.name)), action: words.unchanged }));
-    }
+    const text = await file.arrayBuffer().then((bytes) => new TextDecoder("utf-8", { fatal: true }).decode(bytes)).catch(() => null);
+    if (text !== null) take(text, "prompt", 0);
+    else fill(said, errorBox({ code: "table.unreadable", message: words.unreadable(showToken(file.name)), action: words.unchanged }));
   }
 
   const group = (/** @type {string} */ title, /** @type {Node[]} */ ...nodes) =>
@@ -142,7 +142,7 @@ export function gridFields(store, tokens) {
     const [file] = event.dataTransfer?.files ?? [];
     const text = event.dataTransfer?.getData("text/plain");
     if (file) read(file);
-    else if (text) take(text, "prompts", 0);
+    else if (text) take(text, "prompt", 0);
   });
 
   let drawn = "";

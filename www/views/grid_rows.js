@@ -15,7 +15,7 @@ const words = S.prompts.table;
 /**
  * @param {import("../state.js").Store} store
  * @param {import("../tokens.js").TokenSource} tokens
- * @param {(input: HTMLInputElement, at: number) => void} pastable
+ * @param {(input: HTMLInputElement, column: typeof CELLS[number], at: number) => void} pastable
  */
 export function rowsTable(store, tokens, pastable) {
   const now = () => store.get("grid").inputs.rows;
@@ -55,7 +55,7 @@ export function rowsTable(store, tokens, pastable) {
     lines = now().slice(0, most).map((_, i) => ({ check: el("td", { class: "check-cell", "data-name": check }), inputs: CELLS.map((name) => {
       const input = el("input", { type: "text", "aria-label": words[name](i + 1), autocomplete: "off", autocapitalize: "off", spellcheck: "false",
         input: () => edit(now().with(i, { ...now()[i], [name]: input.value })) });
-      if (name === "prompt") pastable(input, i);
+      pastable(input, name, i);
       return input;
     }) }));
     fill(body, ...lines.map(({ inputs, check }, i) => el("tr", {}, ...inputs.map((input, j) => el("td", { "data-name": words.columnNames[j] }, input)), check,

@@ -34,6 +34,8 @@ export function gridSurface({ draw, size, under, at, say, point, move, pick, dro
   let finger = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  /** What was told last. */
+  let told = { place: "", words: "" };
 
   const drawn = surface({
     "aria-hidden": "true",
@@ -62,9 +64,13 @@ export function gridSurface({ draw, size, under, at, say, point, move, pick, dro
       if (found && !finger?.scrubbed) pick(found, finger !== null);
       finger = null;
     },
-  }, draw, {
+  }, (drawnAt, theme) => {
+    const drawing = draw(drawnAt, theme);
+    tell(false);
+    return drawing;
+  }, {
     tabindex: 0, role: "grid", "aria-roledescription": role,
-    keydown: (/** @type {KeyboardEvent} */ event) => key(event), focus: () => describe(),
+    keydown: (/** @type {KeyboardEvent} */ event) => key(event), focus: () => tell(true),
   });
   drawn.root.append(row);
 
@@ -88,44 +94,64 @@ export function gridSurface({ draw, size, under, at, say, point, move, pick, dro
     if (!all || event.altKey) return;
     if (event.key === "Escape") {
       drop();
-      return describe();
+      return tell(true);
     }
     const here = at();
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       if (!here) return;
       pick(here, false);
-      return describe();
+      return tell(true);
     }
     const to = moved(event, here, all);
     if (!to) return;
     event.preventDefault();
     move(to);
-    describe();
+    tell(true);
   }
 
-  /** Makes the cell under the cursor the one that a screen reader is on, and reads it out once the keys rest. */
-  function describe() {
-    clearTimeout(timer);
-    const [all, here] = [size(), at()];
-    drawn.root.toggleAttribute("aria-activedescendant", Boolean(here));
+  /**
+   * Tells the sizes, and makes the cell under the cursor the one that a screen reader is on. It is read out once the keys
+   * rest; what was only drawn anew is read out where the same cell has another value, and not where the pointer went.
+   * @param {boolean} asked with a key
+   */
+  function tell(asked) {
+    const all = size();
     if (!all) return;
-    drawn.root.setAttribute("aria-rowcount", String(all.rows));
-    drawn.root.setAttribute("aria-colcount", String(all.cols));
-    if (!here) return void (live.textContent = "");
-    row.setAttribute("aria-rowindex", String(here.row + 1));
-    cell.setAttribute("aria-colindex", String(here.col + 1));
-    drawn.root.setAttribute("aria-activedescendant", cell.id);
-    const words = say(here);
-    cell.textContent = words;
+    put(drawn.root, "aria-rowcount", String(all.rows));
+    put(drawn.root, "aria-colcount", String(all.cols));
+    // Whoever is elsewhere hears it when the keyboard comes here.
+    if (!asked && document.activeElement !== drawn.root) return;
+    const here = at();
+    if (!here) {
+      clearTimeout(timer);
+      drawn.root.removeAttribute("aria-activedescendant");
+      told = { place: "", words: "" };
+      cell.textContent = live.textContent = "";
+      return;
+    }
+    const [place, words] = [`${here.row} ${here.col}`, say(here)];
+    const aloud = asked || (place === told.place && words !== told.words);
+    told = { place, words };
+    put(row, "aria-rowindex", String(here.row + 1));
+    put(cell, "aria-colindex", String(here.col + 1));
+    put(drawn.root, "aria-activedescendant", cell.id);
+    if (cell.textContent !== words) cell.textContent = words;
+    if (!aloud) return;
+    clearTimeout(timer);
     timer = setTimeout(() => {
       live.textContent = words;
     }, READ);
   }
 
   return {
-    ...drawn, live, describe,
+    ...drawn, live,
     /** @param {string} label */
     name: (label) => drawn.root.setAttribute("aria-label", label),
   };
+}
+
+/** Only where it is another: it is asked at every step of the pointer. @param {Element} node @param {string} name @param {string} value */
+function put(node, name, value) {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
