@@ -23,7 +23,7 @@ import { showBytes, showToken } from "./format.js";
  *   bias?: Partial<import("./state.js").BiasInputs>, heads?: Partial<import("./state.js").HeadsInputs>,
  *   training?: Partial<import("./state.js").TrainingInputs>, look?: Look }} LinkState
  * @typedef {typeof SECTIONS[number]} Section
- * @typedef {{ state: LinkState, section: Section | null, ignored: string[] }} Link `ignored`: keys that are not known
+ * @typedef {{ state: LinkState, section: Section | null, ignored: string[] }} Link `ignored`: keys that are not known, and a place
  */
 
 /** Bytes of a link, and of what it holds when it is unpacked. */
@@ -92,7 +92,8 @@ export async function decode(hash) {
   if (!outer.has("v")) return { state: {}, section: null, ignored: [...new Set(outer.keys())].slice(0, MOST_IGNORED).map(shown) };
   const version = one(outer, "v") ?? "";
   if (version !== "1") throw new LinkError("link.version", words.version(shown(version)));
-  const section = SECTIONS.find((section) => section === one(outer, "s")) ?? null;
+  const place = one(outer, "s");
+  const section = SECTIONS.find((section) => section === place) ?? null;
   const packed = one(outer, "z");
   const all = [...outer].filter(([key]) => !["v", "s", "z"].includes(key));
   if (packed !== null) all.push(...new URLSearchParams(await unpack(packed)));
@@ -101,7 +102,7 @@ export async function decode(hash) {
   const parts = new Map();
   const seen = new Set();
   /** @type {Set<string>} */
-  const ignored = new Set();
+  const ignored = new Set(place === null || section ? [] : [shown(`s=${place}`)]);
   for (const [key, said] of all) {
     const field = FIELD_BY_KEY.get(key);
     if (!field) {

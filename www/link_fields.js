@@ -102,7 +102,7 @@ const switches = {
 };
 
 /** The figures whose range can be locked, by their keys in `Look`. */
-export const RANGED = /** @type {const} */ (["grid", "ablate", "patch", "behind"]);
+export const RANGED = /** @type {const} */ (["grid", "ablate", "patch", "behind", "attention"]);
 
 /** Locked ranges, `grid:2.5,patch:1`: each as JavaScript writes the number, so that a link has one way to say it. @type {Kind<Record<string, number>>} */
 const ranges = {

@@ -55,6 +55,7 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
     const mine = new AbortController();
     controller = latest = mine;
     const { signal } = mine;
+    const { address } = store.get("model");
     const left = timeLeft();
     set({ status: "running", progress: null, error: null, fresh: false, sofar: null });
     try {
@@ -70,10 +71,10 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
           if (controller === mine) set({ progress: { done, total, left: left(done / total, performance.now()) } });
         },
         onSofar: (value, sofar) => {
-          if (latest === mine && store.get(key).job.status !== "done") set({ value, sofar, fresh: true, recorded: null });
+          if (latest === mine && store.get(key).job.status !== "done") set({ value, sofar, fresh: true, recorded: null, address });
         },
       });
-      if (controller === mine) set({ status: "done", progress: null, value, fresh: true, sofar: null, recorded: null });
+      if (controller === mine) set({ status: "done", progress: null, value, fresh: true, sofar: null, recorded: null, address });
     } catch (thrown) {
       if (controller !== mine) return;
       const error = toPlain(thrown);
@@ -107,7 +108,7 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
     if (job.value !== null && !job.recorded) return;
     const found = session.recordings.find(key, asked(), session.lab()?.info?.model.sha256);
     if (found ? job.recorded?.same && found.value === job.value : !job.recorded?.same) return;
-    set(found ? { value: found.value, recorded: found.mark } : { recorded: { .../** @type {import("./recorded.js").Mark} */ (job.recorded), same: false } });
+    set(found ? { value: found.value, recorded: found.mark, address: found.address } : { recorded: { .../** @type {import("./recorded.js").Mark} */ (job.recorded), same: false } });
   }
 
   for (const part of /** @type {import("./state.js").Key[]} */ ([key, "settings", ...(also?.keys ?? [])])) store.subscribe(part, changed);

@@ -37,8 +37,8 @@ export function gather(store) {
 }
 
 /**
- * Puts what a link says onto the page; everything that it does not say is as at the page's beginning. A model other than
- * the page's own is only noted, as one that is asked about.
+ * Puts what a link says onto the page; everything that it does not say is as at the page's beginning, the
+ * model too. Another one than is open is only noted, as one that is asked about.
  * @param {Store} store
  * @param {LinkState} said
  * @returns {boolean} whether the model has to be opened again, for another engine or precision
@@ -53,6 +53,6 @@ export function apply(store, said) {
   store.update("attention", { view: { layer, head, locked } });
   store.update("heads", { view: { by, down, most } });
   store.update("look", { map, signs, ranges });
-  store.update("model", { linked: address === FIRST || address === now.address ? null : address, inputs: { ...now.inputs, backend, precision } });
+  store.update("model", { linked: address === now.address ? null : address, inputs: { ...now.inputs, backend, precision } });
   return backend !== now.inputs.backend || precision !== now.inputs.precision;
 }

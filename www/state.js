@@ -8,11 +8,12 @@ import { FIRST } from "./presets.js";
  * How far a section's computation is. `value` stays the last good one while a new one is under way.
  * `held`: it is big, and waits for a click. `fresh`: the value is of the run under way, or of the last one.
  * `sofar`: the value is a sweep's of which only so many cells are done. `recorded`: the value came with the page, and from where.
+ * `address`: of the model that the value is of, whatever is loaded by now.
  * @template T
  * @typedef {{ status: "waiting" | "held" | "running" | "done" | "error" | "cancelled",
  *   progress: Progress | null, error: import("./errors.js").PlainError | null,
  *   value: T | null, fresh: boolean, sofar: Sofar | null, estimate: import("./microtome.js").Estimate | null,
- *   recorded: import("./recorded.js").Mark | null }} Job
+ *   recorded: import("./recorded.js").Mark | null, address: string | null }} Job
  */
 /**
  * @typedef {{ done: number, total: number, left: number | null }} Progress `left`: seconds, as far as can be told
@@ -57,12 +58,12 @@ export const PRESETS = {
 
 /**
  * How signed figures are coloured. `ranges`: how far the ends of a figure's colours are from its middle, by the figure's key
- * (`grid`, `ablate`, `patch`), where somebody has locked it.
+ * (`grid`, `ablate`, `patch`), where somebody has locked it; of `attention` the share that has the strongest colour.
  * @typedef {{ map: import("./draw/maps.js").MapName, signs: boolean, ranges: Record<string, number> }} Look
  */
 
 /** @returns {Job<any>} */
-export const idle = () => ({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null, recorded: null });
+export const idle = () => ({ status: "waiting", progress: null, error: null, value: null, fresh: false, sofar: null, estimate: null, recorded: null, address: null });
 
 /** The notebook's own prompts. */
 export function initialState() {

@@ -25,7 +25,7 @@ export function trainer(store, session) {
   let controller = null;
   /** @type {import("./microtome.js").Lab | null} */
   let seen = null;
-  let address = "";
+  let opened = "";
 
   /** What a run would measure. @returns {import("./training.js").Places | null} */
   function places() {
@@ -41,10 +41,10 @@ export function trainer(store, session) {
     seen = lab;
     store.update("training", { family: null, wanted: null, failed: {}, pointed: null });
     const { recorded, value } = now().job;
-    const { address: next } = store.get("model");
+    const { address } = store.get("model");
     // A recorded run stays where it is of this very model; of the same model on another engine the curves stay, as the earlier ones.
-    const stays = recorded ? recorded.sha256 === lab.info.model.sha256 : next === address;
-    address = next;
+    const stays = recorded ? recorded.sha256 === lab.info.model.sha256 : address === opened;
+    opened = address;
     set({ status: "waiting", progress: null, error: null, fresh: false, sofar: null, estimate: null,
       recorded: stays ? recorded : null, value: stays ? value : null });
     const family = await lab.checkpoints().catch(() => []);
@@ -84,10 +84,11 @@ export function trainer(store, session) {
     const mine = new AbortController();
     controller = mine;
     const { steps } = asked;
+    const { address } = store.get("model");
     const left = timeLeft();
     set({ status: "running", progress: null, error: null, value: null, recorded: null, fresh: true, sofar: { done: 0, cells: steps.length } });
     /** @param {any} partial @param {any} result */
-    const show = ({ checkpoints }, result) => set({ value: { checkpoints, series: seriesOf(checkpoints, steps), result, own: asked.checkpoints === undefined }, fresh: true,
+    const show = ({ checkpoints }, result) => set({ value: { checkpoints, series: seriesOf(checkpoints, steps), result, own: asked.checkpoints === undefined }, fresh: true, address,
       sofar: result ? null : { done: checkpoints.length, cells: steps.length } });
     try {
       const result = await lab.run(training(lab.info.model, settings(), asked), {
@@ -125,7 +126,7 @@ export function trainer(store, session) {
     if (job.status === "running" || (job.value !== null && !job.recorded)) return;
     const found = session.recordings.find("training", inputs(), session.lab()?.info.model.sha256);
     if (found ? !job.recorded?.same : job.recorded?.same) {
-      set(found ? { value: found.value, recorded: found.mark } : { recorded: { .../** @type {import("./recorded.js").Mark} */ (job.recorded), same: false } });
+      set(found ? { value: found.value, recorded: found.mark, address: found.address } : { recorded: { .../** @type {import("./recorded.js").Mark} */ (job.recorded), same: false } });
     }
   }
 

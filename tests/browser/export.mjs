@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { unzipSync } from "../../www/vendor/fflate/fflate.esm.js";
 import { check, ensure, newPage, skip } from "./harness.mjs";
-import { allSettled, choose, part, type } from "./lab_page.mjs";
+import { allSettled, choose, part, settled, type } from "./lab_page.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -212,6 +212,56 @@ export async function exportChecks(browser, url, shots) {
     ensure(await summary.evaluate((node) => document.activeElement === node), "the keyboard is elsewhere");
   });
 
+  await check(name("with its menu open a sweep over positions is drawn and cancelled, and every format says that it is incomplete, and of what"), async () => {
+    await anew();
+    await open(page, "patch");
+    const { sofar, sha256 } = await cancelledSweep(page);
+    ensure(await page.locator("#patch .body .incomplete").isVisible(), "what is done was not drawn");
+    const { result } = (await part(page, "patch")).job.value;
+    const cells = result.shape.reduce((/** @type {number} */ all, /** @type {number} */ size) => all * size, 1);
+    const says = (/** @type {any} */ about, /** @type {string} */ format) => ensure(about.incomplete === true && about.model.sha256 === sha256 && about.model.address === "./models/pronoun/"
+      && about.engine.backend === "cpu" && about.engine.build.startsWith("microtome "), `${format}: ${JSON.stringify(about)}`);
+    const [header, ...rows] = parseCsv((await save(page, "patch", "CSV")).text);
+    says(JSON.parse(rows[0][header.indexOf("about")]), "CSV");
+    const column = (/** @type {string} */ called) => rows.map((row) => row[header.indexOf(called)]);
+    ensure(rows.length === cells && column("value").filter(Boolean).length === sofar.done && column("dest_clean_token").every(Boolean), `CSV: ${rows.length} rows of ${cells}, ${header}`);
+    const json = JSON.parse((await save(page, "patch", "JSON")).text);
+    ensure(json.incomplete === true && json.values.filter((/** @type {number | null} */ value) => value !== null).length === sofar.done && json.model.sha256 === sha256
+      && json.engine.backend === "cpu" && json.exported.address === "./models/pronoun/", `JSON: ${JSON.stringify({ ...json, values: 0, figure: 0 })}`);
+    const arrays = parseNpz((await save(page, "patch", "NPZ")).bytes);
+    says(JSON.parse(arrays.about.data[0]), "NPZ");
+    ensure(arrays.values.shape.join() === result.shape.join() && arrays.values.data.filter((value) => !Number.isNaN(value)).length === sofar.done
+      && arrays.clean_ids.data.length === result.shape.at(-1), `NPZ: ${arrays.values.shape}, ${arrays.clean_ids?.data.length} ids`);
+    const svg = (await save(page, "patch", "SVG")).text;
+    ensure(svg.includes(sha256) && svg.includes("incomplete: hatched cells are not computed") && svg.includes("&quot;incomplete&quot;:true"), "SVG");
+    const png = (await save(page, "patch", "PNG")).bytes;
+    ensure(png.includes(sha256) && png.includes('"incomplete":true'), "PNG");
+    for (const library of ["TransformerLens", "nnsight"]) {
+      const { text } = await take(page, () => page.locator("#patch .export").getByRole("button", { name: `Save the script for ${library}` }).click());
+      ensure(text.includes(sha256), `the script for ${library}`);
+    }
+  });
+
+  await check(name("a result that is kept while another model fails to load is exported as its own model’s, and embedded as such"), async () => {
+    await anew();
+    const { sha256 } = (await part(page, "model")).info.model;
+    await open(page, "predict");
+    await page.locator("#model").getByLabel("Another model").fill("./models/nowhere/");
+    await page.locator("#model form").getByRole("button", { name: "Load" }).click();
+    await page.locator("#model .error").waitFor();
+    ensure((await part(page, "model")).address === "./models/nowhere/", "another model was not asked for");
+    const [header, first] = parseCsv((await save(page, "predict", "CSV")).text);
+    const about = JSON.parse(first[header.indexOf("about")]);
+    ensure(about.model.address === "./models/pronoun/" && about.model.sha256 === sha256, JSON.stringify(about.model));
+    ensure(JSON.parse((await save(page, "predict", "JSON")).text).exported.address === "./models/pronoun/", "JSON");
+    const menu = page.locator("#ablate .embed");
+    await menu.locator("summary").click();
+    await menu.getByText("Put this figure into a page of your own").waitFor();
+    const html = await menu.locator("[data-way=element] textarea").inputValue();
+    ensure(html.includes('model="./models/pronoun/"') && !html.includes("nowhere"), html.slice(0, 400));
+    ensure(!(await menu.locator("[data-way=frame] textarea").inputValue()).includes("nowhere"), "the frame has the other model");
+  }, /404/);
+
   await check(name("hostile tokens, labels and names are text in every file"), async () => {
     await anew();
     await page.evaluate((hostile) => {
@@ -272,6 +322,32 @@ export async function exportChecks(browser, url, shots) {
       await looked.context().close();
     });
   }
+}
+
+/**
+ * A patch of thousands of runs, which is cancelled when some of its cells are there.
+ * @param {Page} page
+ * @returns {Promise<{ sofar: { done: number, cells: number }, sha256: string }>} the model is the page's
+ */
+async function cancelledSweep(page) {
+  const patch = page.locator("#patch");
+  const long = (/** @type {string} */ name) => `${`${name} is a great friend. `.repeat(15)}${name} is a great friend, isn’t`;
+  await patch.getByLabel("Patched").selectOption("get_act_patch_attn_head_pattern_by_pos");
+  await type(page, "patch", { "Clean prompt": long("Mary"), "Corrupted prompt": long("John") });
+  const found = await page.waitForFunction(() => {
+    const { job } = /** @type {any} */ (globalThis).microtome.store.get("patch");
+    // What was typed last may not have been heard yet.
+    return job.estimate?.cells > 2000 && ["held", "running"].includes(job.status) && job.status;
+  }, null, { timeout: 60_000 });
+  if ((await found.jsonValue()) === "held") await patch.locator(".status").getByRole("button", { name: "Run" }).click();
+  await page.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("patch").job.sofar?.done > 0, null, { timeout: 60_000 });
+  await patch.locator(".status").getByRole("button", { name: "Cancel" }).click();
+  await settled(page, "patch", "cancelled");
+  // The last of what was done may come a moment later.
+  await page.waitForTimeout(1000);
+  const { job } = await part(page, "patch");
+  ensure(job.status === "cancelled" && job.sofar.done < job.sofar.cells, JSON.stringify(job.sofar));
+  return { sofar: job.sofar, sha256: (await part(page, "model")).info.model.sha256 };
 }
 
 /** @param {Page} page @param {string} key */

@@ -4,8 +4,10 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { check, ensure, newPage } from "./harness.mjs";
+import { PHONE, colourOf, open, placed, same, traced, write } from "./figure_page.mjs";
+import { followsPointer } from "./figure_speed.mjs";
+import { liveFigureChecks } from "./figures_live.mjs";
 import { allSettled, part, recomputed, settled, type } from "./lab_page.mjs";
-import { layout } from "../../www/draw/heatmap.js";
 import { MAPS } from "../../www/draw/maps.js";
 import { position, ramp } from "../../www/draw/colour.js";
 
@@ -13,15 +15,6 @@ import { position, ramp } from "../../www/draw/colour.js";
 /** @typedef {import("playwright-core").Browser} Browser */
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 3, hasTouch: true, isMobile: true };
-/**
- * Milliseconds in which a figure of 144 heads of 256 tokens must follow the pointer: one frame at 60 a second. It is asked of
- * the time that the page's thread computes, script, styles and layout together; what a clock on the wall says is printed
- * beside it, and depends on who else uses the machine. Who else uses its caches makes computing dearer, too, so that the check
- * fails from one and a half frames on.
- */
-const FRAME = 16;
-
 /** @param {Browser} browser @param {string} url @param {string} shots */
 export async function figureChecks(browser, url, shots) {
   const name = (/** @type {string} */ text) => `figures: ${text}`;
@@ -34,26 +27,7 @@ export async function figureChecks(browser, url, shots) {
     return page;
   };
 
-  await check(name("144 heads of 256 tokens follow the pointer within a frame"), async () => {
-    const page = await fresh();
-    await synthetic(page, 12, 12, 256);
-    const cdp = await page.context().newCDPSession(page);
-    await cdp.send("Performance.enable", { timeDomain: "threadTicks" });
-    const computed = async () => 1000 * ((await cdp.send("Performance.getMetrics")).metrics.find(({ name }) => name === "TaskDuration")?.value ?? NaN);
-    const slow = [];
-    for (const what of /** @type {const} */ (["heads", "cells", "tokens"])) {
-      await page.evaluate(hoverTimes, { what, count: 5 });
-      const before = await computed();
-      const times = await page.evaluate(hoverTimes, { what, count: 80 });
-      const each = ((await computed()) - before) / times.length;
-      console.log(`# hover over ${what} at 144 heads × 256 tokens: ${each.toFixed(1)} ms computed; by the clock, first quartile / median / 95th percentile ${spread(times)}`);
-      if (!(each < 1.5 * FRAME)) slow.push(`${what}: ${each.toFixed(1)} ms`);
-    }
-    await page.locator("#attention").screenshot({ path: join(shots, "attention-256.png") });
-    ensure(!slow.length, slow.join(", "));
-    await page.context().close();
-  });
-
+  await check(name("144 heads of 256 tokens follow the pointer within a frame, also with the table of numbers open"), () => followsPointer(fresh, shots));
   await check(name("the sheet is drawn once, whatever the pointer does"), async () => {
     const page = await fresh();
     const drawn = await page.evaluate(() => {
@@ -88,72 +62,7 @@ export async function figureChecks(browser, url, shots) {
   await check(name("the run behind one of many: a prompt and a reference are chosen"), () => ofMany(fresh));
   await check(name("touch: a tap keeps, a finger scrubs with the value above it, and the page still scrolls"), () => touch(fresh, shots));
   await check(name("axe finds no violation with everything open, in both themes; forced colours keep outlines"), () => access(fresh, shots));
-}
-
-const quantile = (/** @type {number[]} */ times, /** @type {number} */ part) => [...times].sort((a, b) => a - b)[Math.floor(times.length * part)];
-/** First quartile, median and 95th percentile, in words. @param {number[]} times */
-const spread = (times) => `${[0.25, 0.5, 0.95].map((part) => quantile(times, part).toFixed(1)).join(" / ")} ms`;
-
-/** Patterns that no model made, in the attention section. @param {Page} page @param {number} layers @param {number} heads @param {number} n */
-const synthetic = (page, layers, heads, n) => page.evaluate(([layers, heads, n]) => {
-  const { store } = /** @type {any} */ (globalThis).microtome;
-  let seed = 7;
-  const next = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
-  /** @type {Record<string, any>} */
-  const tensors = {};
-  for (let layer = 0; layer < layers; layer++) {
-    const data = new Float32Array(heads * n * n);
-    for (let head = 0; head < heads; head++) {
-      for (let dest = 0; dest < n; dest++) {
-        const row = (head * n + dest) * n;
-        let sum = 0;
-        for (let src = 0; src <= dest; src++) sum += data[row + src] = next() ** 8 + (dest - src === head ? 2 : 0) + (src === 0 ? layer / 8 : 0);
-        for (let src = 0; src <= dest; src++) data[row + src] /= sum;
-      }
-    }
-    tensors[`blocks.${layer}.attn.hook_pattern`] = { shape: [heads, n, n], data };
-  }
-  const { job } = store.get("attention");
-  const tokens = Array.from({ length: n }, (_, i) => ({ id: i, text: ` word${i % 50}` }));
-  store.update("attention", { job: { ...job, status: "done", value: { ...job.value, result: { ...job.value.result, tensors: [tensors] }, tokens } } });
-}, [layers, heads, n]);
-
-/**
- * In the page: how long each step of the pointer takes, from its event to the end of the drawing.
- * @param {{ what: "heads" | "cells" | "tokens", count: number }} asked
- */
-async function hoverTimes({ what, count }) {
-  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-  const section = /** @type {HTMLElement} */ (document.querySelector("#attention"));
-  const [sheet, zoom] = /** @type {HTMLCanvasElement[]} */ ([...section.querySelectorAll("canvas")]);
-  const list = /** @type {HTMLElement} */ (section.querySelector(".strip"));
-  const over = { heads: sheet, cells: zoom, tokens: list }[what];
-  over.scrollIntoView();
-  await frame();
-  await frame();
-  const box = over.getBoundingClientRect();
-  const times = [];
-  for (let i = 0; i < count; i++) {
-    await frame();
-    const at = { clientX: box.left + 40 + ((i * 97) % (box.width - 60)), clientY: box.top + 30 + ((i * 61) % (box.height - 60)), bubbles: true, pointerType: "mouse" };
-    const start = performance.now();
-    if (what === "tokens") {
-      list.children[(i * 37) % list.children.length].dispatchEvent(new PointerEvent("pointerover", at));
-      // It is drawn with the next frame.
-      const asked = performance.now() - start;
-      await frame();
-      const began = performance.now();
-      void list.offsetHeight;
-      zoom.getContext("2d")?.getImageData(0, 0, 1, 1);
-      times.push(asked + performance.now() - began);
-    } else {
-      over.dispatchEvent(new PointerEvent("pointermove", at));
-      // What is drawn must be finished, not only asked for.
-      for (const canvas of [sheet, zoom]) canvas.getContext("2d")?.getImageData(0, 0, 1, 1);
-      times.push(performance.now() - start);
-    }
-  }
-  return times;
+  await liveFigureChecks(browser, url, fresh, shots);
 }
 
 /** @param {(options?: any) => Promise<Page>} fresh */
@@ -287,18 +196,6 @@ async function cellKeys(fresh) {
   await page.context().close();
 }
 
-/** The colour of a cell, beside its number. @param {import("playwright-core").Locator} canvas @param {any} figure @param {number} cell */
-async function colourOf(canvas, figure, cell) {
-  const width = await canvas.evaluate((node) => /** @type {HTMLElement} */ (node.parentElement).clientWidth);
-  const at = layout(figure, { width, ratio: 1 });
-  const x = at.plot.x + ((cell % figure.cols) + 0.5) * at.cell.w;
-  const y = at.plot.y + (Math.floor(cell / figure.cols) + 0.9) * at.cell.h;
-  return canvas.evaluate((node, [x, y]) => [.../** @type {any} */ (node).getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3), [x, y]);
-}
-
-/** @param {number[]} found @param {number[]} expected @param {string} what */
-const same = (found, expected, what) => ensure(found.every((c, i) => Math.abs(c - expected[i]) <= 2), `${what}: ${found}, not ${expected}`);
-
 /** @param {(options?: any) => Promise<Page>} fresh @param {string} shot */
 async function ranges(fresh, shot) {
   const page = await fresh();
@@ -406,30 +303,8 @@ async function tables(fresh) {
   await page.context().close();
 }
 
-/** Opens the run behind a cell with the mouse. @param {Page} page @param {"ablate" | "patch"} key @param {number} cell */
-async function open(page, key, cell) {
-  const { figure } = (await part(page, key)).job.value;
-  const canvas = page.locator(`#${key} .panels canvas`).last();
-  await canvas.scrollIntoViewIfNeeded();
-  const [box, width] = [await canvas.boundingBox(), await canvas.evaluate((node) => /** @type {HTMLElement} */ (node.parentElement).clientWidth)];
-  ensure(box, "the figure is not shown");
-  const at = layout(figure, { width, ratio: 1 });
-  await page.mouse.click(box.x + at.plot.x + ((cell % figure.cols) + 0.5) * at.cell.w, box.y + at.plot.y + (Math.floor(cell / figure.cols) + 0.5) * at.cell.h);
-  return traced(page, key);
-}
-
-/** Waits for the panel's attention. @param {Page} page @param {"ablate" | "patch"} key */
-async function traced(page, key) {
-  const panel = page.locator(`#${key} .behind`);
-  await panel.locator("canvas:visible").waitFor();
-  await page.waitForFunction((key) => !/Running/.test(document.querySelector(`#${key} .behind p[role=status]`)?.textContent ?? "Running"), key);
-  return panel;
-}
-
 /** The engine's own answer to the same question. @param {Page} page @param {any} experiment */
 const asked = (page, experiment) => page.evaluate((experiment) => /** @type {any} */ (globalThis).microtome.lab().run(experiment), experiment);
-const write = (/** @type {number} */ value) => value.toFixed(4).replace("-", "−");
-
 /** @param {(options?: any) => Promise<Page>} fresh @param {string} url @param {string} shots */
 async function ablated(fresh, url, shots) {
   const page = await fresh();
@@ -563,7 +438,7 @@ async function touch(fresh, shots) {
   const place = async () => {
     const box = await canvas.boundingBox();
     ensure(box, "the figure is not shown");
-    const at = layout(figure, { width: await canvas.evaluate((node) => /** @type {HTMLElement} */ (node.parentElement).clientWidth), ratio: 3 });
+    const at = await placed(canvas, figure, 3);
     return (/** @type {number} */ row, /** @type {number} */ col) => /** @type {[number, number]} */ ([box.x + at.plot.x + (col + 0.5) * at.cell.w, box.y + at.plot.y + (row + 0.5) * at.cell.h]);
   };
   const tip = section.locator(".panels .tip").first();
@@ -640,10 +515,16 @@ async function access(fresh, shots) {
   await grid.focus();
   await page.keyboard.press("ArrowDown");
   ensure((await grid.evaluate((node) => getComputedStyle(node).outlineStyle)) === "solid", "focus has no outline in forced colours");
-  const borders = await page.locator("#attention .strip .chip").evaluateAll((nodes) => new Set(nodes.map((node) => getComputedStyle(node).borderStyle)).size);
   await page.locator("#attention .strip .chip").nth(3).hover();
   await page.locator("#attention .strip .chip[data-side=by]").first().waitFor();
-  ensure(borders >= 1 && (await page.locator("#attention .strip .chip[data-side=by]").first().evaluate((node) => getComputedStyle(node).borderStyle)) === "dashed", "both sides look the same in forced colours");
+  // The lines around tokens are all there, and those of both sides differ without a colour.
+  const borders = await page.locator("#attention .strip .chip").evaluateAll((nodes) => nodes.map((node) => {
+    const { borderStyle, borderTopWidth, borderTopColor, backgroundColor } = getComputedStyle(node);
+    return { side: node.getAttribute("data-side"), style: borderStyle, seen: parseFloat(borderTopWidth) >= 1 && borderTopColor !== backgroundColor && !/, 0\)$/.test(borderTopColor) };
+  }));
+  ensure(borders.every(({ seen }) => seen), `tokens without a line around them: ${JSON.stringify(borders.filter(({ seen }) => !seen))}`);
+  ensure(["at", "by"].every((side) => borders.some((chip) => chip.side === side)), `only one side is shown: ${JSON.stringify(borders)}`);
+  ensure(borders.every(({ side, style }) => style === (side === "by" ? "dashed" : "solid")), `both sides look the same in forced colours: ${JSON.stringify(borders)}`);
   await page.locator("#attention").screenshot({ path: join(shots, "attention-forced.png") });
   await page.context().close();
 }

@@ -12,8 +12,17 @@ const counts = { pass: 0, fail: 0, skip: 0 };
 /** Only checks with this in their name are run. */
 const wanted = process.env.CHECK ?? "";
 
-/** What pages complained about since the last check began. @type {string[]} */
+/** What pages complained about and no check has answered for yet. @type {string[]} */
 let complaints = [];
+/** What the last check expected: its last complaints may come a moment after its end. @type {RegExp | undefined} */
+let before;
+
+/** The complaints so far but for those that are expected; the next ones are another check's. @param {RegExp} [expected] */
+function taken(expected) {
+  const bad = complaints.filter((text) => !expected?.test(text));
+  complaints = [];
+  return bad;
+}
 
 /**
  * @param {string} name
@@ -22,19 +31,23 @@ let complaints = [];
  */
 export async function check(name, body, expected) {
   if (!name.includes(wanted)) return;
-  complaints = [];
   const began = performance.now();
+  const early = taken(before);
   try {
     await body();
-    const bad = complaints.filter((text) => !expected?.test(text));
+    const bad = taken(expected);
     if (bad.length) throw new Error(`the page complained: ${bad.join("; ")}`);
+    if (early.length) throw new Error(`before it, after the last check, a page complained: ${early.join("; ")}`);
     counts.pass += 1;
     console.log(`ok ${name} (${Math.round(performance.now() - began)} ms)`);
   } catch (error) {
     counts.fail += 1;
     const text = error instanceof Error ? error.message : String(error);
     console.log(`not ok ${name}: ${text.replaceAll("\n", " ").slice(0, 600)}`);
+    // One failure is enough for what else it leaves behind.
+    complaints = [];
   }
+  before = expected;
 }
 
 /** @param {string} name @param {string} why */
@@ -45,6 +58,11 @@ export function skip(name, why) {
 
 /** Prints the last line and gives the exit status. */
 export function finish() {
+  const late = taken(before);
+  if (late.length) {
+    counts.fail += 1;
+    console.log(`not ok after the last check, a page complained: ${late.join("; ").replaceAll("\n", " ").slice(0, 600)}`);
+  }
   console.log(`# pass ${counts.pass} fail ${counts.fail} skip ${counts.skip}`);
   return counts.fail ? 1 : 0;
 }

@@ -62,6 +62,58 @@ export async function headChecks(browser, url) {
     ensure(await page.evaluate(() => document.activeElement?.closest("section")?.id === "attention"), "the keyboard stayed behind");
   });
 
+  await check(name("a sweep that is asked for here says how far it is, can be cancelled, tells why it failed, and goes with what it was of"), async () => {
+    const ablate = page.locator("#ablate");
+    await recomputed(page, "ablate", () => ablate.getByText("Sets of parts", { exact: true }).click());
+    const effects = () => numbers(3);
+    const sweep = section.getByRole("button", { name: "Sweep over all heads" });
+    const note = section.getByText("Ablation effect: how the loss changes");
+    await sweep.waitFor();
+    ensure((await effects()).every(Number.isNaN), `there are effects already: ${await effects()}`);
+    /** @param {"half" | "fail"} how */
+    const instead = (how) => page.evaluate((how) => {
+      const lab = /** @type {any} */ (globalThis).microtome.lab();
+      lab.run = (/** @type {any} */ _, /** @type {any} */ { signal, onProgress }) => (how === "fail"
+        ? Promise.reject({ code: "gpu.lost", message: "the GPU went away.", action: "Try again." })
+        : new Promise((_, reject) => {
+          onProgress(16, 32);
+          signal.addEventListener("abort", () => reject({ code: "run.cancelled", message: "Cancelled." }));
+        }));
+    }, how);
+    await instead("half");
+    await sweep.press("Enter");
+    await section.getByText("50% computed").waitFor();
+    ensure((await section.locator("progress").getAttribute("value")) === "16", "the bar says something else");
+    ensure(await section.getByRole("button", { name: "Cancel" }).evaluate((node) => node === document.activeElement), "running leaves the keyboard on nothing");
+    await page.keyboard.press("Enter");
+    await sweep.waitFor();
+    ensure(await sweep.evaluate((node) => node === document.activeElement), "cancelling leaves the keyboard on nothing");
+    await instead("fail");
+    await sweep.press("Enter");
+    await section.locator(".error[data-code='gpu.lost']", { hasText: "GPU went away" }).waitFor();
+    await page.evaluate(() => delete /** @type {any} */ (globalThis).microtome.lab().run);
+    await sweep.press("Enter");
+    await note.waitFor();
+    ensure((await note.innerText()).endsWith("on section 5’s prompts.") && !(await section.locator(".error").count()), await note.innerText());
+    const { prompts } = (await part(page, "ablate")).inputs;
+    const { values, baseline } = await page.evaluate((prompt) => /** @type {any} */ (globalThis).microtome.lab().run(
+      { version: 1, kind: "ablate", prompt, site: "v", axes: ["layer", "head"], edit: { kind: "zero" }, metric: { kind: "loss" } }), prompts.loss);
+    const names = await rows.locator("th").allInnerTexts();
+    const { shape: [, , heads] } = (await part(page, "heads")).job.value;
+    const expected = names.map((name) => {
+      const [, layer, head] = /L(\d+)H(\d+)/.exec(name) ?? [];
+      return Number((values[Number(layer) * heads + Number(head)] - baseline).toFixed(4));
+    });
+    ensure((await effects()).join() === expected.join(), `${await effects()}, not ${expected}`);
+    // What it was of is another now.
+    await ablate.getByLabel("Prompt", { exact: true }).fill("Tom is a great friend, isn’t he");
+    await sweep.waitFor();
+    ensure((await effects()).every(Number.isNaN) && !(await note.count()), `effects of the prompt before stay: ${await effects()}`);
+    await settled(page, "ablate");
+    await recomputed(page, "ablate", () => ablate.getByText("Each head in turn", { exact: true }).click());
+    ensure((await note.innerText()).endsWith("from section 5."), await note.innerText());
+  });
+
   await check(name("on a prompt the scores follow what is typed in section 4"), async () => {
     const value = await recomputed(page, "heads", () => section.getByText("The prompt of section 4", { exact: true }).click());
     ensure(value.experiment.prompt === "Mary is a great friend, isn’t", JSON.stringify(value.experiment));

@@ -1,7 +1,7 @@
 // Names that are meant to become something else: of a model's folder, of its files, tokens, prompts, columns. Everywhere they
 // are text, nothing of them runs, and none turns the text around it.
 import { execFile, spawnSync } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -9,7 +9,7 @@ import { unzipSync } from "../../www/vendor/fflate/fflate.esm.js";
 import { check, ensure, newPage } from "./harness.mjs";
 import { save, take } from "./export.mjs";
 import { opened } from "./fingers.mjs";
-import { allSettled, choose, part, type } from "./lab_page.mjs";
+import { allSettled, choose, part, settled, type } from "./lab_page.mjs";
 import { listenerOf, snippetOf } from "../../www/snippet.js";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -22,6 +22,11 @@ const FOLDER = `=cmd() ${MARKUP} ${TURN}gnp.exe\nimport os; hit = 1`;
 /** The same as the page shows it. */
 const SHOWN = FOLDER.replace(TURN, "\\u{202e}");
 const FILES = ["config.json", "model.safetensors", "tokenizer.json"];
+/** A whole token of a model's vocabulary, in the place of “ she”; and as the page shows a token. */
+const TOKEN = "<img src=x onerror=window.hit=1>";
+const TOKEN_SHOWN = TOKEN.replaceAll(" ", "␣");
+/** Every page of the site. */
+const PAGES = ["index.html", "embed.html", "article.html", "bench.html", "workshop.html", "handout.html"];
 const python = ["python3", "python"].find((name) => spawnSync(name, ["--version"]).status === 0);
 
 /**
@@ -103,8 +108,13 @@ export async function hostileChecks(browser, folder, url) {
 
   await check(name("SVG, PNG, CSV, JSON, NPZ and Python of every section that has them"), async () => {
     const reader = await browser.newPage();
-    for (const key of ["predict", "attention", "ablate", "patch"]) {
-      if ((await part(page, key)).job.value === null) continue;
+    // The visitor's own files have no training: one checkpoint of the page's own model, which has the same shape.
+    await page.locator("#training .others").evaluate((node) => void (/** @type {HTMLDetailsElement} */ (node).open = true));
+    await page.locator("#training .others textarea").fill("./models/pronoun/@300");
+    await page.locator("#training .status").getByRole("button", { name: "Run over training" }).click();
+    await settled(page, "training");
+    for (const key of ["predict", "grid", "attention", "ablate", "patch", "bias", "heads", "training"]) {
+      ensure((await part(page, key)).job.value !== null, `${key} has no result`);
       const has = async (/** @type {string} */ format) => (await page.locator(`#${key} .export`).getByRole("button", { name: format, exact: true }).count()) > 0;
       if (await has("SVG")) {
         const found = await reader.evaluate((text) => {
@@ -127,7 +137,7 @@ export async function hostileChecks(browser, folder, url) {
       const csv = (await save(page, key, "CSV")).text;
       // A cell that a spreadsheet would compute has an apostrophe before it.
       const cells = [...csv.matchAll(/(?:^|,|\r\n)(?:"((?:[^"]|"")*)"|([^",\r\n]*))/g)].map(([, quoted, plain]) => quoted ?? plain);
-      ensure(cells.length > 10 && !cells.some((cell) => /^[=+@\t\r]|^-[^\d.]/.test(cell)), `${key}: ${cells.find((cell) => /^[=+@\t\r]|^-[^\d.]/.test(cell))}`);
+      ensure(cells.length > 8 && !cells.some((cell) => /^[=+@\t\r]|^-[^\d.]/.test(cell)), `${key}: ${cells.find((cell) => /^[=+@\t\r]|^-[^\d.]/.test(cell))}`);
       for (const library of ["TransformerLens", "nnsight"]) {
         const button = page.locator(`#${key} .export`).getByRole("button", { name: `Save the script for ${library}` });
         if (!(await button.isVisible())) continue;
@@ -142,6 +152,103 @@ export async function hostileChecks(browser, folder, url) {
     await reader.close();
     await harmless(page, before);
   });
+
+  await check(name("a whole token of the vocabulary: page, labels, readout, SVG, CSV"), async () => {
+    await page.goto("about:blank");
+    await page.goto(url);
+    await allSettled(page);
+    const folder = join(made, "token");
+    await mkdir(folder);
+    for (const file of FILES.slice(0, 2)) await copyFile(join(model, file), join(folder, file));
+    await writeFile(join(folder, "tokenizer.json"), renamed(await readFile(join(model, "tokenizer.json"), "utf8")));
+    await page.locator("#model input[type=file]").nth(1).setInputFiles(folder);
+    await page.waitForFunction(() => {
+      const { status, address } = /** @type {any} */ (globalThis).microtome.store.get("model");
+      return address === "local" && status === "ready";
+    });
+    const prompt = (/** @type {string} */ name) => `${name}${TOKEN} is a great friend, isn’t`;
+    await type(page, "predict", { Prompt: "Mary is a great friend, isn’t", "Answer to look for": TOKEN });
+    await type(page, "attention", { Prompt: prompt("Mary") });
+    await type(page, "patch", { "Clean prompt": prompt("Mary"), "Corrupted prompt": prompt("John"), "Correct answer": TOKEN });
+    await type(page, "bias", { "Second token": TOKEN });
+    await page.waitForFunction((token) => {
+      const of = (/** @type {string} */ key) => /** @type {any} */ (globalThis).microtome.store.get(key).job;
+      return ["predict", "attention", "patch", "bias"].every((key) => of(key).status === "done" && of(key).fresh && JSON.stringify(of(key).value).includes(token));
+    }, TOKEN);
+    const { top, answer } = (await part(page, "predict")).job.value;
+    ensure(top[0].text === TOKEN && answer.rank === 0, JSON.stringify(top[0]));
+    ensure((await page.locator("#predict table.top tbody tr").first().innerText()).includes(TOKEN_SHOWN), await page.locator("#predict table.top").innerText());
+    await page.locator("#attention .prompt-tokens .chip .token", { hasText: TOKEN_SHOWN }).first().waitFor();
+    ensure((await page.locator("#predict .body").innerText()).includes(`“${TOKEN_SHOWN}”`), "the answer is not named");
+    await harmless(page, before);
+    // What a cell says, for keys and under the pointer.
+    for (const [key, press] of /** @type {const} */ ([["attention", "ArrowDown"], ["patch", "ArrowRight"]])) {
+      await page.locator(`#${key} [role=grid]`).last().focus();
+      let said = "";
+      for (let i = 0; i < 8 && !said.includes(TOKEN_SHOWN); i++) {
+        await page.keyboard.press(press);
+        said = (await page.locator(`#${key} .readout`).allTextContents()).join("\n");
+      }
+      ensure(said.includes(TOKEN_SHOWN), `${key}: the cells say “${said}”`);
+      await page.locator(`#${key} canvas`).last().hover();
+      await harmless(page, before);
+    }
+    const reader = await browser.newPage();
+    for (const key of ["attention", "patch"]) {
+      const found = await reader.evaluate((text) => {
+        const tree = new DOMParser().parseFromString(text, "image/svg+xml");
+        return { tags: [...new Set([...tree.querySelectorAll("*")].map(({ localName }) => localName))], texts: [...tree.querySelectorAll("text")].map(({ textContent }) => textContent) };
+      }, (await save(page, key, "SVG")).text);
+      ensure(!found.tags.some((tag) => ["img", "parsererror", "script"].includes(tag)) && found.texts.some((words) => words?.includes("<img")), `${key}: ${JSON.stringify(found).slice(0, 400)}`);
+      ensure((await save(page, key, "CSV")).text.includes(`,${TOKEN},`), `${key}: the CSV does not have the token`);
+    }
+    ensure((await save(page, "predict", "CSV")).text.split("\r\n")[1].startsWith(`0,${TOKEN},`), "the CSV of the prediction");
+    await reader.close();
+    await harmless(page, before);
+  });
+
+  for (const path of PAGES) {
+    await check(name(`${path}: the policy is in force, what breaks it is refused`), async () => {
+      const probed = await newPage(browser);
+      await probed.goto(url + path);
+      const { parsed, refused } = await probed.evaluate(async () => {
+        /** @type {Set<string>} */
+        const refused = new Set();
+        addEventListener("securitypolicyviolation", ({ effectiveDirective }) => refused.add(effectiveDirective));
+        const elsewhere = "https://elsewhere.invalid/x";
+        /** @param {string} tag @param {Record<string, string>} properties */
+        const made = (tag, properties) => Object.assign(document.createElement(tag), properties);
+        /** Texts where a type is required. @type {Record<string, () => unknown>} */
+        const texts = {
+          innerHTML: () => made("div", { innerHTML: "<b>x</b>" }), text: () => made("script", { text: "globalThis.hit = 1" }),
+          src: () => made("script", { src: elsewhere }), eval: () => (0, eval)("1"), srcdoc: () => made("iframe", { srcdoc: "x" }),
+          data: () => made("object", { data: elsewhere }),
+        };
+        // What the debugger itself evaluates may evaluate more; a timer's callback is the page's own.
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        const parsed = Object.entries(texts).flatMap(([what, act]) => {
+          try {
+            act();
+            return [what];
+          } catch {
+            return [];
+          }
+        });
+        made("img", { src: elsewhere });
+        made("b", {}).setAttribute("style", "color: red");
+        document.head.append(made("link", { rel: "stylesheet", href: elsewhere }));
+        document.body.append(made("iframe", { src: elsewhere }), made("base", { href: elsewhere }));
+        await fetch(elsewhere).catch(() => {});
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return { parsed, refused: [...refused].sort() };
+      });
+      ensure(!parsed.length, `taken as it is: ${parsed}`);
+      for (const directive of ["base-uri", "connect-src", "frame-src", "img-src", "require-trusted-types-for", "style-src-attr", "style-src-elem"]) {
+        ensure(refused.includes(directive), `${directive} is not in force; refused: ${refused}`);
+      }
+      await probed.context().close();
+    }, /policy|Content Security Policy|Trusted|Refused|violates|Framing/i);
+  }
 
   await check(name("a link of another page, its question, and what an article copies"), async () => {
     const asks = await newPage(browser);
@@ -194,6 +301,19 @@ export async function hostileChecks(browser, folder, url) {
   });
   await page.context().close();
   await rm(made, { recursive: true, force: true });
+}
+
+/** A tokenizer whose “ she” is called otherwise, and is found in a text as a whole. @param {string} text of a tokenizer.json */
+function renamed(text) {
+  const file = JSON.parse(text);
+  const { model } = file;
+  const old = "Ġshe";
+  const { [old]: id, ...vocab } = model.vocab;
+  ensure(Number.isInteger(id), "the vocabulary has no “ she”");
+  model.vocab = { ...vocab, [TOKEN]: id };
+  model.merges = model.merges.filter((/** @type {string[]} */ [left, right]) => ![left, right, left + right].includes(old));
+  file.added_tokens.push({ ...file.added_tokens[0], id, content: TOKEN, special: false });
+  return JSON.stringify(file);
 }
 
 /** How many elements there are of those that fetch or run something. @param {Page} page */

@@ -81,7 +81,7 @@ export async function trainingChecks(browser, url, binary, model) {
   await check(name("keys move from step to step in every figure"), () => keys(page, /** @type {Series} */ (series)));
   await check(name("the numbers are in a table, too"), async () => {
     const { steps, tasks } = /** @type {Series} */ (series);
-    await section.locator(".numbers summary").click();
+    await section.locator(".numbers summary").first().click();
     const rows = section.locator(".numbers tbody tr");
     await rows.first().waitFor();
     ensure((await rows.count()) === steps.length, `${await rows.count()} rows`);
@@ -143,7 +143,56 @@ export async function trainingChecks(browser, url, binary, model) {
     await status.getByRole("button", RUN).click();
     await settled(page, "training", "done", MOST);
   });
+
+  await check(name("with its export menu open a run begins again, is cancelled, and the menu is there again with the next result"), async () => {
+    const menu = section.locator(".export");
+    const places = section.locator(".others textarea");
+    await menu.locator("summary").click();
+    await menu.getByRole("button", { name: "CSV" }).waitFor();
+    await section.locator(".others summary").click();
+    await places.fill("./models/pronoun/@300\n./models/pronoun/");
+    await settled(page, "training", "held");
+    ensure(await menu.isVisible(), "the earlier run cannot be exported");
+    await status.getByRole("button", RUN).click();
+    await settled(page, "training", "done", MOST);
+    ensure((await menu.getAttribute("open")) !== null && JSON.parse((await save(page, "training", "JSON")).text).checkpoints.length === 2, "the menu does not have the new run");
+    await places.fill("");
+    await settled(page, "training", "held");
+    await status.getByRole("button", RUN).click();
+    await page.waitForFunction(() => /** @type {any} */ (globalThis).microtome.store.get("training").job.sofar?.done >= 1, null, { timeout: MOST });
+    ensure(!(await menu.isVisible()), "a run under way can be exported");
+    await status.getByRole("button", { name: "Cancel" }).click();
+    await settled(page, "training", "cancelled");
+    ensure(!(await menu.isVisible()) && await section.locator(".curves").isVisible(), "the menu, or the curves, after a cancel");
+  });
   await page.context().close();
+
+  await check(name("addresses that came with a link are named beside the button, with their host, in an open box, before anything is asked of anybody"), async () => {
+    const linked = await newPage(browser);
+    /** @type {string[]} */
+    const asked = [];
+    linked.on("request", (request) => asked.push(request.url()));
+    const elsewhere = "hf:somebody/else@checkpoint-{step}";
+    await linked.goto(`${url}#v=1&training.addresses=${encodeURIComponent(elsewhere)}&training.steps=1,2&s=training`);
+    await offered(linked);
+    const training = linked.locator("#training");
+    const said = training.locator(".asks");
+    ensure((await said.innerText()) === `“Run over training” asks huggingface.co for ${elsewhere}.`, await said.innerText());
+    ensure((await training.locator(".others").getAttribute("open")) !== null && (await training.locator(".others textarea").inputValue()) === elsewhere, "the addresses lie in a closed box");
+    const [text, run] = [await said.boundingBox(), await training.locator(".status").getByRole("button", RUN).boundingBox()];
+    ensure(text && run && run.y >= text.y && run.y - text.y - text.height < 60, `the words are at ${text?.y}, the button at ${run?.y}`);
+    // Another link on the same page, and undo.
+    await training.locator(".others summary").click();
+    await linked.evaluate(() => { location.hash = `v=1&training.addresses=${encodeURIComponent("https://models.example/<b>\u202e/\n./models/pronoun/\nhf:a/b\nhf:c/d")}`; });
+    await linked.waitForFunction(() => document.querySelector("#training .asks")?.textContent?.includes("models.example"));
+    ensure((await said.innerText()) === "“Run over training” asks models.example, this site, huggingface.co for https://models.example/<b>\\u{202e}/, ./models/pronoun/, hf:a/b and 1 more.", await said.innerText());
+    ensure((await training.locator(".others").getAttribute("open")) !== null, "the addresses of the other link lie in a closed box");
+    await training.locator(".others textarea").fill("");
+    ensure(!(await said.isVisible()), "it names nobody, and says so");
+    const others = asked.filter((address) => !address.startsWith(url) && !/^(blob|data):/.test(address));
+    ensure(!others.length, `asked for ${others}`);
+    await linked.context().close();
+  });
 }
 
 /**

@@ -2,21 +2,18 @@
 //
 //   node tests/golden/scripts.mjs --python FILE [--nnsight FILE] --binary FILE [--work DIR] [--write] [--only TEXT]
 //
-// Experiments: the golden cases of the shipped model and of two random ones, every function of transformer_lens.patching, every
-// group of places of the page, and a training. Each is run by `microtome run` on the CPU engine and by its generated script,
-// and every number of the two results is compared. With --write the table goes to tests/golden/oracle.md. --only: cases with
-// this in their name.
-import { execFile, execFileSync } from "node:child_process";
+// Each experiment of cases.mjs is run by `microtome run` on the CPU engine and by its generated script, and every number of the
+// two results is compared. With --write the table goes to tests/golden/oracle.md. --only: cases with this in their name.
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import { pythonScript, whyNoNnsight } from "../../www/export/python.js";
+import { pythonScript } from "../../www/export/python.js";
 import { idsOf } from "../../www/export/tokens.js";
-import { GROUPS } from "../../www/patching.js";
-import { training } from "../../www/training.js";
-import { initialState } from "../../www/state.js";
+import { CASES, rowOf } from "./cases.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const { values: options } = parseArgs({ options: {
@@ -25,56 +22,11 @@ const { values: options } = parseArgs({ options: {
 } });
 /** Largest difference that is allowed, as everywhere between this program's CPU engine and TransformerLens. */
 const ALLOWED = 1e-4;
+/** What a script says on its error output of weights that are not the page's. */
+const OTHER_WEIGHTS = "is not the file that the page had";
 
-/**
- * `hub`: the script is written as if the model were there, and finds it in a cache of Hugging Face's that has the shipped model
- * under these names; `checkpoints`: those of the script's training.
- * @typedef {{ name: string, model: string, experiment: any, hub?: { address: string, checkpoints?: string } }} Asked
- * @typedef {Asked & { library: "transformer_lens" | "nnsight" }} Case
- */
-
-const PRONOUN = "www/models/pronoun";
-const golden = (/** @type {string} */ file) => JSON.parse(readFileSync(join(ROOT, "tests/golden", file), "utf8")).cases;
-const of = (/** @type {string} */ model, /** @type {string[]} */ files) =>
-  files.flatMap((file) => golden(file).map((/** @type {any} */ one) => ({ name: `${file.replace(".json", "")}: ${one.name}`, model, experiment: one.experiment })));
-
-/** @type {Asked[]} */
-const experiments = [
-  ...of(PRONOUN, ["transformer_lens", "none", "refactored", "detect"].map((name) => `pronoun.${name}.json`)),
-  ...of("tests/golden/models/gelu-new", ["transformer_lens", "mixed", "detect"].map((name) => `gelu-new.${name}.json`)),
-  ...of("tests/golden/models/gelu-fast-f16", ["gelu-fast-f16.mixed.json"]),
-  ...GROUPS.flatMap(({ functions }) => functions).flatMap(({ name, places }) => ["transformer_lens", "none"].map((processing) => ({
-    name: `page: ${name}, ${processing}`, model: PRONOUN,
-    experiment: { version: 1, kind: "patch", processing, clean: "Mary is a great friend, isn’t", corrupted: "John is a great friend, isn’t", ...places,
-      metric: { kind: "logit_diff", correct: " she", incorrect: " he", normalize: true } },
-  }))),
-  ...["transformer_lens", "none"].map((processing) => ({ name: `page: patterns, ${processing}`, model: PRONOUN, experiment: { version: 1, kind: "trace", processing,
-    prompts: ["Mary is a great friend, isn’t"], hooks: [0, 1, 2, 3].flatMap((layer) => ["hook_resid_mid", "attn.hook_pattern", "attn.hook_q", "attn.hook_v", "hook_mlp_out"].map((hook) => `blocks.${layer}.${hook}`)) } })),
-  ...["resample", "mean", "zero"].map((kind) => ({ name: `page: sets, ${kind}`, model: PRONOUN, experiment: { version: 1, kind: "ablate", processing: "none",
-    prompts: ["Mary is a great friend, isn’t she", "Tom is a great friend, isn’t he"].map((prompt) => ({ prompt })),
-    edit: kind === "zero" ? { kind } : { kind, prompts: ["John is a great friend, isn’t he", "Amy is a great friend, isn’t she"] }, metric: { kind: "loss" },
-    sets: [[{ site: "v", layer: 0, head: 1 }, { site: "q", layer: 0, head: 2, pos: 3 }, { site: "mlp_out", layer: 1 }], [{ site: "z", layer: 2, head: 0 }], [{ site: "attn_out", layer: 1 }, { site: "resid_post", layer: 3, pos: 2 }]] } })),
-  { name: "page: training", model: PRONOUN, experiment: training(/** @type {any} */ ({ d_vocab: 2048, n_ctx: 128, bos_token_id: 0 }), initialState().settings.inputs, { steps: [0, 300, 3000] }) },
-  { name: "page: training of a template", model: PRONOUN, experiment: { version: 1, kind: "training", checkpoints: `${PRONOUN}/@{step}`, steps: [50, 700],
-    experiment: { kind: "ablate", prompt: "Mary is a great friend, isn’t she", site: "v", edit: { kind: "zero" }, axes: ["layer", "head"], metric: { kind: "loss" } } } },
-  { name: "page: training of a list", model: PRONOUN, experiment: { version: 1, kind: "training", checkpoints: [PRONOUN, `${PRONOUN}/`],
-    experiments: [{ kind: "predict", prompt: [0, 5, 6], top_k: 2 }, { kind: "unembed_bias", tokens: [" he", " she"] }] } },
-  { name: "page: a model of the Hub", model: PRONOUN, hub: { address: "hf:openai-community/gpt2@607a30d783dfa663caf39e06633721c8d4cfcd7e" },
-    experiment: { version: 1, kind: "predict", prompt: "Mary is a great friend, isn’t", answer: " she", processing: "none" } },
-  { name: "page: training on the Hub", model: PRONOUN, hub: { address: "hf:stanford-crfm/alias-gpt2-small-x21", checkpoints: "hf:stanford-crfm/alias-gpt2-small-x21@checkpoint-{step}" },
-    experiment: { version: 1, kind: "training", checkpoints: [PRONOUN, `${PRONOUN}/`], experiments: [{ kind: "unembed_bias", tokens: [" he", " she"] }] } },
-  { name: "page: a checkpoint", model: `${PRONOUN}/@400`, experiment: { version: 1, kind: "predict", prompt: "Mary is a great friend, isn’t", answer: " she" } },
-];
-/** @type {Case[]} */
-const cases = experiments.filter(({ name }) => name.includes(options.only)).flatMap((one) => {
-  const nnsight = options.nnsight && one.model === PRONOUN && one.experiment.processing === "none" && !whyNoNnsight(one.experiment);
-  return [{ ...one, library: /** @type {const} */ ("transformer_lens") }, ...(nnsight ? [{ ...one, library: /** @type {const} */ ("nnsight") }] : [])];
-});
-// The golden files of raw weights do not write the processing into their experiments.
-for (const one of cases) {
-  const [, kind] = /^\w[\w-]*\.(none|refactored|mixed)/.exec(one.name) ?? [];
-  if (kind) one.experiment = { processing: JSON.parse(readFileSync(join(ROOT, "tests/golden", `${one.name.split(":")[0]}.json`), "utf8")).processing, ...one.experiment };
-}
+/** @typedef {import("./cases.mjs").Case} Case */
+const cases = CASES.filter(({ name, library }) => name.includes(options.only) && (library !== "nnsight" || options.nnsight));
 
 const execute = promisify(execFile);
 /** @param {any} experiment @param {string} model */
@@ -98,16 +50,21 @@ rmSync(options.work, { recursive: true, force: true });
 mkdirSync(options.work, { recursive: true });
 // What Hugging Face's library keeps of a repository that it has downloaded.
 const cache = join(options.work, "hf");
-for (const { hub } of cases) {
+for (const { hub, model } of cases) {
   if (!hub) continue;
   const [, repository, revision] = /^hf:([^@]+)@?(.*)$/.exec(hub.address) ?? [];
   const folder = join(cache, "hub", `models--${repository.replace("/", "--")}`);
   const commit = /^[0-9a-f]{40}$/.test(revision) ? revision : "0".repeat(40);
   mkdirSync(join(folder, "refs"), { recursive: true });
   mkdirSync(join(folder, "snapshots", commit), { recursive: true });
-  for (const file of ["config.json", "model.safetensors", "tokenizer.json"]) copyFileSync(join(ROOT, PRONOUN, file), join(folder, "snapshots", commit, file));
+  for (const file of ["config.json", "model.safetensors", "tokenizer.json"]) copyFileSync(join(ROOT, model, file), join(folder, "snapshots", commit, file));
   for (const step of hub.checkpoints ? [0, 1] : []) writeFileSync(join(folder, "refs", `checkpoint-${step}`), commit);
 }
+/** Of a folder's weights, as a script checks them; null where they are in several files. @param {string} folder */
+const sha256Of = (folder) => {
+  const file = join(ROOT, folder, "model.safetensors");
+  return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : null;
+};
 /** @type {{ one: Case, result: any, job: { script: string, model: string | null, out: string } }[]} */
 const written = [];
 for (const [i, one] of cases.entries()) {
@@ -115,10 +72,12 @@ for (const [i, one] of cases.entries()) {
   const result = await microtome(one.experiment, one.model);
   const ids = await idsOf(result.experiment, tokenizer(one.model));
   const { name, n_layers } = result.model;
+  const sha256 = one.changed ? "0".repeat(64) : sha256Of(folder);
+  if (sha256 && !one.changed && !step && sha256 !== result.model.sha256) throw new Error(`${one.name}: microtome says ${result.model.sha256}, the file is ${sha256}`);
   const { address = `${folder}/`, checkpoints } = one.hub ?? {};
   const script = pythonScript({ ...result.experiment, ...(checkpoints ? { checkpoints } : {}) }, {
     ids, library: one.library, build: result.engine.build, steps: result.checkpoints?.map((/** @type {any} */ { step }) => step),
-    source: { name, address, sha256: null, n_layers, ...(step ? { step: Number(step) } : {}) },
+    source: { name, address, sha256, n_layers, ...(step ? { step: Number(step) } : {}) },
   });
   const job = { script: join(options.work, `${i}.py`), model: one.hub ? null : join(ROOT, folder), out: join(options.work, `${i}.json`) };
   writeFileSync(job.script, script);
@@ -140,6 +99,9 @@ await Promise.all(/** @type {const} */ (["transformer_lens", "nnsight"]).flatMap
   });
 }));
 
+/** What a script's result does not have: where ours comes from, and texts, which need a tokenizer. */
+const OURS = ["experiment", "model", "engine", "text"];
+
 /** The largest difference of two results' numbers; throws where they do not have the same form. @param {any} theirs @param {any} ours @param {string} at @returns {number} */
 function difference(theirs, ours, at) {
   if (theirs === null || ours === null || typeof theirs === "string" || typeof theirs === "boolean") {
@@ -160,8 +122,11 @@ function difference(theirs, ours, at) {
     const rms = Math.sqrt(finite.reduce((/** @type {number} */ sum, /** @type {number} */ v) => sum + v * v, 0) / Math.max(1, finite.length));
     return Math.max(difference(theirs.shape, ours.shape, `${at}.shape`), difference(theirs.data, ours.data, `${at}.data`) / Math.max(1, rms));
   }
-  return Object.keys(theirs).reduce((worst, name) => {
+  // Each has what the other one has: a script that leaves a field out does not agree.
+  const names = new Set([...Object.keys(theirs), ...Object.keys(ours).filter((name) => !OURS.includes(name))]);
+  return [...names].reduce((worst, name) => {
     if (!(name in ours)) throw new Error(`${at}.${name} is not in our result`);
+    if (!(name in theirs)) throw new Error(`${at}.${name} is not in the script’s result`);
     return Math.max(worst, difference(theirs[name], ours[name], `${at}.${name}`));
   }, 0);
 }
@@ -170,7 +135,7 @@ function difference(theirs, ours, at) {
 const table = new Map();
 let failed = 0;
 for (const { one, result, job } of written) {
-  const { library, experiment: { kind }, name } = one;
+  const { library, name } = one;
   let worst = Infinity;
   let why = "";
   let theirs = null;
@@ -179,6 +144,8 @@ for (const { one, result, job } of written) {
     theirs = JSON.parse(readFileSync(job.out, "utf8"));
     worst = difference(theirs, result, "result");
     if (!(worst <= ALLOWED)) why = `differs by ${worst}`;
+    const said = readFileSync(`${job.out}.log`, "utf8");
+    if (said.includes(OTHER_WEIGHTS) !== Boolean(one.changed)) why = `of its weights it says “${said.trim()}”`;
   } catch (error) {
     why = error instanceof Error ? error.message : String(error);
   }
@@ -186,9 +153,8 @@ for (const { one, result, job } of written) {
     failed += 1;
     console.log(`not ok ${library} ${name} (${job.script}): ${why}`);
   }
-  const model = one.model.split("/@")[0].split("/").at(-1) ?? "";
-  const key = `${library} ${kind} ${model}`;
-  const row = table.get(key) ?? { library, kind, model, scripts: 0, values: 0, worst: 0 };
+  const key = Object.values(rowOf(one)).join(" ");
+  const row = table.get(key) ?? { ...rowOf(one), scripts: 0, values: 0, worst: 0 };
   table.set(key, { ...row, scripts: row.scripts + 1, values: row.values + numbers(theirs), worst: Math.max(row.worst, worst) });
 }
 
@@ -209,7 +175,7 @@ const text = `# Generated scripts against this program
 ${rows.map(({ library, kind, model, scripts, values, worst }) => `| ${library} | ${kind} | ${model} | ${scripts} | ${values} | ${worst.toExponential(1)} |`).join("\n")}
 
 ${Object.entries(versions).sort().reverse().map(([library, found]) => `- ${library}: Python ${found.python}, ${Object.entries(found).filter(([name]) => name !== "python").map(([name, version]) => `${name} ${version}`).join(", ")}`).join("\n")}
-- ${execFileSync(options.binary, ["--version"], { encoding: "utf8" }).trim()}
+- ${written[0]?.result.engine.build}, a program with SHA-256 ${createHash("sha256").update(readFileSync(options.binary)).digest("hex").slice(0, 16)}
 `;
 console.log(text);
 console.log(`${written.length - failed} scripts agree, ${failed} do not`);

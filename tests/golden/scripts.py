@@ -2,7 +2,7 @@
 
     scripts.py LIST.json      [{"script": FILE, "model": FOLDER or null, "out": FILE}, …]
 
-What a script prints goes to its `out`; what it failed with, to `out` + ".err".
+What a script prints goes to its `out`, what it says on its error output to `out` + ".log"; what it failed with, to `out` + ".err".
 """
 
 import contextlib
@@ -22,10 +22,10 @@ warnings.filterwarnings("ignore")
 with open(sys.argv[1]) as file:
     jobs = json.load(file)
 for at, job in enumerate(jobs):
-    out = io.StringIO()
+    out, said = io.StringIO(), io.StringIO()
     sys.argv = [job["script"], *filter(None, [job["model"]])]
     try:
-        with contextlib.redirect_stdout(out):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
             runpy.run_path(job["script"], run_name="__main__")
     except BaseException:
         with open(job["out"] + ".err", "w") as file:
@@ -33,6 +33,8 @@ for at, job in enumerate(jobs):
     else:
         with open(job["out"], "w") as file:
             file.write(out.getvalue())
+        with open(job["out"] + ".log", "w") as file:
+            file.write(said.getvalue())
     if at % 25 == 24:
         print(f"{at + 1} of {len(jobs)} scripts", file=sys.stderr)
 names = ["torch", "transformers", "numpy", "transformer_lens", "nnsight"]

@@ -9,7 +9,7 @@ import { unzipSync } from "../../www/vendor/fflate/fflate.esm.js";
 import { cell, csvOf } from "../../www/export/csv.js";
 import { jsonOf } from "../../www/export/json.js";
 import { floats, integers, npy, npzOf } from "../../www/export/npz.js";
-import { withText } from "../../www/export/png.js";
+import { canvasOf, withText } from "../../www/export/png.js";
 import { compose, moved, wrap } from "../../www/export/picture.js";
 import { pythonScript, whyNoNnsight } from "../../www/export/python.js";
 import { py, pyString } from "../../www/export/python/literal.js";
@@ -23,7 +23,8 @@ import { theme } from "./theme.js";
 const HOSTILE = ["<img src=x onerror=alert(1)>", "=cmd|'/c calc'!A1", "\"quoted\"", "back\\slash\\", "two\nlines\r\n", "\"\"\"); import os; os.abort()  # ",
   "'''", "\u2028\u2029", "\ud800", "a\udfffb", "\ud83d\ude00", "\u202eevil", "\u0000", "{x}", "${x}", "</script>", " she", "isn’t", "@x", "+1", "-2", "\t=1", "C:\\new\\x"];
 const python = ["python3", "python"].find((name) => spawnSync(name, ["--version"]).status === 0);
-const numpy = python && spawnSync(python, ["-c", "import numpy"]).status === 0;
+/** A Python that has NumPy: the system's has its package where the first one of the path is another. */
+const numpy = ["python3", "python", "/usr/bin/python3"].find((name) => spawnSync(name, ["-c", "import numpy"]).status === 0);
 
 // --- Text ------------------------------------------------------------------------------------------------------------
 
@@ -125,6 +126,18 @@ test("a picture is its parts moved, between a title and a caption", () => {
   assert.ok(height > 100);
   assert.deepEqual(wrap("aa bb cc", 5), ["aa bb", "cc"]);
   assert.deepEqual(wrap("aaaaaaa b", 3), ["aaa", "aaa", "a b"]);
+  // A character of two surrogates is one, and is not parted.
+  assert.deepEqual(wrap("\ud83d\ude00\ud83d\ude00\ud83d\ude00 b", 2), ["\ud83d\ude00\ud83d\ude00", "\ud83d\ude00", "b"]);
+  assert.deepEqual(wrap("\ud83d\ude00 b", 3), ["\ud83d\ude00 b"]);
+});
+
+test("a canvas has twice the pixels, and neither a longer side nor more of them than a browser draws", () => {
+  assert.deepEqual(canvasOf(832, 500), { ratio: 2, width: 1664, height: 1000 });
+  for (const [width, height] of [[832, 20_000], [40_000, 900], [9000, 9000], [16_385, 1]]) {
+    const size = canvasOf(width, height);
+    assert.ok(Math.max(size.width, size.height) <= 16_384 && size.width * size.height < 64.1e6, JSON.stringify(size));
+    assert.ok(Math.abs(size.width / size.height / (width / height) - 1) < 1e-3 || height === 1, JSON.stringify(size));
+  }
 });
 
 test("a PNG keeps its parts, and says what it is of in parts with the right check sums", { skip: python ? false : "there is no Python here" }, () => {
@@ -177,7 +190,7 @@ test("NumPy reads an .npz without pickle", { skip: numpy ? false : "there is no 
   const folder = mkdtempSync(join(tmpdir(), "microtome-npz-"));
   try {
     writeFileSync(join(folder, "a.npz"), npzOf(ARRAYS));
-    const out = execFileSync(/** @type {string} */ (python), ["-c", `
+    const out = execFileSync(/** @type {string} */ (numpy), ["-c", `
 import numpy as np, json, sys
 a = np.load(sys.argv[1], allow_pickle=False)
 print(json.dumps({k: [str(a[k].dtype), list(a[k].shape), [None if isinstance(v, float) and v != v else v for v in a[k].flatten().tolist()]] for k in a.files}))`, join(folder, "a.npz")], { encoding: "utf8" });
@@ -219,6 +232,24 @@ test("the JSON is the result, with figure and browser beside it; f32 in its shor
   const trace = { kind: "trace", tensors: [{ a: { shape: [3], data: new Float32Array([0.1, -Infinity, 1 / 3]) } }] };
   const read = JSON.parse(jsonOf(trace, { figure: { title: "f" }, browser: "b", address: "a" }));
   assert.deepEqual(read, { kind: "trace", tensors: [{ a: { shape: [3], data: [0.1, null, 0.33333334] } }], figure: { title: "f" }, exported: { address: "a", browser: "b" } });
+});
+
+test("what is done of a sweep says in every format that it is incomplete, and where it comes from", () => {
+  const part = { ...item, unfinished: true, result: { ...ablation, done: 3, values: [1, NaN, 0.3, -4] }, figure: { title: "f" } };
+  const json = JSON.parse(jsonOf(part.result, part));
+  assert.deepEqual([json.incomplete, json.values, json.model.sha256, json.engine.build], [true, [1, null, 0.3, -4], model.sha256, engine.build]);
+  assert.equal("incomplete" in JSON.parse(jsonOf(ablation, item)), false);
+  const [, first, second] = csv(part).split("\r\n");
+  assert.ok(first.includes('{""incomplete"":true,""model"":{""name""'), first);
+  assert.equal(second, "0,1,<b>,2,,,");
+  const all = arrays(part, /** @type {any} */ ({ floats, integers }));
+  assert.equal(JSON.parse(String(all.about.data[0])).incomplete, true);
+  assert.match(captionOf(aboutOf(part)).join(), /incomplete/);
+});
+
+test("a long prompt is cut between characters", () => {
+  const [asked] = captionOf(aboutOf({ ...item, result: { ...ablation, experiment: { ...ablation.experiment, prompt: "\ud83d\ude00".repeat(300) } } }));
+  assert.ok(!/\p{Surrogate}/u.test(asked) && [...asked].length === 220 && asked.endsWith("\ud83d\ude00…"), asked);
 });
 
 test("a sweep as arrays", () => {
@@ -302,8 +333,22 @@ test("a field that no script is written for is said, and not left out", async ()
   const ids = await idsOf(ablation.experiment, async () => [1]);
   const source = { name: "m", address: "local", sha256: null, n_layers: 2 };
   for (const library of /** @type {const} */ (["transformer_lens", "nnsight"])) {
-    assert.throws(() => pythonScript({ ...ablation.experiment, temperature: 2 }, { ids, source, library }), /temperature/);
+    for (const [field, value, said] of /** @type {[string, any, RegExp][]} */ ([
+      ["temperature", 2, /the field “temperature”/], ["metric", { kind: "loss", from: 3 }, /the field “metric.from”/], ["edit", { kind: "zero", scale: 2 }, /the field “edit.scale”/],
+      ["sets", [[{ site: "v", layer: 0, neuron: 1 }]], /the field “sets.neuron”/], ["prompts", [{ prompt: "x", weight: 2 }], /the field “prompts.weight”/],
+      ["metric", { kind: "kl" }, /the metric “kl”/], ["metric", { kind: "constructor" }, /the metric “constructor”/], ["edit", { kind: "noise" }, /the edit “noise”/],
+      ["edit", { kind: "mean", prompts: ["x"], over: "layers" }, /the mean over “layers”/],
+    ])) {
+      assert.throws(() => pythonScript({ ...ablation.experiment, [field]: value }, { ids, source, library }), said, `${library}: ${field}`);
+    }
   }
+  const patch = { ...base, kind: "patch", clean: "x", corrupted: "x", site: "z", axes: ["layer"] };
+  for (const library of /** @type {const} */ (["transformer_lens", "nnsight"])) {
+    assert.throws(() => pythonScript({ ...patch, metric: { kind: "kl" } }, { ids, source, library }), /the metric “kl”/);
+  }
+  const edited = { ...base, kind: "predict", prompt: "x", edited: { places: [{ site: "z", layer: 0 }], edit: { kind: "resample", prompts: ["x", "x"] } } };
+  assert.throws(() => pythonScript(edited, { ids, source }), /from one prompt, not from 2/);
+  assert.throws(() => pythonScript({ ...base, kind: "steer", prompt: "x" }, { ids, source }), /the kind “steer”/);
 });
 
 test("a result that came with the page says so, and names no browser", () => {

@@ -63,6 +63,10 @@ test("unknown keys are left out and said, whatever they are called", async () =>
   assert.deepEqual(state, { predict: { answer: " he" } });
   assert.deepEqual(ignored, ["__proto__.polluted", "constructor", "predict.__proto__", "x\\u{202e}", "toString"]);
   assert.equal(/** @type {any} */ ({}).polluted, undefined);
+  for (const place of ["nowhere", "", "GRID", "__proto__", "\u202e"]) {
+    const { section, ignored: left } = await decode(`v=1&predict.answer=+he&s=${encodeURIComponent(place)}`);
+    assert.deepEqual([section, left], [null, [`s=${place.replace("\u202e", "\\u{202e}")}`]], "a place that is not on the page");
+  }
   const many = await decode(`v=1&${Array.from({ length: 700 }, (_, i) => `k${i}=1`).join("&")}`);
   assert.equal(many.ignored.length, 10);
 });

@@ -5,6 +5,7 @@ import { LabError } from "../../www/errors.js";
 import { isBig, live, timeLeft } from "../../www/live.js";
 import { createRecordings } from "../../www/recorded.js";
 import { createStore } from "../../www/state.js";
+import { sweep } from "../../www/views/sweep.js";
 
 /** A section whose computations end when the test says so. @param {{ seconds: number }[]} [costs] of one after the other */
 function bench(costs) {
@@ -66,6 +67,50 @@ test("cancel and failure keep the last good value", async () => {
   jobs[2].fail(new LabError("input.token", "Not one token.", "Choose another."));
   await sleep(1);
   assert.deepEqual([job().status, job().value, job().error], ["error", "good", { code: "input.token", message: "Not one token.", action: "Choose another." }]);
+});
+
+test("a value keeps the address of the model that it is of, whatever is loaded after it", async () => {
+  const { store, session, jobs, start, section, job } = bench();
+  store.update("model", { address: "./first/" });
+  start();
+  jobs[0].end("of the first");
+  await sleep(1);
+  assert.equal(job().address, "./first/");
+  const { lab } = session;
+  session.lab = () => null;
+  store.update("model", { address: "./broken/", status: "error" });
+  assert.deepEqual([job().value, job().address], ["of the first", "./first/"]);
+  session.lab = lab;
+  store.update("model", { address: "./second/" });
+  section.run();
+  assert.deepEqual([job().value, job().address], ["of the first", "./first/"]);
+  // What was computed of it belongs to it, even if it arrives when another one is on its way.
+  store.update("model", { address: "./third/" });
+  jobs[1].onSofar("half", { done: 1, cells: 2 });
+  assert.deepEqual([job().value, job().address], ["half", "./second/"]);
+  jobs[1].end("whole");
+  await sleep(1);
+  assert.deepEqual([job().value, job().address], ["whole", "./second/"]);
+});
+
+test("a recorded value has the address that it was recorded of", async () => {
+  const { store, session, job } = bench();
+  const info = /** @type {any} */ ({ model: { name: "m", sha256: "00" }, engine: { build: "b" } });
+  session.lab = () => null;
+  session.recordings.add({ address: "./model/", made: "2026-01-02", info, sections: { predict: { inputs: [store.get("predict").inputs, store.get("settings").inputs, null], value: "recorded" } } });
+  assert.deepEqual([job().value, job().address], ["recorded", "./model/"]);
+});
+
+test("what is done of a sweep has model and engine, as a whole result has them", async () => {
+  const info = { model: { name: "m", sha256: "00" }, engine: { backend: "cpu", build: "b" } };
+  /** @type {any[]} */
+  const seen = [];
+  const lab = /** @type {any} */ ({ info, figure: async () => ({ row_axis: { labels: [] }, col_axis: { labels: [] } }), run: async (/** @type {any} */ _, /** @type {any} */ { onPartial }) => {
+    await onPartial({ axes: ["layer"], shape: [2], values: [1, NaN], done: 1, baseline: 0 });
+    return { axes: ["layer"], values: [1, 2] };
+  } });
+  await sweep(lab, /** @type {any} */ ({ kind: "ablate" }), /** @type {any} */ ({ onSofar: (/** @type {any} */ value) => seen.push(value) }));
+  assert.deepEqual([seen.length, seen[0].result.model, seen[0].result.engine, seen[0].sofar], [1, info.model, info.engine, { done: 1, cells: 2 }]);
 });
 
 test("an edit that changes nothing computes nothing", async () => {

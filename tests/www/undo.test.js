@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode, encode } from "../../www/link.js";
 import { apply, completed, gather, inputsOf, setInputs } from "../../www/page_state.js";
+import { FIRST } from "../../www/presets.js";
 import { createStore, initialState } from "../../www/state.js";
 import { createUndo } from "../../www/undo.js";
 
@@ -113,12 +114,26 @@ test("the page's state goes into a link and out of it", async () => {
   assert.deepEqual(there.get("look"), initialState().look, "a link that says nothing of colours means those of the beginning");
 });
 
+test("a link that names no model means the page's own, and asks about it where another is open", async () => {
+  for (const address of ["hf:a/b", "local"]) {
+    const store = createStore();
+    store.update("model", { address });
+    const { state } = await decode("v=1&predict.answer=+he");
+    apply(store, state);
+    assert.equal(store.get("model").linked, FIRST, address);
+    assert.equal(await encode(gather(store)), "v=1&predict.answer=+he", "the address says something else than the link");
+  }
+});
+
 test("names of local files stay out of links; a link says everything, even the beginning", async () => {
   const store = createStore();
   for (const address of ["local", "http://127.0.0.1:9/models/x/", "javascript:x"]) {
     store.update("model", { address });
     assert.equal(await encode(gather(store)), "", address);
   }
+  store.update("model", { address: FIRST });
+  assert.equal(apply(store, {}), false);
+  assert.equal(store.get("model").linked, null, "the page's own model is asked about although it is open");
   store.edit("bias", { tokens: [" x", " y"] });
   assert.equal(apply(store, {}), false);
   assert.deepEqual(store.get("bias").inputs.tokens, initialState().bias.inputs.tokens);

@@ -22,6 +22,9 @@ const WAYS = /** @type {Way[]} */ (["element", "frame", "listener"]);
 /** Why a figure cannot be embedded, as a sentence. */
 class No extends Error {}
 
+/** Of the model that was measured, whatever is loaded by now. @param {import("../state.js").Store} store @param {Embedded} key */
+const addressOf = (store, key) => store.get(key).job.address ?? "local";
+
 /**
  * What the element draws: the experiment with its result. The same that `MicrotomeFigure.recorded` gives.
  * @param {import("../state.js").Store} store @param {Embedded} key
@@ -30,7 +33,8 @@ class No extends Error {}
  */
 export function specOf(store, key) {
   const { job: { value } } = store.get(key);
-  const { info, address } = store.get("model");
+  const { info } = store.get("model");
+  const address = addressOf(store, key);
   if (!isAddress(address)) throw new No(words.local);
   const { result: { experiment, model, engine }, sofar } = value;
   if (info && info.model.sha256 !== model.sha256) throw new No(words.other);
@@ -55,7 +59,7 @@ const checked = (spec) => readSpec(JSON.stringify(spec));
  * @returns {import("../link.js").LinkState}
  */
 function stateOf(store, key) {
-  const { address } = store.get("model");
+  const address = addressOf(store, key);
   const { head } = store.get("attention").view;
   return {
     model: { address }, settings: store.get("settings").inputs, [key]: store.get(key).inputs,
@@ -85,20 +89,33 @@ export function embedMenuOf({ store, key, inside }) {
         return false;
       }
     }, { label: words.copyLabel(words.ways[way].title) });
-    return { way, text, root: el("div", { class: "embed-way", "data-way": way },
-      el("div", { class: "row tight" }, el("label", { for: id }, words.ways[way].title), copy), el("p", { class: "note" }, words.ways[way].about(new URL(base).host)), text) };
+    const note = el("p", { class: "note" });
+    return {
+      way,
+      /** @param {string | No} html or why there is none */
+      show(html) {
+        const none = html instanceof No;
+        text.hidden = copy.hidden = none;
+        note.textContent = none ? html.message : words.ways[way].about(new URL(base).host);
+        if (!none && text.value !== html) text.value = html;
+      },
+      root: el("div", { class: "embed-way", "data-way": way }, el("div", { class: "row tight" }, el("label", { for: id }, words.ways[way].title), copy), note, text),
+    };
   });
   const ways = el("div", { class: "embed-ways" }, ...fields.map(({ root }) => root));
   fill(inside, why, ways, status);
 
-  /** @returns {Promise<Record<Way, string>>} */
+  /** @returns {Promise<Record<Way, string | No>>} */
   async function made() {
     const spec = specOf(store, key);
     const hash = await encode(stateOf(store, key), key);
     const title = spec.figure?.title ?? S[key].title;
+    const model = addressOf(store, key);
+    // A frame shows what a link says, and asks no host that a link has chosen: embed.js.
+    const host = model.startsWith("https://") && !model.startsWith(base) ? new No(words.host(new URL(model).host)) : null;
     return {
-      element: elementOf({ spec, model: store.get("model").address, title, hash, base }),
-      frame: snippetOf({ hash, title, base }), listener: listenerOf(base),
+      element: elementOf({ spec, model, title, hash, base }),
+      frame: host ?? snippetOf({ hash, title, base }), listener: listenerOf(base),
     };
   }
 
@@ -113,7 +130,7 @@ export function embedMenuOf({ store, key, inside }) {
       ways.hidden = failed;
       status.textContent = "";
       why.textContent = failed ? (result instanceof No ? result.message : words.failed(toPlain(result).message)) : words.intro;
-      if (!failed) for (const { way, text } of fields) if (text.value !== result[way]) text.value = result[way];
+      if (!failed) for (const { way, show } of fields) show(result[way]);
     },
   };
 }

@@ -11,7 +11,8 @@ function shortest(value) {
 }
 
 /**
- * @param {any} result @param {{ figure?: unknown, browser: string, address: string, recorded?: { made: string } | null }} beside `recorded`: when, where it was not computed in this browser
+ * @param {any} result @param {{ figure?: unknown, browser: string, address: string, unfinished?: boolean, recorded?: { made: string } | null }} beside
+ *   `unfinished`: cells are missing, as null; `recorded`: when, where it was not computed in this browser
  */
-export const jsonOf = (result, { figure, browser, address, recorded }) => `${JSON.stringify({ ...result, ...(figure ? { figure } : {}), exported: { address, ...(recorded ? { recorded: recorded.made } : { browser }) } },
+export const jsonOf = (result, { figure, browser, address, unfinished, recorded }) => `${JSON.stringify({ ...result, ...(unfinished ? { incomplete: true } : {}), ...(figure ? { figure } : {}), exported: { address, ...(recorded ? { recorded: recorded.made } : { browser }) } },
   (_, value) => (value instanceof Float32Array ? Array.from(value, shortest) : value))}\n`;

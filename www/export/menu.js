@@ -48,7 +48,8 @@ export function menuOf({ store, key, body, inside, lab }) {
   fill(inside, formats, FORMATS[key].includes("png") && papers.root, el("div", { class: "scripts" }, el("span", { class: "words" }, S.export.python), ...scripts), why, status, text);
 
   const value = () => /** @type {any} */ (store.get(key).job.value);
-  const result = () => value().result ?? value();
+  /** Of a training under way, and before anything was computed, there is none. */
+  const result = () => (value() && "result" in value() ? value().result : value());
   const base = () => nameOf(result().experiment);
 
   /** The lab, if it has the model that the result is of. */
@@ -81,7 +82,8 @@ export function menuOf({ store, key, body, inside, lab }) {
     return open.tokenize(prompt, bos);
   }
 
-  const address = () => store.get("model").address;
+  /** Of the model that was measured: another one may be loaded, or may have failed to load. */
+  const address = () => /** @type {string} */ (store.get(key).job.address);
   /** @returns {Promise<Item>} */
   const item = async () => ({
     result: result(), key, address: address(), browser: navigator.userAgent, tokens: await tokens(), figure: value().figure,
@@ -91,7 +93,7 @@ export function menuOf({ store, key, body, inside, lab }) {
   /** @param {Item} of */
   function picture(of) {
     const theme = paperOf(readTheme(), paper);
-    const title = value().figure?.title ?? S[key].title;
+    const title = of.figure?.title ?? S[key].title;
     const about = aboutOf(of);
     const caption = captionOf(about).map(showText);
     const drawing = forFile(() => compose(partsOf(body, theme), { title, caption }, theme));
@@ -101,7 +103,7 @@ export function menuOf({ store, key, body, inside, lab }) {
   /** @param {Format} format */
   async function saveAs(format) {
     const of = await item();
-    const name = `${base()}.${format}`;
+    const name = `${nameOf(of.result.experiment)}.${format}`;
     switch (format) {
       case "csv": return save(name, "text/csv", csv(of));
       case "json": return save(name, "application/json", jsonOf(of.result, of));
@@ -185,6 +187,7 @@ export function menuOf({ store, key, body, inside, lab }) {
   return {
     /** Another result is there. */
     update() {
+      if (!result()) return;
       const reason = whyNoNnsight(experiment(), source());
       const nnsight = scripts[1];
       nnsight.hidden = reason !== null;

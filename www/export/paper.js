@@ -1,6 +1,4 @@
 // The colours of a picture: those of the page, or those of the light page on white, whatever the visitor's own are.
-import { sequentialFor } from "../draw/maps.js";
-
 /** @typedef {import("../draw/paint.js").Theme} Theme */
 
 /** @param {Theme} theme of the page @param {string} paper `page`, `white` or `none` @returns {Theme} */
@@ -12,7 +10,7 @@ export function paperOf(theme, paper) {
   return {
     ...theme,
     ink: value("--ink"), muted: value("--muted"), line: value("--line"), accent: value("--accent"), masked: value("--masked"), bad: value("--bad"),
-    surface: "#ffffff", series: theme.series.map((_, i) => value(`--series-${i}`)), at: value("--look-at"), by: value("--look-by"), sequential: sequentialFor(false),
+    surface: "#ffffff", series: theme.series.map((_, i) => value(`--series-${i}`)), at: value("--look-at"), by: value("--look-by"),
   };
 }
 

@@ -44,14 +44,19 @@ export function partsOf(body, theme) {
 export function wrap(text, most) {
   /** @type {string[]} */
   const lines = [];
-  for (let word of text.split(" ")) {
-    const last = lines.length - 1;
-    if (last >= 0 && lines[last].length + word.length + 1 <= most) {
-      lines[last] += ` ${word}`;
+  /** Characters of the last line: a pair of surrogates is one, and is not parted. */
+  let used = Infinity;
+  for (const word of text.split(" ")) {
+    const chars = [...word];
+    if (used + chars.length + 1 <= most) {
+      lines[lines.length - 1] += ` ${word}`;
+      used += chars.length + 1;
       continue;
     }
-    for (; word.length > most; word = word.slice(most)) lines.push(word.slice(0, most));
-    lines.push(word);
+    let from = 0;
+    for (; chars.length - from > most; from += most) lines.push(chars.slice(from, from + most).join(""));
+    lines.push(chars.slice(from).join(""));
+    used = chars.length - from;
   }
   return lines;
 }

@@ -3,18 +3,24 @@ import { paint } from "../draw/paint.js";
 
 /** Pixels for each CSS pixel. */
 const RATIO = 2;
-/** No browser draws on a larger canvas without a risk. */
+/** No browser draws on a larger canvas without a risk, and Chromium on none with a longer side. */
 const MOST_PIXELS = 64e6;
+const MOST_SIDE = 16_384;
+
+/** The size of the canvas, and its pixels for each CSS pixel. @param {number} width @param {number} height in CSS pixels */
+export function canvasOf(width, height) {
+  const ratio = Math.min(RATIO, Math.sqrt(MOST_PIXELS / (width * height)), MOST_SIDE / width, MOST_SIDE / height);
+  const side = (/** @type {number} */ length) => Math.min(MOST_SIDE, Math.ceil(length * ratio));
+  return { ratio, width: side(width), height: side(height) };
+}
 
 /**
  * @param {{ width: number, height: number, ops: import("../draw/paint.js").Op[] }} drawing
  * @param {{ background: string, title: string, desc: string }} words `background`: a colour; the others are written into the file
  */
 export async function pngOf({ width, height, ops }, { background, title, desc }) {
-  const canvas = document.createElement("canvas");
-  const ratio = Math.min(RATIO, Math.sqrt(MOST_PIXELS / (width * height)));
-  canvas.width = Math.ceil(width * ratio);
-  canvas.height = Math.ceil(height * ratio);
+  const { ratio, ...size } = canvasOf(width, height);
+  const canvas = Object.assign(document.createElement("canvas"), size);
   const ctx = canvas.getContext("2d");
   if (!ctx) throw new Error("This browser gives no canvas to draw on.");
   ctx.fillStyle = background;

@@ -45,7 +45,12 @@ export function aboutOf({ result, address, browser, unfinished, recorded }) {
   };
 }
 
-const cut = (/** @type {string} */ text) => (text.length > 220 ? `${text.slice(0, 219)}…` : text).replace(/\s+/g, " ");
+/** So many characters of a text fit, as code points: half a pair of surrogates would be no text. */
+const FITS = 220;
+const cut = (/** @type {string} */ text) => {
+  const chars = [...text];
+  return (chars.length > FITS ? `${chars.slice(0, FITS - 1).join("")}…` : text).replace(/\s+/g, " ");
+};
 
 /** A browser in two words, where its own line names one that is known. @param {string} agent */
 export const browserOf = (agent) => /(?:Firefox|Edg|OPR)\/\d+|(?:Headless)?Chrome\/\d+|Version\/\d+(?=.* Safari)/.exec(agent)?.[0].replace("Version", "Safari").replace("/", " ") ?? agent;

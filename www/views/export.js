@@ -38,7 +38,7 @@ function menu(store, key, { kind, words, parts = [], load }) {
   let asked = false;
 
   async function open() {
-    if (!root.open || asked) return loaded?.update();
+    if (!root.open || asked) return follow();
     asked = true;
     fill(inside, el("p", { class: "note" }, S.export.loading));
     try {
@@ -48,14 +48,16 @@ function menu(store, key, { kind, words, parts = [], load }) {
       asked = false;
       return fill(inside, el("p", { class: "note", role: "alert" }, S.export.failed(toPlain(error).message)));
     }
-    loaded.update();
+    follow();
   }
 
+  /** What is not seen waits until it is: a menu stays open while its section has no result, and there is nothing to follow then. */
+  const follow = () => void (root.open && !root.hidden && loaded?.update());
   const update = () => {
     const { value } = store.get(key).job;
     // A training under way has no result yet.
     root.hidden = value === null || "result" in value && value.result === null;
-    if (root.open) loaded?.update();
+    follow();
   };
   let seen = store.get(key).job.value;
   store.subscribe(key, () => {
@@ -64,7 +66,7 @@ function menu(store, key, { kind, words, parts = [], load }) {
     seen = value;
     update();
   });
-  for (const part of parts) store.subscribe(part, () => root.open && loaded?.update());
+  for (const part of parts) store.subscribe(part, follow);
   update();
   root.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !root.open) return;

@@ -4,7 +4,7 @@ import { showAbout, showBytes, showCount, showLarge, showPercent, showSentence, 
 import { el, refill } from "./dom.js";
 import { sectionMenus } from "./export.js";
 import { button } from "./fields.js";
-import { recordedMark } from "./recorded.js";
+import { recordedMark, wayOf } from "./recorded.js";
 
 /** The sections: first the notebook's, in its order. */
 export const ORDER = /** @type {const} */ (["model", "predict", "grid", "attention", "ablate", "patch", "bias", "heads", "training"]);
@@ -47,7 +47,7 @@ function under({ done, total, left }, sofar, say) {
 }
 
 /** What the check of the GPU found. @param {import("../state.js").Store} store */
-function checkedWords(store) {
+export function checkedWords(store) {
   const test = store.get("model").info?.engine.self_test;
   return test && S.selfTest.differs(showSmall(test.difference));
 }
@@ -69,6 +69,7 @@ export function computed({ store, key, live, render, engineOf, say = SAY }) {
   let drawn = null;
   /** @type {string | null} */
   let shown = null;
+  let coming = wayOf(store, key);
   const progress = el("progress", { "aria-label": S[key].title });
   const words = el("span", {});
 
@@ -87,10 +88,10 @@ export function computed({ store, key, live, render, engineOf, say = SAY }) {
       else progress.removeAttribute("value");
     }
     // The line is built anew only where it changes: a button that is rebuilt under the pointer cannot be clicked.
-    const now = JSON.stringify([job.status, job.error, job.recorded, job.status === "running" || [job.sofar, job.estimate]]) + (job.status === "done" ? performance.now() : "");
+    const now = JSON.stringify([job.status, job.error, job.recorded, job.recorded && coming, job.status === "running" || [job.sofar, job.estimate]]) + (job.status === "done" ? performance.now() : "");
     if (now !== shown) {
       shown = now;
-      refill(frame.status, ...(job.recorded ? recordedMark(job.recorded, job.status, key === "training") : []), ...line(job));
+      refill(frame.status, ...(job.recorded ? recordedMark(job.recorded, job.status, coming) : []), ...line(job));
     }
   }
 
@@ -119,5 +120,11 @@ export function computed({ store, key, live, render, engineOf, say = SAY }) {
   }
 
   store.subscribe(key, update);
+  store.subscribe("model", () => {
+    const now = wayOf(store, key);
+    if (now === coming) return;
+    coming = now;
+    update();
+  });
   return { ...frame, update };
 }

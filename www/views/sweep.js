@@ -27,7 +27,8 @@ export async function sweep(lab, experiment, { signal, onProgress, onSofar }) {
   /** @param {import("../microtome.js").PartialSweep} partial */
   const onPartial = async (partial) => {
     const sofar = { done: partial.done, cells: partial.values.length };
-    const result = /** @type {any} */ ({ version: 1, kind: experiment.kind, experiment, ...partial });
+    // With the model and the engine, as a whole result has them: it can be exported.
+    const result = /** @type {any} */ ({ version: 1, kind: experiment.kind, experiment, ...partial, ...lab.info });
     // A figure that fails here fails again at the end, where it is reported.
     const figure = await figureOf(result).catch(() => null);
     if (figure) onSofar({ result, figure, sofar }, sofar);

@@ -169,10 +169,10 @@ export function modelQuestion(session, address, { title, nothing, then }) {
   return { root, close };
 }
 
-/** @param {string} address */
-function hostOf(address) {
+/** Who is asked for a model. @param {string} address or what somebody took for one */
+export function hostOf(address) {
   if (address.startsWith("./")) return words.here;
-  if (address.startsWith("https://")) return new URL(address).host;
+  if (/^https?:/i.test(address)) return URL.canParse(address) ? new URL(address).host : showToken(address.slice(0, 120));
   const mirror = document.querySelector('meta[name="microtome-hub"]')?.getAttribute("content");
   return mirror ? new URL(mirror, document.baseURI).host : "huggingface.co";
 }

@@ -1,6 +1,7 @@
 // An experiment as Python functions for TransformerLens 2.x. Longer than most files: one part for each kind, that read side by
 // side. Each kind gives the body of a function `(model) → dict` whose fields are those of the result.
 import { GROUPS } from "../../patching.js";
+import { checkFields, known } from "./known.js";
 import { indented, py, pyString } from "./literal.js";
 
 /** @typedef {import("../tokens.js").Ids} Ids */
@@ -66,13 +67,14 @@ const answersOf = (/** @type {any} */ entry, /** @type {any} */ metric, /** @typ
  * @param {any} edit @param {string[]} sites @param {Context} context
  */
 function writer({ kind, prompts, over = "tokens" }, sites, context) {
-  const write = { zero: "0.0", mean: "average[hook.name].expand_as(x)[place]", resample: "source[hook.name][place]" }[/** @type {string} */ (kind)];
+  const write = known("edit", { zero: "0.0", mean: "average[hook.name].expand_as(x)[place]", resample: "source[hook.name][place]" }, kind);
+  const joined = known("mean over", { tokens: "cat", prompts: "stack" }, over);
   const hooks = sites.map((site) => pyString(site.includes(".") ? site.replace(".", ".hook_") : `hook_${site}`)).join(", ");
   const references = prompts ? `references = ${py(prompts.map((/** @type {any} */ prompt) => promptLine(prompt, context)))}
 caches = [model.run_with_cache(tokens(prompt))[1] for prompt in references]
 ` : "";
   const average = kind === "mean" ? `# The mean over ${over === "tokens" ? "every position of every reference prompt" : "the reference prompts, position by position"}.
-average = {name: torch.${over === "tokens" ? "cat" : "stack"}([cache[name][0] for cache in caches]).mean(0) for name in caches[0]
+average = {name: torch.${joined}([cache[name][0] for cache in caches]).mean(0) for name in caches[0]
            if name.endswith((${hooks},))}
 ` : "";
   return `${references}${average}
@@ -86,6 +88,8 @@ def edit(x, hook, place${kind === "resample" ? ", source" : ""}):
 /** Python of `hooks`, the edit that one run has of its own. @param {any} edited places and what is written there @param {Context} context */
 function editedRun({ places, edit }, context) {
   const sites = [...new Set(/** @type {string[]} */ (places.map((/** @type {any} */ place) => place.site)))];
+  // The engine refuses more: a single run has one source.
+  if (edit.kind === "resample" && edit.prompts.length !== 1) throw new Error(`a single run is resampled from one prompt, not from ${edit.prompts.length}`);
   return `${setFlags(flagsOf(sites))}${writer(edit, sites, context)}
 # Places that are edited together: hooks, and what of their tensors [batch, …].
 cell = [${spots(places, context.n_layers).join(", ")}]
@@ -99,14 +103,14 @@ const spots = (places, n_layers) => places.flatMap(({ site, layer, ...at }) =>
     .map((l) => `(${hookOf(site, String(l))}, ${placeOf(site, at)})`));
 
 /** Python of the metric on one run. @param {string} kind */
-const METRICS = /** @type {Record<string, string>} */ ({
+const metricOf = (kind) => known("metric", {
   loss: `def metric(logits, case):
     """Mean cross-entropy of token t + 1 at position t, in nats."""
     return utils.lm_cross_entropy_loss(logits, tokens(case)).item()`,
   logit_diff: `def metric(logits, case):
     """logit(correct) - logit(incorrect) at the last position."""
     return (logits[0, -1, case["correct"]] - logits[0, -1, case["incorrect"]]).item()`,
-});
+}, kind);
 
 /** @type {Record<string, (e: any, context: Context) => string>} */
 const KINDS = {
@@ -131,7 +135,7 @@ result["answers"] = [{"id": i, "rank": int((last > last[i]).sum()), "logit": las
 
   logit_diff: (e, context) => `cases = ${py(e.prompts.map((/** @type {any} */ entry) => promptLine(entry.prompt, context, answersOf(entry, { kind: "logit_diff" }, context))))}
 
-${METRICS.logit_diff}
+${metricOf("logit_diff")}
 
 values = [metric(model(tokens(case)), case) for case in cases]
 return {"values": values, "mean": mean(values)}`,
@@ -144,6 +148,8 @@ return {"values": values, "mean": mean(values)}`,
       { hooks: of(/hook_attn_in$/), flags: ["use_attn_in"] },
       { hooks: of(/hook_[qkv]_input$/), flags: ["use_split_qkv_input"] },
     ].filter(({ hooks }) => hooks.length);
+    // What the edit needs stays on, round by round.
+    const needed = flagsOf(e.edited?.places.map((/** @type {any} */ place) => place.site) ?? []);
     return `prompts = ${py(e.prompts.map((/** @type {any} */ prompt) => promptLine(prompt, context)))}
 ${e.edited ? editedRun(e.edited, context) : ""}tensors = [{} for _ in prompts]
 ${rounds.map(({ hooks, flags }) => `wanted = ${py(hooks)}
@@ -153,7 +159,7 @@ ${setFlags(flags)}for prompt, found in zip(prompts, tensors):
     for name in wanted:
         x = cache[name][0]  # without the batch axis
         found[name] = {"shape": list(x.shape), "data": [number(v) for v in x.flatten().tolist()]}
-${setFlags(flags, "False")}`).join("")}return {"tensors": tensors}`;
+${setFlags(flags.filter((flag) => !needed.includes(flag)), "False")}`).join("")}return {"tensors": tensors}`;
   },
 
   ablate(e, context) {
@@ -161,7 +167,7 @@ ${setFlags(flags, "False")}`).join("")}return {"tensors": tensors}`;
     const cases = entries.map((/** @type {any} */ entry) => promptLine(entry.prompt, context, answersOf(entry, e.metric, context)));
     const copies = e.edit.kind === "resample";
     return `${setFlags(flagsOf(sitesOf(e)))}cases = ${py(cases)}
-${METRICS[e.metric.kind]}
+${metricOf(e.metric.kind)}
 
 ${writer(e.edit, sitesOf(e), context)}
 ${cells(e, context, copies
@@ -178,6 +184,7 @@ return {"axes": axes, "shape": shape, "values": [number(v) for v in values], "ba
     const pairs = entries.map((/** @type {any} */ pair) => ({
       clean: promptLine(pair.clean, context), corrupted: promptLine(pair.corrupted, context), ...answersOf(pair, e.metric, context),
     }));
+    const measure = metricOf(e.metric.kind);
     const lengths = new Set(pairs.map((/** @type {any} */ pair) => pair.clean.ids.length));
     const theirs = lengths.size === 1 ? functionOf(e) : null;
     const normalised = e.metric.normalize ? `# 0 is the corrupted run, 1 the clean one.
@@ -207,7 +214,7 @@ axes, shape, values = ${py([...(e.sites ? ["site"] : []), ...e.axes])}, list(pat
 ${normalised}${end}`;
     }
     return `${head}
-${METRICS[e.metric.kind]}
+${measure}
 
 def edit(x, hook, place, source):
     x = x.clone()
@@ -317,19 +324,10 @@ ${indented(body)}`);
 ${sites.map((site) => `${loop(`${cell(site)}  ${tensor(site)}\n${value}`)}`).join("\n")}`;
 }
 
-/** Every field that a script is written for: one that is not here would be left out of it without a word. */
-const FIELDS = new Set(["version", "kind", "processing", "prepend_bos", "prompt", "prompts", "answer", "answers", "top_k", "hooks", "edited", "edit", "site", "sites", "sets",
-  "axes", "metric", "clean", "corrupted", "pairs", "tokens", "pattern", "patterns", "measure", "exclude_bos", "exclude_current_token", "heads"]);
-
-/** @param {any} experiment */
-export function checkFields(experiment) {
-  const unknown = Object.keys(experiment).find((name) => !FIELDS.has(name));
-  if (unknown) throw new Error(`no script is written for the field “${unknown}”`);
-}
 
 /** A function of one experiment. @param {string} name @param {any} experiment @param {Context} context */
 export function functionFor(name, experiment, context) {
   checkFields(experiment);
   return `def ${name}(model):
-${indented(KINDS[experiment.kind](experiment, context))}`;
+${indented(known("kind", KINDS, experiment.kind)(experiment, context))}`;
 }

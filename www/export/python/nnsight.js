@@ -1,7 +1,7 @@
 // An experiment as a Python script for nnsight, which runs Hugging Face's own model, here or on NDIF's machines: for models
 // that outgrow a tab. Its weights are the raw ones. A site is a module of that model and one side of it. Longer than most files:
 // one part for each kind, that read side by side.
-import { checkFields } from "./lens.js";
+import { checkFields, known } from "./known.js";
 import { indented, py, pyString } from "./literal.js";
 import { isHub, placeOfSource } from "./origin.js";
 
@@ -75,14 +75,15 @@ const lineOf = (prompt, { ids, bos }, more = {}) => ({ ids: ids.prompt(prompt, b
 const answersOf = (/** @type {any} */ entry, /** @type {any} */ metric, /** @type {any} */ { ids }) => (metric.kind !== "logit_diff" ? {}
   : { correct: ids.token(entry.correct ?? metric.correct), incorrect: ids.token(entry.incorrect ?? metric.incorrect) });
 
-const METRIC = {
+/** Python of the metric on one run. @param {string} kind */
+const metricOf = (kind) => known("metric", {
   loss: `def metric(logits, case):
     """Mean cross-entropy of token t + 1 at position t, in nats."""
     return torch.nn.functional.cross_entropy(logits[0, :-1], tokens(case)[0, 1:].to(logits.device))`,
   logit_diff: `def metric(logits, case):
     """logit(correct) - logit(incorrect) at the last position."""
     return logits[0, -1, case["correct"]] - logits[0, -1, case["incorrect"]]`,
-};
+}, kind);
 
 /** Python that runs the model on a case and names what it gives. @param {string} name @param {string} of */
 const run = (name, of) => `with model.trace(tokens(${of}), remote=REMOTE):
@@ -108,7 +109,7 @@ result["answers"] = [{"id": i, "rank": int((last > last[i]).sum()), "logit": las
   logit_diff: (e, context) => `cases = ${py(e.prompts.map((/** @type {any} */ entry) => lineOf(entry.prompt, context, answersOf(entry, { kind: "logit_diff" }, context))))}
 
 
-${METRIC.logit_diff}
+${metricOf("logit_diff")}
 
 
 values = []
@@ -141,21 +142,21 @@ result = {"tensors": tensors}
   ablate(e, context) {
     const cases = (e.prompts ?? [{ prompt: e.prompt }]).map((/** @type {any} */ entry) => lineOf(entry.prompt, context, answersOf(entry, e.metric, context)));
     const references = e.edit.prompts?.map((/** @type {any} */ prompt) => lineOf(prompt, context));
-    const over = e.edit.over ?? "tokens";
-    const kind = /** @type {"zero" | "mean" | "resample"} */ (e.edit.kind);
-    const value = { zero: "0.0", mean: `average[NAME, LAYER].expand_as(x)INDEX`, resample: `source[NAME, LAYER]INDEX` }[kind];
+    const { kind, over = "tokens" } = e.edit;
+    const joined = known("mean over", { tokens: "cat", prompts: "stack" }, over);
+    const value = known("edit", { zero: "0.0", mean: `average[NAME, LAYER].expand_as(x)INDEX`, resample: `source[NAME, LAYER]INDEX` }, kind);
     return `cases = ${py(cases)}
 ${references ? `references = ${py(references)}
 ` : ""}
 
-${METRIC[/** @type {"loss" | "logit_diff"} */ (e.metric.kind)]}
+${metricOf(e.metric.kind)}
 
 ${kind === "zero" ? "" : `
 ${keep(e)}
 
 kept = [keep(prompt) for prompt in references]
 ${kind === "mean" ? `# The mean over ${over === "tokens" ? "every position of every reference prompt" : "the reference prompts, position by position"}.
-average = {place: torch.${over === "tokens" ? "cat" : "stack"}([one[place][0] for one in kept]).mean(0) for place in kept[0]}
+average = {place: torch.${joined}([one[place][0] for one in kept]).mean(0) for place in kept[0]}
 ` : ""}`}
 baselines = []
 for case in cases:
@@ -172,7 +173,7 @@ result = {"axes": axes, "shape": shape, "values": values, "baseline": mean(basel
 cases = [pair["corrupted"] | pair for pair in pairs]  # the runs that are patched
 
 
-${METRIC[/** @type {"loss" | "logit_diff"} */ (e.metric.kind)]}
+${metricOf(e.metric.kind)}
 
 
 ${keep(e)}
