@@ -16,6 +16,12 @@
  *   answers: (string | number)[] }} Behind
  */
 
+/** @typedef {{ name: string, sha256: string | null, step?: number }} Model */
+
+/** Whether two results are of one model, and of one step of its training. @param {Model | undefined} a @param {Model | undefined} b */
+export const sameModel = (a, b) =>
+  a !== undefined && b !== undefined && a.sha256 === b.sha256 && a.name === b.name && (a.step ?? null) === (b.step ?? null);
+
 /**
  * The places that a cell edits.
  * @param {AblateResult["experiment"] | PatchResult["experiment"]} experiment

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawSheet, hitTile, sheetLayout, sheetMark, thumbnail, tileAt } from "../../www/draw/attention.js";
+import { drawSheet, hitTile, sharesTo, sheetLayout, sheetMark, thumbnail, tileAt } from "../../www/draw/attention.js";
 import { patternFigure, patternsOf } from "../../www/figures.js";
 import { theme } from "./theme.js";
 
@@ -46,6 +46,16 @@ test("the middle of every tile hits that tile, and the gap between two hits none
 test("what a head cannot see is see-through, the rest is opaque", () => {
   const tile = drawSheet(patternsOf(trace()), sheetLayout(2, 2, { width: 400, ratio: 1 }), theme).filter(({ op }) => op === "cells")[1];
   assert.deepEqual(tile.op === "cells" && [...tile.rgba].filter((_, i) => i % 4 === 3), [255, 0, 0, 255, 255, 0, 255, 255, 255]);
+});
+
+test("with a lower top, weaker attention has the strongest colour, and what is stronger the same", () => {
+  const strongest = theme.sequential.at(-1);
+  const pattern = [{ layer: 0, head: 0, n: 2, data: Float32Array.from([1, 0, 0.75, 0.25]) }];
+  const colours = (/** @type {number | undefined} */ top) => drawSheet(pattern, sheetLayout(1, 1, { width: 400, ratio: 1 }), theme, 1, top)
+    .flatMap((op) => (op.op === "cells" ? [0, 2, 3].map((i) => [...op.rgba.slice(4 * i, 4 * i + 3)]) : []));
+  const same = (/** @type {number | undefined} */ top) => colours(top).map((rgb) => String(rgb) === String(strongest));
+  assert.deepEqual([undefined, 0.75, 0.25].map(same), [[true, false, false], [true, true, false], [true, true, true]]);
+  assert.deepEqual(sharesTo(0.25), { min: 0, mid: 0.125, max: 0.25 });
 });
 
 test("a small square has the largest value of those that share a pixel, and nothing where no token can be seen", () => {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { coloured, locked, position, ramp } from "../../www/draw/colour.js";
 import { drawHeatmap, layout, tokenMarks, hit } from "../../www/draw/heatmap.js";
-import { BREWER, MAPS, MAP_NAMES, sequentialFor } from "../../www/draw/maps.js";
-import { behind, metricOf, movedBy, placesBehind, prediction } from "../../www/behind.js";
+import { MAPS, MAP_NAMES } from "../../www/draw/maps.js";
+import { behind, metricOf, movedBy, placesBehind, prediction, sameModel } from "../../www/behind.js";
 import { moved } from "../../www/cursor.js";
 import { placesOf, ranksOf } from "../../www/figures.js";
 import { S } from "../../www/strings.js";
@@ -15,7 +15,6 @@ test("maps are ColorBrewer’s: their ends and middles, and nothing in between i
   assert.deepEqual([MAPS.PuOr[0], MAPS.PuOr[5], MAPS.PuOr[10]], [[127, 59, 8], [247, 247, 247], [45, 0, 75]]);
   const lights = MAPS.sequential.map(([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b);
   assert.ok(lights.every((light, i) => i === 0 || light < lights[i - 1]), `${lights}`);
-  assert.deepEqual(sequentialFor(true), [...BREWER.Blues].reverse());
 });
 
 test("positive is blue and negative red, or purple and orange", () => {
@@ -58,14 +57,14 @@ test("signs stand in every cell that differs from the middle, in ink that its co
   const f = figure([2, 3, 3.4, null], 2, { min: 2, mid: 3, max: 4 });
   for (const written of [true, false]) {
     const at = layout(f, { width: 800, ratio: 1 });
-    const signs = drawHeatmap(f, at, theme, { stops: MAPS.RdBu, written, signs: true }).flatMap((op) => (op.op === "text" && /^[+−]$/.test(op.text) ? [op] : []));
+    const signs = drawHeatmap(f, at, theme, { stops: MAPS.RdBu, written, signs: "every" }).flatMap((op) => (op.op === "text" && /^[+−]$/.test(op.text) ? [op] : []));
     assert.deepEqual(signs.map(({ text }) => text), ["−", "+"]);
     assert.deepEqual(signs.map(({ x, y }) => hit(at, f, x, y)), [{ row: 0, col: 0 }, { row: 1, col: 0 }]);
     assert.deepEqual(signs.map(({ fill }) => fill), ["light", "dark"]);
   }
   // About zero the numbers have their signs with them; what is nothing has none.
   const zero = figure([-1, 0.001, 0.4, null], 2, { min: -1, mid: 0, max: 1 });
-  const texts = drawHeatmap(zero, layout(zero, { width: 800, ratio: 1 }), theme, { stops: MAPS.RdBu, signs: true }).flatMap((op) => (op.op === "text" ? [op.text] : []));
+  const texts = drawHeatmap(zero, layout(zero, { width: 800, ratio: 1 }), theme, { stops: MAPS.RdBu, signs: "every" }).flatMap((op) => (op.op === "text" ? [op.text] : []));
   assert.deepEqual(texts.slice(0, 3), ["−1.00", "0.00", "+0.40"]);
 });
 
@@ -145,6 +144,14 @@ test("of several references, the run behind a cell has one; of a mean it has all
   assert.deepEqual(behind(result({ kind: "mean", prompts: ["p", "q"], over: "tokens" }), 0).runs[1].edited?.edit, { kind: "mean", prompts: ["p", "q"], over: "tokens" });
   assert.equal(metricOf("loss", /** @type {any} */ ({ loss: 2.5 })), 2.5);
   assert.equal(metricOf("logit_diff", /** @type {any} */ ({ answers: [{ logit: 3 }, { logit: 1.25 }] })), 1.75);
+});
+
+test("a run is of the same model where weights, name and step are", () => {
+  const model = { name: "gpt2", sha256: "a", step: 100 };
+  assert.ok(sameModel(model, { ...model }));
+  for (const other of [{ name: "gpt3" }, { sha256: "b" }, { sha256: null }, { step: 200 }, { step: undefined }]) assert.ok(!sameModel(model, { ...model, ...other }), JSON.stringify(other));
+  assert.ok(sameModel({ name: "own", sha256: null }, { name: "own", sha256: null }));
+  assert.ok(!sameModel(undefined, undefined) && !sameModel(model, undefined));
 });
 
 test("what an edit moved of a head’s attention is between nothing and all", () => {

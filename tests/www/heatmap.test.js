@@ -71,6 +71,21 @@ test("the colour bar states minimum, middle and maximum", () => {
   for (const end of ["≤ 2.50", "3.00", "3.50", "Layer", "Position", "token_2"]) assert.ok(texts.includes(end), `${end} in ${texts}`);
 });
 
+test("a cell without room for its number has its sign, unless it is too small for that, or the figure has no sides", () => {
+  const wide = 30;
+  for (const [cols, width, expected] of /** @type {[number, number, boolean][]} */ ([[8, 324, true], [8, 830, false], [wide, 324, false]])) {
+    const f = figure(4, cols);
+    const at = layout(f, { width, ratio: 3 });
+    const signs = drawHeatmap(f, at, theme, { stops: theme.diverging, signs: "small" }).flatMap((op) => (op.op === "text" && /^[+−]$/.test(op.text) ? [op] : []));
+    assert.equal(signs.length, expected ? f.values.filter((value) => value).length : 0, `${cols} columns on ${width} pixels, cells of ${at.cell.w} × ${at.cell.h}`);
+    for (const { text, x, y } of signs) {
+      const cell = hit(at, f, x, y);
+      assert.equal(text, Number(f.values[(cell?.row ?? NaN) * cols + (cell?.col ?? NaN)]) > 0 ? "+" : "−");
+    }
+    assert.ok(!drawHeatmap(f, at, theme, { stops: theme.sequential }).some((op) => op.op === "text" && /^[+−]$/.test(op.text)));
+  }
+});
+
 test("the cursor frames the cell it stands on", () => {
   const f = figure(4, 11);
   const at = layout(f, SIZES[0]);

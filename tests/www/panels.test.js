@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { drawPanels, hitPanel, panelAt, panelMark, panelsLayout } from "../../www/draw/panels.js";
 import { drawHeatmap, layout } from "../../www/draw/heatmap.js";
@@ -48,6 +49,20 @@ test("the strongest panel has the cell farthest from the middle, on either side;
   assert.equal(strongest(f), 7);
   assert.equal(strongest({ ...f, values: f.values.map((_, i) => (i === 100 ? -9 : i % 3 ? 1 : null)) }), 2);
   assert.equal(strongest({ ...f, scale: { min: 5, mid: 5, max: 5 }, values: f.values.map(() => null) }), 0);
+});
+
+test("the engine's titles are names of axes: words in another language change no label but theirs", () => {
+  const words = JSON.parse(execFileSync(process.execPath, ["--input-type=module", "-e", `
+    import { register } from "node:module";
+    register("data:text/javascript," + encodeURIComponent(\`export async function load(url, context, next) {
+      const loaded = await next(url, context);
+      return url.endsWith("/strings/axes.js") ? { ...loaded, source: String(loaded.source).replaceAll('Layer: "Layer"', 'Layer: "Schicht"').replaceAll('Head: "Head"', 'Head: "Kopf"') } : loaded;
+    }\`));
+    const { placeWords, shortLabel } = await import(${JSON.stringify(new URL("../../www/figures.js", import.meta.url).href)});
+    const axis = (title, labels) => ({ title, labels });
+    const figure = { panel_axes: [axis("Site", ["z", "q"])], row_axis: axis("Layer", ["0", "1"]), col_axis: axis("Head", ["0", "1"]) };
+    console.log(JSON.stringify([placeWords(figure, 1, { row: 1, col: 0 }), shortLabel("Layer", "3"), shortLabel("Site", "z")]));`], { encoding: "utf8" }));
+  assert.deepEqual(words, ["q, schicht 1, kopf 0", "L3", "z"]);
 });
 
 test("a cell's place in words, outermost axis first", () => {

@@ -72,10 +72,12 @@ export function hitTile(sheet, count, x, y) {
  * @param {Sheet} sheet
  * @param {Theme} theme
  * @param {number} [ratio] device pixels per CSS pixel
+ * @param {number} [top] the share that has the strongest colour
  * @returns {Op[]}
  */
-export function drawSheet(patterns, sheet, theme, ratio = 1) {
+export function drawSheet(patterns, sheet, theme, ratio = 1, top = 1) {
   const { single } = sheet;
+  const scale = sharesTo(top);
   return patterns.flatMap(({ layer, head, n, data }, index) => {
     const box = tileAt(sheet, index);
     const text = { op: /** @type {const} */ ("text"), fill: theme.muted, font: labelFont(theme) };
@@ -83,7 +85,7 @@ export function drawSheet(patterns, sheet, theme, ratio = 1) {
     /** @type {Op[]} */
     const tile = [
       { op: "rect", ...box, fill: theme.masked },
-      { op: "cells", ...box, cols: side, rows: side, rgba: coloured(thumbnail(n, data, side), UNIT, theme.sequential) },
+      { op: "cells", ...box, cols: side, rows: side, rgba: coloured(thumbnail(n, data, side), scale, theme.sequential) },
       { op: "frame", ...inset(box, 0.5), stroke: theme.line, width: 1 },
     ];
     if (single) tile.push({ ...text, text: `L${layer}H${head}`, x: box.x, y: box.y - 4, align: "left", baseline: "bottom" });
@@ -105,8 +107,8 @@ export function drawSheet(patterns, sheet, theme, ratio = 1) {
 export const sheetMark = (sheet, theme, { shown, locked }) =>
   [{ op: "frame", ...inset(tileAt(sheet, shown), -1.5), stroke: locked ? theme.accent : theme.ink, width: locked ? 3 : 2 }];
 
-/** Attention is a share. */
-const UNIT = { min: 0, mid: 0.5, max: 1 };
+/** The scale of shares, which attention is: the same for all heads, so that they compare. @param {number} top */
+export const sharesTo = (top) => ({ min: 0, mid: top / 2, max: top });
 
 /**
  * A pattern `[dest, src]` in `side` × `side` values, NaN where no head can attend to. Where several tokens share a pixel it

@@ -3,6 +3,7 @@ import { coloured, inkOn, position, ramp } from "./colour.js";
 import { LABEL, labelFont } from "./paint.js";
 import { colourBar, columnLabels, rowLabels, widest, widthOf } from "./axis.js";
 import { writerFor } from "../format.js";
+import { axisWord } from "../strings/axes.js";
 
 /** @typedef {import("../microtome.js").Figure} Figure */
 /** @typedef {import("./paint.js").Op} Op */
@@ -20,8 +21,8 @@ const rowChars = (wide) => (wide ? 32 : 14);
 const CELL = { least: 9, most: 64, tallest: 40 };
 /** Patterns of hundreds of tokens are looked at as a whole. */
 const LEAST_SQUARE = 2;
-/** A cell at least this large carries the sign of its value. */
-const SIGNED = 9;
+/** A cell at least this large carries the sign of its value where every cell should; and where only those should that have no number. */
+const SIGNED = { every: 9, small: 12 };
 /** A value nearer to the middle, as a part of the range, has no sign: its number would be that of the middle. */
 const NONE = 0.005;
 const BAR = 12;
@@ -76,11 +77,12 @@ export function hit({ plot, cell }, figure, x, y) {
  * @param {Figure} figure
  * @param {Layout} at
  * @param {Theme} theme
- * @param {{ stops: import("./colour.js").Rgb[], cursor?: Cell | null, written?: boolean, pending?: boolean, signs?: boolean }} look
- *   `pending`: cells that are missing are not done yet, and hatched; `signs`: a + or − in every cell
+ * @param {{ stops: import("./colour.js").Rgb[], cursor?: Cell | null, written?: boolean, pending?: boolean, signs?: "every" | "small" | "none" }} look
+ *   `pending`: cells that are missing are not done yet, and hatched; `signs`: a + or − in every cell, or in those that are too
+ *   small for their number, whose colour alone would say on which side of the middle they are
  * @returns {Op[]}
  */
-export function drawHeatmap(figure, at, theme, { stops, cursor = null, written = true, pending = false, signs = false }) {
+export function drawHeatmap(figure, at, theme, { stops, cursor = null, written = true, pending = false, signs = "none" }) {
   const { plot, cell } = at;
   const masked = theme.masked;
   /** @type {Op[]} */
@@ -92,8 +94,10 @@ export function drawHeatmap(figure, at, theme, { stops, cursor = null, written =
   const large = written && cell.w >= WRITTEN.w && cell.h >= WRITTEN.h;
   // About zero, a number has its sign with it.
   const own = large && figure.scale.mid === 0;
-  if (large) ops.push(...numbers(figure, at, theme, stops, signs && own));
-  if (signs && !own && cell.w >= SIGNED && cell.h >= SIGNED) ops.push(...glyphs(figure, at, theme, stops, large));
+  const every = signs === "every";
+  if (large) ops.push(...numbers(figure, at, theme, stops, every && own));
+  const signed = every ? !own : signs === "small" && !large;
+  if (signed && Math.min(cell.w, cell.h) >= SIGNED[every ? "every" : "small"]) ops.push(...glyphs(figure, at, theme, stops, large));
   ops.push({ op: "frame", ...inset(plot, 0.5), stroke: theme.line, width: 1 });
   ops.push(...rowLabels(figure.row_axis.labels, plot, theme, rowChars(at.wide)));
   ops.push(...columnLabels(figure.col_axis.labels, plot, theme, at.turned));
@@ -197,8 +201,8 @@ function titles(figure, { plot, turned }, theme) {
   const under = 6 + (turned ? widest(figure.col_axis.labels) : LABEL.line);
   const common = { op: /** @type {const} */ ("text"), fill: theme.ink, font: labelFont(theme) };
   return [
-    { ...common, text: figure.col_axis.title, x: plot.x + plot.w / 2, y: plot.y + plot.h + under + 2, align: "center", baseline: "top" },
-    { ...common, text: figure.row_axis.title, x: 2, y: plot.y + plot.h / 2, align: "center", baseline: "top", turn: -Math.PI / 2 },
+    { ...common, text: axisWord(figure.col_axis.title), x: plot.x + plot.w / 2, y: plot.y + plot.h + under + 2, align: "center", baseline: "top" },
+    { ...common, text: axisWord(figure.row_axis.title), x: 2, y: plot.y + plot.h / 2, align: "center", baseline: "top", turn: -Math.PI / 2 },
   ];
 }
 

@@ -1,5 +1,6 @@
 // Colour maps, as Cynthia Brewer's ColorBrewer 2 lists them (11 and 9 classes; Apache-2.0, colorbrewer.org), low to high.
-// Nothing here is tuned: what is between two stops is interpolated.
+// Nothing here is tuned: what is between two stops is interpolated. They are the same on a light page and on a dark one, so
+// that a colour means the same number on a screen, in a screenshot and on paper.
 import { parseHex } from "./colour.js";
 
 /** @typedef {import("./colour.js").Rgb} Rgb */
@@ -18,7 +19,3 @@ export const BREWER = {
 export const MAPS = { RdBu: BREWER.RdBu, PuOr: BREWER.PuOr, sequential: BREWER.Blues };
 /** @type {MapName[]} */
 export const MAP_NAMES = ["RdBu", "PuOr", "sequential"];
-
-const BLUES_DOWN = [...BREWER.Blues].reverse();
-/** The map of attention: little of it lies near the page's own colour. @param {boolean} dark @returns {Rgb[]} */
-export const sequentialFor = (dark) => (dark ? BLUES_DOWN : BREWER.Blues);

@@ -30,6 +30,7 @@ export function ablateView(store, session, tokens) {
   fill(frame.controls, ...ablateFields(store, tokens));
 
   let baseline = 0;
+  /** What is drawn. @type {Swept | null} */ let drawn = null;
   const behind = runBehind(store, session, () => figures.focus());
   const figures = panelsView(store, {
     key: "ablate", pick: behind.open, drop: behind.close, hint: S.figures.behind.hint,
@@ -38,10 +39,12 @@ export function ablateView(store, session, tokens) {
   const stated = el("p", { class: "finding" });
   const reading = el("p", { class: "note" });
   const title = el("h3", {});
-  fill(frame.body, title, stated, figures.root, behind.root, reading);
+  fill(frame.body, title, stated, figures.root, reading, behind.root);
 
   /** @param {Swept} value */
-  function render({ result, figure, sofar }) {
+  function render(value) {
+    const { result, figure, sofar } = value;
+    drawn = value;
     const { experiment } = result;
     const { kind } = experiment.metric;
     const prompts = "prompts" in experiment ? experiment.prompts.length : 1;
@@ -51,8 +54,17 @@ export function ablateView(store, session, tokens) {
     stated.textContent = S.ablate.baseline(prompts > 1 ? S.ablate.mean(what, prompts) : what, showExact(baseline) + S.ablate.units[kind]);
     figures.show(figure, { pending: Boolean(sofar) });
     behind.follow({ result, figure, sofar });
-    reading.textContent = `${S.ablate.reading[kind]} ${extremes(figure, baseline)}`;
+    read();
   }
+
+  /** The sentence names the colours of the map that was chosen. */
+  function read() {
+    if (!drawn) return;
+    const { result: { experiment }, figure } = drawn;
+    const colours = S.figures.look.colours[store.get("look").map];
+    reading.textContent = `${S.ablate.reading[experiment.metric.kind](colours)} ${extremes(figure, baseline)}`;
+  }
+  store.subscribe("look", read);
   return frame.root;
 }
 

@@ -1,5 +1,6 @@
 // What section 5 asks for: prompts, measure, what is switched off, and what takes its place.
 import { S } from "../strings.js";
+import { toPlain } from "../errors.js";
 import { filled } from "../experiments.js";
 import { el, fill } from "./dom.js";
 import { answerField, promptChips } from "./chips.js";
@@ -54,7 +55,14 @@ export function ablateFields(store, tokens) {
   const referenceNote = el("p", { class: "note" });
   const gridReferences = button(S.ablate.gridReferences, () => {
     const { metric } = now();
-    const text = filled(store.get("grid").inputs).map(({ prompt, correct }) => (metric === "loss" ? prompt + correct : prompt)).join("\n");
+    /** @type {string} */ let text;
+    try {
+      text = filled(store.get("grid").inputs).map(({ prompt, correct }) => (metric === "loss" ? prompt + correct : prompt)).join("\n");
+    } catch (error) {
+      // Of a grid without prompts, or with too many, its own section says more.
+      referenceNote.textContent = toPlain(error).message;
+      return;
+    }
     edit({ references: { ...now().references, [metric]: text } });
   }, { quiet: true });
 

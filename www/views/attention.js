@@ -4,13 +4,14 @@ import { attention } from "../experiments.js";
 import { patternFigure, patternsOf } from "../figures.js";
 import { LabError } from "../errors.js";
 import { live } from "../live.js";
-import { drawSheet, hitTile, sheetLayout, sheetMark } from "../draw/attention.js";
+import { drawSheet, hitTile, sharesTo, sheetLayout, sheetMark } from "../draw/attention.js";
 import { nameOf, showBytes, showCount, showExact } from "../format.js";
 import { el, fill } from "./dom.js";
 import { promptChips } from "./chips.js";
 import { choice, textField } from "./fields.js";
 import { gridSurface } from "./grid_surface.js";
 import { heatmapView } from "./heatmap.js";
+import { contrastControl } from "./look.js";
 import { computed } from "./section.js";
 import { tokenStrip } from "./strip.js";
 import { copying } from "./tools.js";
@@ -89,9 +90,9 @@ export function attentionView(store, session, source, copyLink) {
       if (!listed.length) return null;
       const layers = new Set(listed.map(({ layer }) => layer)).size;
       const at = sheetLayout(listed.length / layers, layers, size);
-      const heads = listed;
+      const [heads, top] = [listed, contrast.top()];
       sheet = at;
-      return { width: at.width, height: at.height, key: [heads], ops: () => drawSheet(heads, at, theme, size.ratio),
+      return { width: at.width, height: at.height, key: [heads, top], ops: () => drawSheet(heads, at, theme, size.ratio, top),
         marks: sheetMark(at, theme, { shown: Math.max(0, heads.indexOf(shown())), locked: now().view.locked }) };
     },
   });
@@ -106,6 +107,7 @@ export function attentionView(store, session, source, copyLink) {
   const hint = el("span", { class: "note" });
   const link = copying("", copyLink);
   const layers = el("div", {});
+  const contrast = contrastControl(store);
   /** @type {ReturnType<typeof choice> | null} */ let pick = null;
   const prompt = textField(S.common.prompt, now().inputs.prompt, (prompt) => store.edit("attention", { prompt }));
   const chips = promptChips(source, () => now().inputs.prompt);
@@ -113,7 +115,7 @@ export function attentionView(store, session, source, copyLink) {
     prompt.set(now().inputs.prompt);
     chips.look();
   });
-  fill(frame.controls, prompt.root, chips.root, layers);
+  fill(frame.controls, prompt.root, chips.root, el("div", { class: "row" }, layers, contrast.root));
   fill(frame.body, tiles.root, tiles.live, el("div", { class: "heading" }, title, hint), zoom.root, el("p", { class: "copy-link" }, link), strip.root);
   frame.root.addEventListener("keydown", ({ key }) => key === "Escape" && look({ locked: false }));
 
@@ -138,7 +140,7 @@ export function attentionView(store, session, source, copyLink) {
     title.textContent = S.attention.figure(pattern.layer, pattern.head);
     hint.textContent = now().view.locked ? S.attention.kept : S.attention.preview;
     link.textContent = S.attention.copyLink(`L${pattern.layer}H${pattern.head}`);
-    zoom.show(patternFigure(pattern, tokens));
+    zoom.show({ ...patternFigure(pattern, tokens), scale: sharesTo(contrast.top()) });
     strip.show(pattern, tokens);
   }
 
@@ -153,26 +155,37 @@ export function attentionView(store, session, source, copyLink) {
     refresh();
   }
 
+  /** The layer that is chosen; null, all of them, where the model has no such layer: a link, or a larger model, may have named it. */
+  function onlyLayer() {
+    const { layer } = now().view;
+    return all.some((pattern) => pattern.layer === layer) ? layer : null;
+  }
+
   function list() {
-    const { layer: only } = now().view;
+    const only = onlyLayer();
     listed = all.filter(({ layer }) => only === null || layer === only);
   }
 
   function drawLayers() {
     const numbers = [...new Set(all.map(({ layer }) => layer))].map((layer) => /** @type {[string, string]} */ ([`${layer}`, `${layer}`]));
-    pick = choice(S.attention.layer, [["", S.attention.all], ...numbers], String(now().view.layer ?? ""), (to) => {
+    pick = choice(S.attention.layer, [["", S.attention.all], ...numbers], String(onlyLayer() ?? ""), (to) => {
       const layer = to === "" ? null : Number(to);
       look({ layer, head: layer === null ? now().view.head : { layer, head: now().view.head.head } });
     });
     fill(layers, pick.root);
   }
 
+  let seen = contrast.top();
+  store.subscribe("look", () => {
+    if (contrast.top() !== seen) refresh();
+    seen = contrast.top();
+  });
   let view = now().view;
   store.subscribe("attention", () => {
     if (now().view !== view) {
       // The list of heads chooses, too.
       if (now().view.layer !== view.layer) {
-        pick?.set(String(now().view.layer ?? ""));
+        pick?.set(String(onlyLayer() ?? ""));
         list();
       }
       refresh();

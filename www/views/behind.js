@@ -1,7 +1,7 @@
 // The panel under a sweep's figure: what the run behind the chosen cell predicts, and where its heads look, beside the run
 // without the edit. Loaded with the first click. Longer than most files: one run, four ways to look at it.
 import { S } from "../strings.js";
-import { behind, metricOf, movedBy, patternsAsked, prediction } from "../behind.js";
+import { behind, metricOf, movedBy, patternsAsked, prediction, sameModel } from "../behind.js";
 import { LabError, toPlain } from "../errors.js";
 import { patternHook } from "../experiments.js";
 import { patternFigure, patternsOf } from "../figures.js";
@@ -67,7 +67,7 @@ export function behindView(store, session, closed) {
     running?.abort();
     running = null;
     shown = null;
-    root.hidden = true;
+    see(false);
     closed();
   }
 
@@ -76,9 +76,33 @@ export function behindView(store, session, closed) {
     const same = shown && JSON.stringify(shown.result.experiment) === JSON.stringify(result.experiment);
     shown = { result, cell };
     if (!same) which = { prompt: 0, reference: 0 };
-    drawPickers(behind(result, cell));
-    root.hidden = false;
+    const of = behind(result, cell);
+    drawPickers(of);
+    // Without the tokens, which come with the run: so the panel has its heading at once.
+    name(sentence(of, []));
+    see(true);
     void run();
+  }
+
+  /** @param {boolean} open */
+  function see(open) {
+    root.hidden = !open;
+    root.closest(".body")?.classList.toggle("run-open", open);
+  }
+
+  /** @param {string} text */
+  function name(text) {
+    title.textContent = text;
+    root.setAttribute("aria-label", text);
+  }
+
+  /** Says why there is no run, in its place. @param {string} text @param {Element} [instead] */
+  function without(text, instead) {
+    running = null;
+    status.textContent = text;
+    attention.hidden = true;
+    answer.classList.remove("stale");
+    fill(answer, instead);
   }
 
   /** @param {Behind} of */
@@ -98,37 +122,42 @@ export function behindView(store, session, closed) {
     running?.abort(new LabError("run.superseded", "A newer request took its place."));
     const lab = session.lab();
     const now = shown;
-    if (!lab || !now) return;
+    if (!now) return;
+    if (!lab) return without(words.waiting);
+    const { model } = now.result;
+    if (!sameModel(model, lab.info.model)) return without(words.otherModel);
     const mine = new AbortController();
     running = mine;
     const { signal } = mine;
     status.textContent = words.running;
     // What is still there is of the run before.
-    attention.classList.add("stale");
+    for (const part of [answer, attention]) part.classList.add("stale");
     try {
       const of = behind(now.result, now.cell, which);
       const top = Math.min(TOP, lab.info.model.d_vocab);
       const predicted = [];
       for (const asked of of.runs) predicted.push(await lab.run(prediction(of, asked, top), { signal }));
       if (running !== mine) return;
+      // Another checkpoint may have come in between.
+      if (!predicted.every((result) => sameModel(model, result.model))) return without(words.otherModel);
       drawAnswer(of, predicted, now);
-      await trace(lab, of, predicted[0].tokens, signal, () => running === mine);
+      await trace(lab, model, of, predicted[0].tokens, signal, () => running === mine);
       if (running === mine) running = null;
     } catch (thrown) {
       const error = toPlain(thrown);
-      if (running !== mine || error.code === "run.cancelled" || error.code === "lab.closed") return;
-      running = null;
-      status.textContent = "";
-      attention.hidden = true;
-      fill(answer, errorBox(error));
+      if (running !== mine) return;
+      if (error.code === "run.cancelled") return without("");
+      // The model was changed under it: which one comes is not known yet.
+      if (error.code === "lab.closed") return without(words.waiting);
+      without("", errorBox(error));
     }
   }
 
   /**
-   * @param {import("../microtome.js").Lab} lab @param {Behind} of @param {Token[]} words_
+   * @param {import("../microtome.js").Lab} lab @param {import("../behind.js").Model} model @param {Behind} of @param {Token[]} words_
    * @param {AbortSignal} signal @param {() => boolean} current
    */
-  async function trace(lab, of, words_, signal, current) {
+  async function trace(lab, model, of, words_, signal, current) {
     const { n_layers, n_heads } = lab.info.model;
     const bytes = 2 * n_layers * n_heads * words_.length ** 2 * 4;
     if (bytes > MOST_BYTES) {
@@ -138,9 +167,10 @@ export function behindView(store, session, closed) {
     const hooks = Array.from({ length: n_layers }, (_, layer) => patternHook(layer));
     const [plain, edited] = of.runs.slice(-2);
     const traces = [];
-    for (const asked of [plain, edited]) traces.push(patternsOf(await lab.run(patternsAsked(of, asked, hooks), { signal })));
+    for (const asked of [plain, edited]) traces.push(await lab.run(patternsAsked(of, asked, hooks), { signal }));
     if (!current()) return;
-    [before, after] = traces;
+    if (!traces.every((result) => sameModel(model, result.model))) return without(words.otherModel);
+    [before, after] = traces.map(patternsOf);
     const moved = before.map((pattern, i) => movedBy(pattern, after[i]));
     head = moved.indexOf(Math.max(...moved));
     status.textContent = moved[head] > 0 ? "" : words.still;
@@ -154,14 +184,14 @@ export function behindView(store, session, closed) {
   /** @param {Behind} of @param {import("../microtome.js").PredictResult[]} predicted @param {{ result: Swept, cell: number }} now */
   function drawAnswer(of, predicted, { result, cell }) {
     tokens = predicted[predicted.length - 1].tokens;
-    title.textContent = sentence(of, tokens);
-    root.setAttribute("aria-label", title.textContent);
+    name(sentence(of, tokens));
     const [plain, edited] = predicted.slice(-2).map((result) => metricOf(of.metric, result));
     const value = result.values[cell];
     const many = of.prompts * of.references;
     const columns = of.runs.map(({ role }) => words.columns[role]);
     const rows = Array.from({ length: Math.max(...predicted.map(({ top }) => top.length)) }, (_, rank) => [showCount(rank), ...predicted.map(({ top }) => top[rank] && tokenCell(top[rank]))]);
     const answers = of.answers.map((_, i) => [nameOf((predicted[0].answers ?? [])[i]), ...predicted.map(({ answers = [] }) => `${showExact(answers[i].logit)} · ${showPercent(answers[i].prob)}`)]);
+    answer.classList.remove("stale");
     fill(answer,
       el("p", { class: "finding" }, [
         words.metric(words.measured[of.metric], showExact(edited), showExact(plain), showSigned(edited - plain)),
@@ -183,6 +213,14 @@ export function behindView(store, session, closed) {
     const values = one.values.map((value, i) => (value === null || i % n > Math.floor(i / n) ? null : value - data[i]));
     change.show({ ...one, title: `${one.title}: ${words.difference}`, values, scale: symmetric(values, 0) });
   }
+
+  // Another model, or another checkpoint, is there.
+  session.onReady(() => {
+    if (!shown || running) return;
+    if (!answer.childElementCount) return void run();
+    if (!sameModel(shown.result.model, session.lab()?.info.model)) status.textContent = words.earlier;
+    else if (status.textContent === words.earlier) status.textContent = "";
+  });
 
   return {
     root, open, close,
@@ -206,11 +244,11 @@ const box = (node) => el("div", { class: "scroll", tabindex: 0, role: "group", "
 /** @param {import("../microtome.js").ScoredToken} token */
 const tokenCell = (token) => el("span", {}, el("span", { class: "token" }, nameOf(token)), ` ${showPercent(token.prob)}`);
 
-/** What the edit is, in words: “L2H5’s z set to zero”. @param {Behind} of @param {Token[]} tokens */
+/** What the edit is, in words: “L2H5’s z set to zero”. @param {Behind} of @param {Token[]} tokens of the prompt, as far as they are known */
 function sentence({ places, kind }, tokens) {
   const words = S.figures.behind;
-  const at = (/** @type {number | undefined} */ index, /** @type {(token: string, index: number) => string} */ say) =>
-    (index === undefined ? "" : say(nameOf(tokens[index]), index));
+  const at = (/** @type {number | undefined} */ index, /** @type {(what: string) => string} */ say) =>
+    (index === undefined ? "" : say(tokens[index] ? words.named(nameOf(tokens[index]), index) : words.token(index)));
   const all = places.map(({ site, layer, head, pos, dest, src }) => {
     const name = layer === undefined ? (head === undefined ? words.all : `H${head}`) : head === undefined ? words.layer(layer) : `L${layer}H${head}`;
     const part = layer === undefined && head === undefined ? `${words.all} ${site}` : words.part(name, site);

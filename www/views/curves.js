@@ -1,12 +1,14 @@
 // The figures of section 9: four line charts, a strip of small heatmaps and their numbers. A step that is pointed at in
 // one of them is shown in all. Longer than most files: they share the step.
 import { S } from "../strings.js";
+import { MAPS } from "../draw/maps.js";
 import { drawStrip, hitStep, stripLayout, stripOf } from "../draw/strip.js";
 import { lastDone, ranked } from "../series.js";
 import { showCount, showExact, showNumber } from "../format.js";
 import { el, fill, scrollable, table } from "./dom.js";
 import { select } from "./fields.js";
 import { linesView } from "./lines.js";
+import { numbersView } from "./numbers.js";
 import { surface } from "./surface.js";
 
 /** @typedef {import("../series.js").Series} Series */
@@ -79,14 +81,23 @@ export function curvesView(store, { pick, current }) {
     if (!series?.heads.length) return null;
     const maps = stripOf(series);
     sheet = stripLayout(maps, size);
-    return { width: sheet.width, height: sheet.height, ops: drawStrip(maps, sheet, theme, { pointed: now().pointed, current: here() }) };
+    const coloured = { ...theme, diverging: MAPS[store.get("look").map] };
+    return { width: sheet.width, height: sheet.height, ops: drawStrip(maps, sheet, coloured, { pointed: now().pointed, current: here() }) };
   });
+  const stripNote = el("p", { class: "note" });
+  const recolour = () => {
+    stripNote.textContent = S.training.stripNote(S.figures.look.colours[store.get("look").map]);
+    strip.redraw();
+  };
+  store.subscribe("look", recolour);
+  recolour();
   const readout = el("p", { class: "readout", "aria-live": "polite" }, S.training.pointAt);
   const scroll = scrollable(S.training.table);
+  const cells = numbersView(S.training.cellsTable);
   const numbers = el("details", { class: "numbers", toggle: () => fillTable() }, el("summary", {}, S.training.table), scroll);
   const root = el("figure", { class: "curves" },
     el("div", { class: "charts" }, ...Object.values(views).map((view) => view.root)),
-    el("h3", {}, S.training.strip), el("p", { class: "note" }, S.training.stripNote), strip.root, readout, numbers);
+    el("h3", {}, S.training.strip), stripNote, strip.root, readout, el("div", { class: "below" }, numbers, cells.root));
 
   /** @param {PointerEvent} event */
   function under(event) {
@@ -145,6 +156,17 @@ export function curvesView(store, { pick, current }) {
       best: best ? names[best.head] : "–", induction: write(best?.value), head: names[head], change: `${change && change > 0 ? "+" : ""}${write(change)}` });
   }
 
+  /** The strip's numbers: every head at every step. @param {Series} of */
+  function fillCells({ steps, shape: [rows, cols], done, changes }) {
+    const axis = (/** @type {string} */ title, /** @type {number} */ n) => ({ title, labels: Array.from({ length: n }, (_, i) => String(i)) });
+    const { columns, strip: title } = S.training;
+    cells.show({
+      title, caption: "", rows, cols, scale: { min: -1, mid: 0, max: 1 },
+      panel_axes: [{ title: columns.step, labels: steps.map(showCount) }], row_axis: axis(columns.layer, rows), col_axis: axis(columns.head, cols),
+      values: steps.flatMap((_, i) => changes.map((curve) => curve[i] ?? null)),
+    }, !done.every(Boolean));
+  }
+
   function fillTable() {
     if (!numbers.open || !series) return fill(scroll);
     const { steps, done, errors, loss, tasks, changes, heads: names, detectors } = series;
@@ -174,6 +196,7 @@ export function curvesView(store, { pick, current }) {
     show(next) {
       series = next;
       if (series.steps.length <= Math.max(at.pointer ?? 0, at.keys ?? 0)) at.pointer = at.keys = null;
+      fillCells(series);
       draw();
     },
     /** Another step is on the engine. */

@@ -1,13 +1,12 @@
 // Section 8: every head with its scores, sortable; a click shows it in the attention view. Longer than most files:
 // what is asked and what is listed decide on each other.
 import { S } from "../strings.js";
-import { ablate } from "../experiments.js";
 import { detect, effectsOf, rowsOf, sorted } from "../heads.js";
 import { live } from "../live.js";
-import { sweep } from "./sweep.js";
 import { showExact, showSigned } from "../format.js";
 import { el, fill, scrollable } from "./dom.js";
 import { button, checkbox, choice, linesField, select } from "./fields.js";
+import { headsSweep } from "./heads_sweep.js";
 import { computed } from "./section.js";
 
 /** @typedef {import("../heads.js").Row} Row */
@@ -47,14 +46,12 @@ export function headsView(store, session) {
   const body = el("tbody", {});
   fill(list, el("table", { class: "heads" }, caption, el("thead", {}, head), body));
   const effectNote = el("p", { class: "note" });
-  const sweepButton = button(S.heads.sweep, sweepAll, { quiet: true });
+  const sweep = headsSweep(store, session, { changed: () => draw(), after: list });
   const finding = el("p", { class: "finding" });
-  fill(frame.body, finding, row(most.root), list, row(effectNote, sweepButton));
+  fill(frame.body, finding, row(most.root), list, row(effectNote, sweep.work), sweep.trouble);
 
   /** The last detection. @type {any} */
   let scores = null;
-  /** A sweep that was asked for here, and the model that it is of. @type {{ result: any, info: unknown } | null} */
-  let swept = null;
 
   /** @param {Partial<import("../state.js").HeadsInputs>} patch */
   function edit(patch) {
@@ -93,25 +90,11 @@ export function headsView(store, session) {
     const { job } = store.get("ablate");
     const count = scores.shape.slice(-2).reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
     const found = job.status === "done" || job.recorded?.same ? job.value?.result : undefined;
-    for (const result of [found, swept?.info === store.get("model").info ? swept?.result : undefined]) {
+    for (const result of [found, sweep.result]) {
       const effects = effectsOf(result, count);
-      if (effects) return { effects, metric: result.experiment.metric.kind };
+      if (effects) return { effects, metric: result.experiment.metric.kind, here: result === sweep.result };
     }
     return null;
-  }
-
-  async function sweepAll() {
-    const lab = session.lab();
-    if (!lab) return;
-    const { info } = store.get("model");
-    const held = document.activeElement === sweepButton;
-    sweepButton.disabled = true;
-    const experiment = ablate({ ...store.get("ablate").inputs, what: "heads", edit: "zero" }, store.get("settings").inputs, store.get("grid").inputs);
-    const value = await sweep(lab, experiment, /** @type {any} */ ({})).catch(() => null);
-    sweepButton.disabled = false;
-    swept = value && { result: value.result, info };
-    draw();
-    if (held && document.activeElement === document.body) (sweepButton.hidden ? list : sweepButton).focus({ preventScroll: true });
   }
 
   function draw() {
@@ -140,8 +123,8 @@ export function headsView(store, session) {
       el("th", { scope: "row" }, button(entry.name, () => open(entry), { quiet: true, label: S.heads.open(entry.name) })),
       ...Object.entries(entry.values).map(([name, value]) => cell(value, name === "effect")))));
     if (held !== null) ([...body.querySelectorAll("button")].find(({ textContent }) => textContent === held) ?? list).focus({ preventScroll: true });
-    effectNote.textContent = found ? S.heads.effect(S.ablate.measured[found.metric]) : S.heads.noEffect;
-    sweepButton.hidden = Boolean(found);
+    effectNote.textContent = found ? S.heads.effect(S.ablate.measured[found.metric], found.here) : S.heads.noEffect;
+    sweep.draw(Boolean(found));
     const strongest = columns.slice(1).filter((name) => name !== "effect").map((name) => {
       const [top] = sorted(rows, name, true);
       const value = top?.values[name];

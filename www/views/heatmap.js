@@ -59,8 +59,9 @@ export function heatmapView({ describe, look: coloured, place = (figure, cell) =
       if (!shown) return null;
       at = layout(shown, size, shape.square ?? square);
       const from = at;
-      const { map, signs } = coloured?.store.get("look") ?? { map: null, signs: false };
+      const { map, signs: all } = coloured?.store.get("look") ?? { map: null, signs: false };
       const stops = map === null ? theme[palette] : MAPS[map];
+      const signs = map === null ? "none" : all ? "every" : "small";
       return {
         width: at.width, height: at.height,
         key: [shown, stops, signs, shape.pending, shape.square],

@@ -1,7 +1,8 @@
-// How signed figures are coloured: which map, signs, and a range that stays what it is, so that two figures compare.
+// How figures are coloured. Signed ones: which map, signs, and a range that stays what it is, so that two figures compare.
+// Attention: which share of it has the strongest colour.
 import { S } from "../strings.js";
-import { writerFor } from "../format.js";
-import { el, uniqueId } from "./dom.js";
+import { showFixed, writerFor } from "../format.js";
+import { el, fill, uniqueId } from "./dom.js";
 import { checkbox, select } from "./fields.js";
 
 /** @typedef {import("../state.js").Look} Look */
@@ -60,4 +61,27 @@ export function lookControls(store, key) {
       draw();
     },
   };
+}
+
+/** Shares that the strongest colour may stand for. */
+const TOPS = [1, 0.5, 0.25, 0.1, 0.05];
+
+/**
+ * How much of a head's attention has the strongest colour: with less than all of it, weak attention shows.
+ * @param {import("../state.js").Store} store
+ */
+export function contrastControl(store) {
+  const top = () => Math.min(1, store.get("look").ranges.attention ?? 1);
+  const pick = select(S.figures.look.contrast, [], "", (to) => {
+    const { attention: _, ...others } = store.get("look").ranges;
+    store.update("look", { ranges: Number(to) === 1 ? others : { ...others, attention: Number(to) } });
+  });
+  const draw = () => {
+    // A link may hold one of its own.
+    const tops = TOPS.includes(top()) ? TOPS : [...TOPS, top()].sort((a, b) => b - a);
+    fill(pick.input, ...tops.map((share) => el("option", { value: share, selected: share === top() }, share === 1 ? S.figures.look.contrastAll : S.figures.look.contrastAt(showFixed(share, 2)))));
+  };
+  store.subscribe("look", draw);
+  draw();
+  return { root: pick.root, top };
 }

@@ -1,7 +1,7 @@
 // Section 1: which model, from where, on which engine, with which weight processing. Folded to one line that says what is
 // loaded, so that the first results are on the first screen; it opens by itself where no model can start.
 import { S } from "../strings.js";
-import { FIRST, MODELS } from "../presets.js";
+import { FIRST, MODELS, bytesOf } from "../presets.js";
 import { PRESETS } from "../state.js";
 import { processingOf } from "../experiments.js";
 import { showAbout, showBytes, showCount, showDay, showSmall, showText } from "../format.js";
@@ -106,7 +106,8 @@ function wordsOf({ phase, status, file, loaded, total, all_loaded, all_total, ra
 
 /** Why nothing is loaded by itself, and how to load it. @param {"crash" | "data"} why @param {import("../session.js").Session} session */
 function heldWords(why, session) {
-  const bytes = showBytes(MODELS.find(({ address }) => address === FIRST)?.bytes ?? 0);
+  const size = bytesOf(FIRST);
+  const bytes = size === null ? null : showBytes(size);
   return [el("p", { class: "held" }, `${S.held.why[why](bytes)} ${S.held.recorded}`), button(S.held.load(bytes), () => session.open(), { primary: true })];
 }
 

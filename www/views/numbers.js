@@ -1,5 +1,6 @@
 // A figure's numbers as a real table behind it: a row for each cell, sortable, page by page where there are many.
 import { S } from "../strings.js";
+import { axisWord } from "../strings/axes.js";
 import { placesOf } from "../figures.js";
 import { showCount, showExact } from "../format.js";
 import { el, fill, scrollable } from "./dom.js";
@@ -9,16 +10,20 @@ import { button } from "./fields.js";
 
 /** Cells of the table on a page, and so its rows. */
 const MOST_CELLS = 2000;
+/** Milliseconds that a figure must rest before an open table follows it: it may be one of hundreds under the pointer. */
+const REST = 200;
 
-export function numbersView() {
+/** @param {string} [name] what the table is called */
+export function numbersView(name = S.common.table) {
   /** @type {Figure | null} */ let figure = null;
   /** Cells that are missing are not done yet. */ let pending = false;
   /** What is in the table. @type {Figure | null} */ let tabled = null;
   /** `by`: a column, the last of them the value; null: as the cells lie. */
   let order = { by: /** @type {number | null} */ (null), down: true };
   let page = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
 
-  const scroll = scrollable(S.common.table);
+  const scroll = scrollable(name);
   const where = el("span", {});
   const turn = (/** @type {number} */ by) => () => {
     page += by;
@@ -29,7 +34,7 @@ export function numbersView() {
   };
   const [before, after] = [button(S.figures.table.before, turn(-1), { quiet: true }), button(S.figures.table.after, turn(1), { quiet: true })];
   const pages = el("div", { class: "row pages" }, before, where, after);
-  const root = el("details", { class: "numbers", toggle: () => update() }, el("summary", {}, S.common.table), scroll, pages);
+  const root = el("details", { class: "numbers", toggle: () => update() }, el("summary", {}, name), scroll, pages);
 
   /** @param {number} by */
   function sort(by) {
@@ -41,7 +46,7 @@ export function numbersView() {
 
   /** Axes with a title, outermost first. A figure of sets has only one. */
   const axes = () => (figure ? [...(figure.panel_axes ?? []), figure.row_axis, figure.col_axis] : []);
-  const columns = () => [...axes().filter(({ title }) => title).map(({ title }) => title), S.figures.table.value];
+  const columns = () => [...axes().filter(({ title }) => title).map(({ title }) => axisWord(title)), S.figures.table.value];
 
   function update() {
     if (!root.open || !figure) {
@@ -95,7 +100,10 @@ export function numbersView() {
     show(next, missing = false) {
       figure = next;
       pending = missing;
-      update();
+      clearTimeout(timer);
+      // One that was closed, or empty, has nothing to wait for; what is done of a sweep comes seldom enough.
+      if (root.open && tabled && tabled !== next && !missing) timer = setTimeout(update, REST);
+      else update();
     },
   };
 }

@@ -23,6 +23,8 @@ export function surface(props, draw, around = {}) {
   const root = el("div", { class: "surface", ...around }, canvas);
   let theme = readTheme();
   let width = 0;
+  /** As the style has them. */
+  const sides = { width: "", height: "" };
   /** What lies below the marks, and what it was drawn from. @type {{ layer: OffscreenCanvas, from: unknown[] } | null} */
   let below = null;
 
@@ -32,14 +34,17 @@ export function surface(props, draw, around = {}) {
     canvas.hidden = !drawing;
     if (!drawing) return;
     const { ops, marks = [], key } = drawing;
-    const pixels = { width: Math.round(drawing.width * ratio), height: Math.round(drawing.height * ratio) };
-    if (canvas.width !== pixels.width || canvas.height !== pixels.height) {
-      Object.assign(canvas, pixels);
-      canvas.style.width = `${drawing.width}px`;
-      canvas.style.height = `${drawing.height}px`;
-      // Where it is wider than its box, a finger scrolls it.
-      root.classList.toggle("wide", drawing.width > width);
+    // Whole pixels of the screen, and never more than fit: a rounded number of them is stretched over what was asked for.
+    const whole = (/** @type {number} */ length) => Math.floor(length * ratio + 1e-6);
+    const pixels = { width: whole(drawing.width), height: whole(drawing.height) };
+    if (canvas.width !== pixels.width || canvas.height !== pixels.height) Object.assign(canvas, pixels);
+    // Also where the pixels are as many: after a zoom each of them is of another size.
+    for (const side of /** @type {const} */ (["width", "height"])) {
+      const length = `${pixels[side] / ratio}px`;
+      if (sides[side] !== length) canvas.style[side] = sides[side] = length;
     }
+    // Where it is wider than its box, a finger scrolls it.
+    root.classList.toggle("wide", drawing.width > width);
     const ctx = canvas.getContext("2d");
     if (!ctx) return;
     ctx.setTransform(1, 0, 0, 1, 0, 0);

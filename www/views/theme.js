@@ -1,5 +1,5 @@
 // The look of the page, read from its CSS variables for the drawing functions.
-import { BREWER, sequentialFor } from "../draw/maps.js";
+import { BREWER } from "../draw/maps.js";
 
 /** @returns {import("../draw/paint.js").Theme} */
 export function readTheme() {
@@ -9,7 +9,7 @@ export function readTheme() {
     ink: value("--ink"), muted: value("--muted"), line: value("--line"), surface: value("--surface"),
     accent: value("--accent"), masked: value("--masked"), light: value("--on-dark"), dark: value("--on-light"),
     bad: value("--bad"), series: [0, 1, 2, 3].map((i) => value(`--series-${i}`)), font: value("--mono"),
-    at: value("--look-at"), by: value("--look-by"), diverging: BREWER.RdBu, sequential: sequentialFor(matchMedia("(prefers-color-scheme: dark)").matches),
+    at: value("--look-at"), by: value("--look-by"), diverging: BREWER.RdBu, sequential: BREWER.Blues,
   };
 }
 

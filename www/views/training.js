@@ -2,14 +2,18 @@
 import { S } from "../strings.js";
 import { lesson, lessonWords } from "../lesson.js";
 import { trainer } from "../trainer.js";
-import { showAbout, showLarge } from "../format.js";
+import { showAbout, showLarge, showToken } from "../format.js";
 import { el, fill } from "./dom.js";
 import { linesField, textField } from "./fields.js";
 import { curvesView } from "./curves.js";
 import { computed } from "./section.js";
 import { skippedOf, skips, stepOf, stepSlider } from "./steps.js";
+import { hostOf } from "./tools.js";
 
 /** @typedef {import("../trainer.js").Value} Value */
+
+/** So many addresses are named beside the button, and every host; all of them are in their field. */
+const MOST_NAMED = 3;
 
 /** @param {import("../state.js").Store} store @param {import("../session.js").Session} session */
 export function trainingView(store, session) {
@@ -33,7 +37,8 @@ export function trainingView(store, session) {
   addresses.input.placeholder = S.training.addressesExample;
   const steps = textField(S.training.stepsLabel, now().inputs.steps, (text) => store.edit("training", { steps: text }));
   const others = el("details", { class: "others" }, el("summary", {}, S.training.others), addresses.root, steps.root, el("p", { class: "note" }, S.training.othersNote));
-  fill(frame.controls, slider.root, none, others);
+  const asks = el("p", { class: "note asks" });
+  fill(frame.controls, slider.root, none, others, asks);
   fill(frame.body, skipped, words, curves.root);
 
   /** @param {Value} value */
@@ -51,9 +56,25 @@ export function trainingView(store, session) {
       : [el("p", { class: "note" }, series ? S.training.lesson.short : S.training.lesson.hint)]));
   }
 
+  /** Says beside the button whom a run would ask: the addresses may have come with a link, and must not lie in a closed box. */
+  function sayAsked() {
+    const lines = now().inputs.addresses.split("\n").map((line) => line.trim()).filter(Boolean);
+    const hosts = [...new Set(lines.map(hostOf))].join(", ");
+    const named = lines.slice(0, MOST_NAMED).map((line) => showToken(line.slice(0, 120))).join(", ");
+    asks.textContent = lines.length ? S.training.asks(hosts, named, Math.max(0, lines.length - MOST_NAMED)) : "";
+    asks.hidden = !lines.length;
+  }
+  let { addresses: asked } = now().inputs;
+  others.open = Boolean(asked.trim());
+  sayAsked();
   store.subscribe("training", () => {
-    addresses.set(now().inputs.addresses);
-    steps.set(now().inputs.steps);
+    const { inputs } = now();
+    // Not typed here.
+    if (inputs.addresses.trim() && inputs.addresses !== addresses.input.value) others.open = true;
+    addresses.set(inputs.addresses);
+    steps.set(inputs.steps);
+    if (inputs.addresses !== asked) sayAsked();
+    asked = inputs.addresses;
   });
   let { family, job } = now();
   let step = stepOf(store);
