@@ -24,5 +24,8 @@ export const MODELS = [
 /** What is loaded without being asked for: the page's own model, or the one that its server brought, `serve --model DIR`. */
 export const FIRST = globalThis.document?.querySelector('meta[name="microtome-first"]')?.getAttribute("content") || MODELS[0].address;
 
+/** Bytes of all files of a model that the page offers; null of any other. @param {string} address */
+export const bytesOf = (address) => MODELS.find((model) => model.address === address)?.bytes ?? null;
+
 /** Bytes that the CPU engine's memory may grow to in a tab. */
 export const TAB_BYTES = 4_227_858_432;

@@ -77,7 +77,7 @@ export function heatmap(host) {
     const ratio = devicePixelRatio;
     at = layout(figure, { width, ratio }, square);
     const cursor = hovered ?? kept;
-    const ops = drawHeatmap(figure, at, theme, { stops: square ? theme.sequential : theme.diverging, cursor, pending, written: !square });
+    const ops = drawHeatmap(figure, at, theme, { stops: square ? theme.sequential : theme.diverging, cursor, pending, written: !square, signs: square ? "none" : "small" });
     canvas.style.width = `${at.width}px`;
     canvas.style.height = `${at.height}px`;
     canvas.width = Math.round(at.width * ratio);

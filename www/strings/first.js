@@ -27,12 +27,12 @@ export const FIRST_WORDS = {
     notCopied: "The browser did not allow it: mark the text and copy it.",
   },
   held: {
-    /** @type {Record<"crash" | "data", (bytes: string) => string>} */
+    /** Without bytes: how large a model is that the server brought, the page does not know. @type {Record<"crash" | "data", (bytes: string | null) => string>} */
     why: {
-      crash: (bytes) => `This tab was closed by the browser while it loaded a model, so nothing is loaded by itself this time. The model that comes with the page takes ${bytes}.`,
-      data: (bytes) => `Your browser asks pages to save data, so nothing is loaded by itself. The model takes ${bytes}, the engine a few megabytes more.`,
+      crash: (bytes) => `This tab was closed by the browser while it loaded a model, so nothing is loaded by itself this time.${bytes === null ? "" : ` The model that comes with the page takes ${bytes}.`}`,
+      data: (bytes) => `Your browser asks pages to save data, so nothing is loaded by itself.${bytes === null ? "" : ` The model takes ${bytes}, the engine a few megabytes more.`}`,
     },
     recorded: "Until then the figures below are recorded ones.",
-    load: (/** @type {string} */ bytes) => `Load the model (${bytes})`,
+    load: (/** @type {string | null} */ bytes) => (bytes === null ? "Load the model" : `Load the model (${bytes})`),
   },
 };

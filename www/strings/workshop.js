@@ -45,11 +45,6 @@ export const WORKSHOP = {
   model: {
     title: "Model and engine",
     ready: (/** @type {Text} */ name, /** @type {Text} */ backend, /** @type {Text | null} */ checked) => `Model “${name}” on the ${backend} engine${checked ? `, which ${checked}` : ""}.`,
-    held: {
-      crash: "This tab was closed by the browser while it loaded a model, so nothing is loaded by itself this time.",
-      data: "Your browser asks pages to save data, so nothing is loaded by itself.",
-    },
-    loadHeld: "Load the model",
     change: "Change",
     which: "Model",
     engine: "Engine",

@@ -1,6 +1,6 @@
 // Which model the lesson is about: how far its loading is, why it failed, and a choice of another one.
 import { showBytes, showText } from "../format.js";
-import { FIRST, MODELS } from "../presets.js";
+import { FIRST, MODELS, bytesOf } from "../presets.js";
 import { S } from "../strings.js";
 import { WORKSHOP } from "../strings/workshop.js";
 import { el, fill, refill } from "../views/dom.js";
@@ -37,10 +37,9 @@ export function modelBar(store, session) {
 
   /** Why nothing is loaded by itself, and how to load it. @param {"crash" | "data"} why @param {string} address */
   function heldWords(why, address) {
-    // How large a model is that the server brought, the page does not know.
-    const bytes = MODELS.find((model) => model.address === address)?.bytes;
-    return [el("span", { class: "words" }, bytes === undefined ? W.held[why] : S.held.why[why](showBytes(bytes))),
-      button(bytes === undefined ? W.loadHeld : S.held.load(showBytes(bytes)), () => session.open(), { primary: true })];
+    const size = bytesOf(address);
+    const bytes = size === null ? null : showBytes(size);
+    return [el("span", { class: "words" }, S.held.why[why](bytes)), button(S.held.load(bytes), () => session.open(), { primary: true })];
   }
 
   function update() {
