@@ -119,11 +119,19 @@ impl<'a> Pacer<'a> {
     /// # Errors
     /// `run.cancelled`
     pub async fn advance(&mut self, work: u64) -> Result<()> {
-        self.done += work;
+        self.reached(self.done + work, self.total).await
+    }
+
+    /// The same where the work is counted elsewhere.
+    ///
+    /// # Errors
+    /// `run.cancelled`
+    pub async fn reached(&mut self, done: u64, total: u64) -> Result<()> {
+        (self.done, self.total) = (done, total);
         if self.control.now_ms() - self.last_pause_ms < Self::PAUSE_AFTER_MS {
             return Ok(());
         }
-        self.control.progress(self.done.min(self.total), self.total);
+        self.control.progress(done.min(total), total);
         self.control.pause().await;
         self.last_pause_ms = self.control.now_ms();
         if self.control.cancelled() { Err(Error::cancelled()) } else { Ok(()) }

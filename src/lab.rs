@@ -97,7 +97,7 @@ impl<B: Backend> Lab<B> {
         let start_ms = control.now_ms();
         let question = self.model.resolve(experiment)?;
         self.prepare(experiment.processing, control).await?;
-        let mut job = Job { info: self.engine_info(), control, part: (0, 1) };
+        let mut job = Job { info: self.engine_info(), control, part: (0, 1), pacer: Pacer::new(control, 0) };
         let prepared_ms = control.now_ms();
         let answer = self.answer(question, &mut job).await?;
         if job.info.flops > 10_000_000 {
@@ -194,6 +194,7 @@ impl<B: Backend> Lab<B> {
             for (answer, output) in batch.answers.iter().zip(&outputs) {
                 collect(*answer, &data, output)?;
             }
+            job.pacer.reached((index as u64 + 1) * work.flops, of as u64 * work.flops).await?;
         }
         Ok(())
     }
@@ -228,6 +229,8 @@ struct Job<'a> {
     control: &'a dyn Control,
     /// Which of how many parts is under way.
     part: (usize, usize),
+    /// A batch paces itself; where each is over before it would, nothing would be told and no cancel heard.
+    pacer: Pacer<'a>,
 }
 
 /// Progress of one of several pieces of work as a part of the whole.

@@ -57,7 +57,8 @@ export function live(store, session, key, compute, { estimate, also } = {}) {
     const { signal } = mine;
     const { address } = store.get("model");
     const left = timeLeft();
-    set({ status: "running", progress: null, error: null, fresh: false, sofar: null });
+    // An estimate is of the inputs that it was made of: a click on what was held keeps it.
+    set({ status: "running", progress: null, error: null, fresh: false, sofar: null, ...(clicked ? {} : { estimate: null }) });
     try {
       if (estimate && !clicked) {
         const cost = await estimate(lab, { signal });

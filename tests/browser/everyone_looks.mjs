@@ -160,6 +160,8 @@ async function language(browser, url, locale, decimal, digits) {
   const format = (/** @type {number} */ value, digits = 4) => new Intl.NumberFormat(locale, { useGrouping: false, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value).replace("-", "−");
   const { figure, result } = (await part(page, "ablate")).job.value;
   await page.locator("#ablate .numbers summary").click();
+  // It is filled when the browser says that it was opened.
+  await page.locator("#ablate .numbers tbody tr").first().waitFor();
   const cells = await page.locator("#ablate .numbers tbody td:last-child").allInnerTexts();
   ensure(cells.length === figure.values.length && cells.every((text, i) => text === format(figure.values[i])), `the table says ${cells.slice(0, 3)}`);
   ensure(cells[0].includes(decimal) && digits.test(cells[0]) && (await page.locator("#ablate .finding").first().innerText()).includes(format(result.baseline)), cells[0]);

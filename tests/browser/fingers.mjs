@@ -39,7 +39,8 @@ export async function opened(page) {
     return store.get("model").address === "local" || store.get("training").job.value !== null;
   });
   for (const summary of await page.locator("summary:visible").all()) if (!(await summary.evaluate((node) => /** @type {any} */ (node.parentElement).open))) await summary.click();
-  await page.waitForFunction(() => [...document.querySelectorAll(".export[open]")].every((menu) => menu.querySelector("button")));
+  await page.waitForFunction(() => [...document.querySelectorAll(".export[open]")].every((menu) => menu.querySelector("button"))
+    && [...document.querySelectorAll(".numbers[open]")].every((box) => !box.checkVisibility() || box.querySelector("table")));
 }
 
 /** Nothing is wider than the screen, and every control is large enough. @param {Page} page */

@@ -22,6 +22,7 @@ mod hugging_face;
 mod kernels;
 mod laws;
 mod medium;
+mod paced;
 mod pack;
 mod published;
 mod room;
