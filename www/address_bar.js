@@ -34,6 +34,8 @@ export async function readAddress() {
  */
 export function addressBar(store, { section, onLink }) {
   let written = 0;
+  /** The address that was written, or heard of. */
+  let known = location.href;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
@@ -41,15 +43,18 @@ export function addressBar(store, { section, onLink }) {
     const mine = ++written;
     // What is too much for a link has none: an old one would be wrong.
     const hash = await codec().then(({ encode }) => encode(gather(store), section)).catch(() => section ?? "");
-    if (mine !== written) return;
+    // An address that nobody has heard of yet is another link: it is not written over before it is read.
+    if (mine !== written || location.href !== known) return;
     try {
       history.replaceState({ microtome: true }, "", hash ? `#${hash}` : location.pathname + location.search);
+      known = location.href;
     } catch {
       // A browser that finds it too often: the next change writes it.
     }
   }
 
   addEventListener("hashchange", async () => {
+    known = location.href;
     const ours = Boolean(history.state?.microtome);
     const read = await readAddress();
     const at = read.link?.section ?? null;

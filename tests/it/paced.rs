@@ -39,8 +39,8 @@ impl Control for Watched {
 #[test]
 fn a_sweep_of_many_quick_batches_says_how_far_it_is_and_hears_a_cancel() {
     let mut lab = Lab::new(Rc::new(golden_model("www/models/pronoun")), Cpu::new(), "cpu", "test");
-    let prompts = vec!["Mary is a great friend, isn’t she"; 12];
-    let references = vec!["John is a great friend, isn’t he"; 40];
+    let prompts = ["Mary is a great friend, isn’t she"; 12];
+    let references = ["John is a great friend, isn’t he"; 40];
     let experiment = Experiment::from_value(json!({
         "version": 1, "kind": "ablate", "prompts": prompts.iter().map(|prompt| json!({ "prompt": prompt })).collect::<Vec<_>>(),
         "site": "v", "edit": { "kind": "resample", "prompts": references }, "axes": ["layer", "head"], "metric": { "kind": "loss" }
