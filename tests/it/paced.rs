@@ -43,7 +43,7 @@ fn a_sweep_of_many_quick_batches_says_how_far_it_is_and_hears_a_cancel() {
     let references = ["John is a great friend, isn’t he"; 40];
     let experiment = Experiment::from_value(json!({
         "version": 1, "kind": "ablate", "prompts": prompts.iter().map(|prompt| json!({ "prompt": prompt })).collect::<Vec<_>>(),
-        "site": "v", "edit": { "kind": "resample", "prompts": references }, "axes": ["layer", "head"], "metric": { "kind": "loss" }
+        "site": "v", "edit": { "kind": "resample", "prompts": references.to_vec() }, "axes": ["layer", "head"], "metric": { "kind": "loss" }
     }))
     .unwrap();
     let whole = Watched { until_ms: f64::INFINITY, ..Watched::default() };
